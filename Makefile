@@ -1,0 +1,35 @@
+# The two commands of the README are `make demo` and `make test`; each sets everything up by itself.
+.PHONY: setup demo test check lock bench wheel clean
+PY ?= python3
+BIN := .venv/bin
+
+setup: .venv/.ready
+
+# One lock file for both installers; hashes are checked. The project itself is installed editable
+# with the locked build backend, so that nothing is fetched outside the lock.
+.venv/.ready: requirements.lock pyproject.toml tools/setup
+	PY="$(PY)" sh tools/setup
+	@touch $@
+
+demo: setup
+	$(BIN)/miroir demo
+
+test: setup
+	$(BIN)/python -m pytest -q
+
+check: setup
+	PATH="$(CURDIR)/$(BIN):$$PATH" tools/check
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+wheel: setup
+	$(BIN)/python -m build --no-isolation --outdir dist .
+
+# Rewrites requirements.lock from pyproject.toml (needs uv).
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --no-header --no-emit-index-url --group dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv dist build

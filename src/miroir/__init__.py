@@ -1,0 +1,3 @@
+"""Miroir: one Meilisearch address in front of many nodes, with settings identical on each."""
+
+__version__ = "0.1.0"

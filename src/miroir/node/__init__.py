@@ -1,0 +1,1 @@
+"""The embedded node: a small Meilisearch-compatible server, a package of its own."""

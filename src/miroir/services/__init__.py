@@ -1,0 +1,1 @@
+"""Async services: drive the pure core through the ports; know no driver."""
