@@ -2,8 +2,6 @@
 
 import typer
 
-import miroir
-
 app = typer.Typer(no_args_is_help=True, add_completion=True)
 
 

@@ -1,0 +1,37 @@
+"""Time, as the services see it. The only file of the proxy that may touch the real clock."""
+
+import asyncio
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Source of time."""
+
+    def monotonic_s(self) -> float:
+        """Seconds since some fixed moment; never goes back. For deadlines and leases."""
+        ...
+
+    def wall_ms(self) -> int:
+        """Milliseconds since 1970-01-01 UTC; may jump. For records only, never for decisions."""
+        ...
+
+    async def sleep(self, duration_s: float) -> None:
+        """Return after `duration_s` seconds of this clock."""
+        ...
+
+
+class SystemClock:
+    """The clock of the machine."""
+
+    def monotonic_s(self) -> float:
+        """See `Clock.monotonic_s`."""
+        return asyncio.get_running_loop().time()
+
+    def wall_ms(self) -> int:
+        """See `Clock.wall_ms`."""
+        return time.time_ns() // 1_000_000
+
+    async def sleep(self, duration_s: float) -> None:
+        """See `Clock.sleep`."""
+        await asyncio.sleep(duration_s)
