@@ -189,9 +189,18 @@ class Unavailable(MiroirError):
 
 
 class NoCoveringSet(Unavailable):
-    """Some shard has no usable node."""
+    """
+    Some shard has no usable node.
+
+    Attributes:
+        shards: The shards that nobody can answer for, where known.
+    """
 
     code = "miroir_no_covering_set"
+
+    def __init__(self, message: str, shards: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.shards = shards
 
 
 class SettingsVersionStale(Unavailable):
