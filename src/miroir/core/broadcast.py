@@ -1,0 +1,357 @@
+"""
+One settings change carried to the nodes: propose, verify, commit; else abort; else freeze.
+
+Rule 1: whatever decides a transition stands in this file; what happened is told as events, what is
+        to be done is answered as commands. No HTTP, no store, no time, no chance.
+Rule 2: the state is a value. The broadcaster stores it before it acts on the commands, so that
+        whoever takes over says `Begin` and goes on where the state stands.
+Rule 3: every command but `Freeze` is answered by exactly one event, of the same `round`. Events of
+        an older round are late and change nothing.
+
+    QUEUED ─Begin─▶ PROBING ─Probed─▶ PROPOSING ─all ended─▶ VERIFYING ─all as expected─┐
+      │                │                  ▲                      │                      │
+      └─Refused─▶ REFUSED◀─ProbeRefused   └─BackoffElapsed─ WAITING ◀─some differ       │
+                                          ▲                      │                      ▼
+                                          │            rejected, or retries used up  COMMITTING
+                                          │                      ▼                      │
+                                          └─ undo the touched ── ABORT            VersionCommitted
+                                                                 │                      │
+                                          restored: ABORTED ◀────┴─▶ FROZEN  next wave ┴▶ CONVERGED
+
+`decision` is taken once and never changed: before it the way is forward; with ABORT the same
+phases carry the undo target to the nodes that were touched; with COMMIT the other waves follow.
+
+The nodes are changed in `waves`; the version is committed when the first `commit_after` waves are
+verified. Plain form: one wave of all nodes. Sequential: one node a wave, commit after the last.
+Half and half (two disjoint covers): commit after the first.
+
+This is no two-phase commit of the nodes: a node shows new settings as soon as it has applied them,
+and cannot roll back. What commits is the *settings version* (BR-1); an abort compensates.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, assert_never
+
+from miroir.core.broadcast_types import (
+    ApplySettings,
+    AwaitTask,
+    BackoffElapsed,
+    Begin,
+    Broadcast,
+    Command,
+    CommitVersion,
+    Decision,
+    Event,
+    Freeze,
+    Frozen,
+    NodeSilent,
+    NodeState,
+    PatchAccepted,
+    PatchRejected,
+    PatchUnanswered,
+    Phase,
+    Probe,
+    Probed,
+    ProbeRefused,
+    Progress,
+    ReadFailed,
+    ReadSettings,
+    Refused,
+    SettingsRead,
+    StartBackoff,
+    TaskEnded,
+    VersionCommitted,
+)
+from miroir.core.topology import NodeId
+
+_UNENDED = frozenset({NodeState.SENDING, NodeState.SENT})
+_GIVEN_UP = frozenset({NodeState.SILENT, NodeState.REJECTED})
+
+
+Step = tuple[Broadcast, tuple[Command, ...]]
+
+
+def step(state: Broadcast, event: Event) -> Step:  # noqa: PLR0911 - one return per event
+    """
+    Take one event in; give the next state and the orders that follow from it.
+
+    Late and repeated events are normal on a network and change nothing. An event that no history
+    can bring about here is a bug in the caller and fails an assertion.
+    """
+    if state.closed:
+        return state, ()  # Late.
+    match event:
+        case Begin():
+            return _begin(state, event)
+        case Refused(error=error) | ProbeRefused(error=error):
+            return _refuse(state, error)
+        case Probed(expected=expected):
+            return _probed(state, expected)
+        case BackoffElapsed(round=round_):
+            return _backoff_elapsed(state, round_)
+        case VersionCommitted(version=version):
+            return _committed(state, version)
+        case Frozen():
+            assert state.undoing
+            return replace(state, phase=Phase.FROZEN), ()
+        case NodeSilent(node_id=node_id):
+            return _silent(state, node_id)
+        case PatchAccepted() | PatchRejected() | PatchUnanswered() | TaskEnded():
+            return _proposal_answered(state, event)
+        case SettingsRead() | ReadFailed():
+            return _read_back(state, event)
+        case _:
+            assert_never(event)
+
+
+def _begin(state: Broadcast, event: Begin) -> Step:
+    """Start, or go on from the stored state after a crash or a take-over."""
+    match state.phase:
+        case Phase.QUEUED | Phase.PROBING:
+            after = _leave_out(replace(state, phase=Phase.PROBING), event.down)
+            return after, (Probe(),)
+        case Phase.PROPOSING:
+            return _go_on_proposing(state)
+        case Phase.VERIFYING:
+            return _verify(state)
+        case Phase.WAITING:
+            return state, (StartBackoff(state.retries, state.round),)
+        case Phase.COMMITTING:
+            return state, (CommitVersion(),)
+        case _:
+            raise AssertionError(state.phase)
+
+
+def _go_on_proposing(state: Broadcast) -> Step:
+    commands: list[Command] = []
+    for node_id in state.waves[state.wave]:
+        progress = _progress(state, node_id)
+        if progress.state is NodeState.SENT:
+            assert progress.task_uid is not None
+            commands.append(AwaitTask(node_id, progress.task_uid, state.round))
+        elif progress.state is NodeState.SENDING:
+            commands.append(ApplySettings(node_id, state.round))  # Unknown outcome: idempotent.
+    return (state, tuple(commands)) if commands else _verify(state)
+
+
+def _leave_out(state: Broadcast, down: frozenset[NodeId]) -> Broadcast:
+    """A node known to be down never blocks a change while the others cover (quarantine)."""
+    everyone = {n for wave in state.waves for n in wave}
+    if state.phase is not Phase.PROBING or not down & everyone:
+        return state
+    if not state.covers(set().union(*state.columns) - down):
+        return state  # They are needed: try them, however long it takes.
+    silent = {n: Progress(NodeState.SILENT) for n in sorted(down & everyone)}
+    return replace(state, nodes={**state.nodes, **silent})
+
+
+def _refuse(state: Broadcast, error: Mapping[str, Any]) -> Step:
+    assert state.phase in {Phase.QUEUED, Phase.PROBING}, "nothing live has been touched"
+    return replace(state, phase=Phase.REFUSED, error=error), ()
+
+
+def _probed(state: Broadcast, expected: Mapping[str, str]) -> Step:
+    if state.phase is not Phase.PROBING:
+        return state, ()  # Late or repeated.
+    return _propose(replace(state, expected=dict(expected)), state.waves[state.wave])
+
+
+def _propose(state: Broadcast, node_ids: Iterable[NodeId]) -> Step:
+    """Send the target of the present direction to these nodes of the wave."""
+    chosen = [n for n in node_ids if _progress(state, n).state not in _GIVEN_UP]
+    if not chosen:
+        return _judge(state)
+    nodes = dict(state.nodes)
+    for n in chosen:
+        nodes[n] = Progress(NodeState.SENDING, proposals=_progress(state, n).proposals + 1)
+    after = replace(state, phase=Phase.PROPOSING, round=state.round + 1, nodes=nodes)
+    return after, tuple(ApplySettings(n, after.round) for n in chosen)
+
+
+def _proposal_answered(
+    state: Broadcast, event: PatchAccepted | PatchRejected | PatchUnanswered | TaskEnded
+) -> Step:
+    before = _progress(state, event.node_id)
+    if state.phase is not Phase.PROPOSING or event.round != state.round:
+        return state, ()  # Late.
+    if before.state not in _UNENDED:
+        return state, ()  # Repeated, or given up meanwhile.
+    match event:
+        case PatchAccepted(task_uid=task_uid):
+            now = replace(before, state=NodeState.SENT, task_uid=task_uid)
+            after = _with(state, event.node_id, now)
+            return after, (AwaitTask(event.node_id, task_uid, state.round),)
+        case PatchRejected(error=error):
+            now = replace(before, state=NodeState.REJECTED, error=error)
+        case PatchUnanswered():
+            now = replace(before, state=NodeState.UNANSWERED)
+        case TaskEnded(error=error):
+            now = replace(before, state=NodeState.ENDED, error=error)
+        case _:
+            assert_never(event)
+    after = _with(state, event.node_id, now)
+    return _verify(after) if not _waiting_for(after, _UNENDED) else (after, ())
+
+
+def _verify(state: Broadcast) -> Step:
+    """Read every node of the wave, also one that answered well: only what it shows counts."""
+    wave = state.waves[state.wave]
+    chosen = [n for n in wave if _progress(state, n).state not in _GIVEN_UP]
+    if not chosen:
+        return _judge(state)
+    nodes = dict(state.nodes)
+    for n in chosen:
+        nodes[n] = replace(nodes[n], state=NodeState.READING)
+    after = replace(state, phase=Phase.VERIFYING, nodes=nodes)
+    return after, tuple(ReadSettings(n, state.round) for n in chosen)
+
+
+def _read_back(state: Broadcast, event: SettingsRead | ReadFailed) -> Step:
+    before = _progress(state, event.node_id)
+    if state.phase is not Phase.VERIFYING or event.round != state.round:
+        return state, ()  # Late.
+    if before.state is not NodeState.READING:
+        return state, ()  # Repeated, or given up meanwhile.
+    match event:
+        case SettingsRead(fingerprint=seen, engine=engine, faults=faults):
+            fits = not faults and state.expected.get(engine, seen) == seen
+            fits = fits or (state.undoing and not faults)
+            kind = NodeState.VERIFIED if fits else NodeState.DIFFERENT
+            now = replace(before, state=kind, fingerprint=seen, engine=engine, faults=faults)
+        case ReadFailed():
+            now = replace(before, state=NodeState.UNANSWERED)
+        case _:
+            assert_never(event)
+    after = _with(state, event.node_id, now)
+    return _judge(after) if not _waiting_for(after, {NodeState.READING}) else (after, ())
+
+
+def _judge(state: Broadcast) -> Step:
+    """Decide at the end of a round: the next wave, another round, or the other direction."""
+    state = _doubt_disagreeing(state)
+    wave = state.waves[state.wave]
+    states = {n: _progress(state, n).state for n in wave}
+    if NodeState.REJECTED in states.values() and state.decision is None:
+        return _abort(state)
+    different = [n for n in wave if states[n] is NodeState.DIFFERENT]
+    unanswered = [n for n in wave if states[n] is NodeState.UNANSWERED]
+    used_up = different and state.retries >= state.retries_max
+    if (different or unanswered) and not used_up:
+        after = replace(state, phase=Phase.WAITING, retries=state.retries + bool(different))
+        return after, (StartBackoff(after.retries, after.round),)
+    if state.decision is None and (used_up or not _carries(state)):
+        return _abort(state)
+    return _wave_done(state)
+
+
+def _doubt_disagreeing(state: Broadcast) -> Broadcast:
+    """Without a probe result, nodes of one engine must at least agree with each other."""
+    by_engine: dict[str, set[str]] = {}
+    for node_id in state.verified:
+        progress = state.nodes[node_id]
+        by_engine.setdefault(progress.engine or "", set()).add(progress.fingerprint or "")
+    torn = {e for e, seen in by_engine.items() if len(seen) > 1 and e not in state.expected}
+    if not torn or state.undoing:
+        return state
+    doubted = {
+        n: replace(p, state=NodeState.DIFFERENT)
+        for n, p in state.nodes.items()
+        if p.state is NodeState.VERIFIED and (p.engine or "") in torn
+    }
+    return replace(state, nodes={**state.nodes, **doubted})
+
+
+def _carries(state: Broadcast) -> bool:
+    """Whether the verified nodes are enough to go on to the commit without the silent ones."""
+    silent = [n for n, p in state.nodes.items() if p.state is NodeState.SILENT]
+    if not silent:
+        return True
+    untouched_yet = {n for wave in state.waves[state.wave + 1 :] for n in wave}
+    planned = untouched_yet if state.wave + 1 < state.commit_after else set()
+    others = {n for c in state.columns for n in c} - {n for w in state.waves for n in w}
+    return state.covers((set(state.verified) | planned | others) - set(silent))
+
+
+def _wave_done(state: Broadcast) -> Step:
+    if state.undoing:
+        return _restored(state)
+    after = replace(state, wave=state.wave + 1, retries=0)
+    if state.decision is None and state.wave + 1 == state.commit_after:
+        return replace(state, phase=Phase.COMMITTING, retries=0), (CommitVersion(),)
+    if after.wave < len(state.waves):
+        return _propose(after, state.waves[after.wave])
+    return replace(state, phase=Phase.CONVERGED), ()
+
+
+def _committed(state: Broadcast, version: int) -> Step:
+    assert state.phase is Phase.COMMITTING, state.phase
+    after = replace(state, decision=Decision.COMMIT, version=version)
+    if state.wave + 1 == len(state.waves):
+        return replace(after, phase=Phase.CONVERGED), ()
+    return _propose(replace(after, wave=state.wave + 1), state.waves[state.wave + 1])
+
+
+def _abort(state: Broadcast) -> Step:
+    """Take the decision, once, and carry the base back to every node that was touched."""
+    assert state.decision is None
+    after = replace(state, decision=Decision.ABORT, error=state.error or _cause(state))
+    if not state.undoable or not state.touched:
+        return replace(after, phase=Phase.ABORTED), ()
+    touched = state.touched
+    nodes = {n: replace(state.nodes[n], state=NodeState.ENDED) for n in touched}
+    return _propose(
+        replace(after, waves=(touched,), commit_after=1, wave=0, retries=0, nodes=nodes), touched
+    )
+
+
+def _restored(state: Broadcast) -> Step:
+    """End an abort: a covering set at base is enough, what lags behind stays unproved."""
+    at_base = set(state.verified) | (set().union(*state.columns) - set(state.touched))
+    if state.covers(at_base) or not state.freeze:
+        return replace(state, phase=Phase.ABORTED), ()
+    return state, (Freeze(),)
+
+
+def _cause(state: Broadcast) -> Mapping[str, Any] | None:
+    """The node's own error that ended the change, if there is one."""
+    errors = [p.error for p in state.nodes.values() if p.error is not None]
+    return errors[0] if errors else None
+
+
+def _silent(state: Broadcast, node_id: NodeId) -> Step:
+    """Give a node up; the round may have been waiting for it alone."""
+    before = _progress(state, node_id)
+    if before.state in _GIVEN_UP or before.state is NodeState.VERIFIED:
+        return state, ()  # Late.
+    if state.phase is Phase.WAITING:
+        return _with(state, node_id, replace(before, state=NodeState.SILENT)), ()
+    if before.state not in _UNENDED | {NodeState.READING}:
+        return state, ()  # Late.
+    after = _with(state, node_id, replace(before, state=NodeState.SILENT))
+    if state.phase is Phase.PROPOSING and not _waiting_for(after, _UNENDED):
+        return _verify(after)
+    if state.phase is Phase.VERIFYING and not _waiting_for(after, {NodeState.READING}):
+        return _judge(after)
+    return after, ()
+
+
+def _backoff_elapsed(state: Broadcast, round_: int) -> Step:
+    if state.phase is not Phase.WAITING or round_ != state.round:
+        return state, ()  # Late or repeated.
+    wave = state.waves[state.wave]
+    again = {NodeState.DIFFERENT, NodeState.UNANSWERED}
+    return _propose(state, [n for n in wave if _progress(state, n).state in again])
+
+
+def _progress(state: Broadcast, node_id: NodeId) -> Progress:
+    return state.nodes.get(node_id, Progress(NodeState.UNTOUCHED))
+
+
+def _with(state: Broadcast, node_id: NodeId, progress: Progress) -> Broadcast:
+    return replace(state, nodes={**state.nodes, node_id: progress})
+
+
+def _waiting_for(state: Broadcast, states: Iterable[NodeState]) -> bool:
+    wanted = set(states)
+    return any(_progress(state, n).state in wanted for n in state.waves[state.wave])

@@ -1,0 +1,338 @@
+"""
+The vocabulary of a settings change: its state, what can happen, what can be ordered.
+
+Only values stand here; what follows from what is decided in `broadcast.py`. The strings of the
+enums are stored: never rename one.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from miroir.core.topology import IndexUid, NodeId
+
+
+class Phase(StrEnum):
+    """Where a change stands."""
+
+    QUEUED = "queued"
+    PROBING = "probing"
+    PROPOSING = "proposing"
+    VERIFYING = "verifying"
+    WAITING = "waiting"
+    COMMITTING = "committing"
+    CONVERGED = "converged"
+    ABORTED = "aborted"
+    REFUSED = "refused"
+    FROZEN = "frozen"
+
+
+class Decision(StrEnum):
+    """Taken once, never changed."""
+
+    COMMIT = "commit"
+    ABORT = "abort"
+
+
+class NodeState(StrEnum):
+    """
+    How far one node is in the present direction.
+
+    SENDING is stored before the request leaves; UNANSWERED means that it may have acted. SILENT
+    (no progress for `node_silence_s`) and REJECTED (it said no) are left alone from then on.
+    """
+
+    UNTOUCHED = "untouched"
+    SENDING = "sending"
+    SENT = "sent"
+    ENDED = "ended"
+    UNANSWERED = "unanswered"
+    REJECTED = "rejected"
+    READING = "reading"
+    VERIFIED = "verified"
+    DIFFERENT = "different"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """
+    One node's part.
+
+    Attributes:
+        state: See `NodeState`.
+        task_uid: The node's task of the last accepted proposal.
+        fingerprint: Last read back.
+        engine: Engine version at that time.
+        faults: What differed there, in words, e.g. `synonyms: not as sent`.
+        error: Meilisearch error object of the last refusal or failed task.
+        proposals: How often the target was sent in this direction.
+    """
+
+    state: NodeState
+    task_uid: int | None = None
+    fingerprint: str | None = None
+    engine: str | None = None
+    faults: tuple[str, ...] = ()
+    error: Mapping[str, Any] | None = None
+    proposals: int = 0
+
+
+CLOSED_PHASES: Final = frozenset({Phase.CONVERGED, Phase.ABORTED, Phase.REFUSED, Phase.FROZEN})
+
+
+@dataclass(frozen=True)
+class Broadcast:
+    """
+    The whole state of one settings change.
+
+    Attributes:
+        index_uid: The index whose settings change.
+        columns: The nodes of each shard: what a covering set is judged by.
+        waves: The nodes in the order of change; together every node to be changed.
+        commit_after: Waves that must be verified before the commit, at least one.
+        retries_max: Proposals after the first that a differing node gets.
+        undoable: Whether an abort restores the base. A repair has no other base than its target.
+        freeze: Whether an index that can be neither changed nor restored is frozen.
+        phase: Where the change stands.
+        decision: None until taken.
+        wave: Index of the wave in work.
+        round: Grows with every proposal round; ties events to commands.
+        retries: Rounds of this wave after the first.
+        expected: Engine version -> fingerprint that the probe showed; may lack engines.
+        nodes: Progress of every node; absent = never touched.
+        error: Meilisearch error object that ended the change, if one did.
+        version: The committed version; None before.
+    """
+
+    index_uid: IndexUid
+    columns: tuple[tuple[NodeId, ...], ...]
+    waves: tuple[tuple[NodeId, ...], ...]
+    commit_after: int = 1
+    retries_max: int = 3
+    undoable: bool = True
+    freeze: bool = True
+    phase: Phase = Phase.QUEUED
+    decision: Decision | None = None
+    wave: int = 0
+    round: int = 0
+    retries: int = 0
+    expected: Mapping[str, str] = field(default_factory=dict)
+    nodes: Mapping[NodeId, Progress] = field(default_factory=dict)
+    error: Mapping[str, Any] | None = None
+    version: int | None = None
+
+    def __post_init__(self) -> None:
+        assert self.waves
+        assert all(self.waves)
+        assert 1 <= self.commit_after <= len(self.waves)
+        assert self.wave < len(self.waves)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.phase in CLOSED_PHASES
+
+    @property
+    def undoing(self) -> bool:
+        """Whether nodes are being brought back to the base."""
+        return self.decision is Decision.ABORT
+
+    @property
+    def touched(self) -> tuple[NodeId, ...]:
+        """Nodes that may show something else than the base."""
+        return tuple(n for n, p in self.nodes.items() if p.state is not NodeState.UNTOUCHED)
+
+    @property
+    def verified(self) -> tuple[NodeId, ...]:
+        """Nodes read back as expected in this direction."""
+        return tuple(n for n, p in self.nodes.items() if p.state is NodeState.VERIFIED)
+
+    def covers(self, node_ids: Iterable[NodeId]) -> bool:
+        """Whether these nodes hold every shard."""
+        chosen = set(node_ids)
+        return all(chosen.intersection(column) for column in self.columns)
+
+
+# Events: what happened, in the past tense; but for Begin, which the leader says.
+
+
+@dataclass(frozen=True)
+class Begin:
+    """The leader takes the change up, for the first time or after a crash or another leader."""
+
+    down: frozenset[NodeId] = frozenset()
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The target is not valid; nobody was promised anything."""
+
+    error: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Probed:
+    """The probe has shown its read-back; empty where it could not be asked."""
+
+    expected: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ProbeRefused:
+    """The probe said no, or its task failed, before a live node was touched."""
+
+    error: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PatchAccepted:
+    """The node has queued our patch."""
+
+    node_id: NodeId
+    round: int
+    task_uid: int
+
+
+@dataclass(frozen=True)
+class PatchRejected:
+    """The node said no to the patch and did nothing."""
+
+    node_id: NodeId
+    round: int
+    error: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PatchUnanswered:
+    """No answer to the patch, or its task can no longer be found; it may have been applied."""
+
+    node_id: NodeId
+    round: int
+
+
+@dataclass(frozen=True)
+class TaskEnded:
+    """The node's task has ended; with an error if it failed."""
+
+    node_id: NodeId
+    round: int
+    error: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class SettingsRead:
+    """The node's settings were read back and judged; no faults = they are what they should be."""
+
+    node_id: NodeId
+    round: int
+    fingerprint: str
+    engine: str
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReadFailed:
+    """The node could not be read."""
+
+    node_id: NodeId
+    round: int
+
+
+@dataclass(frozen=True)
+class NodeSilent:
+    """The node has made no progress for `node_silence_s`."""
+
+    node_id: NodeId
+
+
+@dataclass(frozen=True)
+class BackoffElapsed:
+    """The pause before the next round is over."""
+
+    round: int
+
+
+@dataclass(frozen=True)
+class VersionCommitted:
+    """The store has taken the commit; once per intent, however often it was asked."""
+
+    version: int
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """The index is frozen."""
+
+
+Event = (
+    Begin
+    | Refused
+    | Probed
+    | ProbeRefused
+    | PatchAccepted
+    | PatchRejected
+    | PatchUnanswered
+    | TaskEnded
+    | SettingsRead
+    | ReadFailed
+    | NodeSilent
+    | BackoffElapsed
+    | VersionCommitted
+    | Frozen
+)
+
+
+# Commands: what to do, named as orders.
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Ask the probe index; answer Probed or ProbeRefused."""
+
+
+@dataclass(frozen=True)
+class ApplySettings:
+    """Send the target of the present direction; answer PatchAccepted, -Rejected, -Unanswered."""
+
+    node_id: NodeId
+    round: int
+
+
+@dataclass(frozen=True)
+class AwaitTask:
+    """Wait for the node's task; answer TaskEnded, PatchUnanswered or NodeSilent."""
+
+    node_id: NodeId
+    task_uid: int
+    round: int
+
+
+@dataclass(frozen=True)
+class ReadSettings:
+    """Read the node back and judge; answer SettingsRead or ReadFailed."""
+
+    node_id: NodeId
+    round: int
+
+
+@dataclass(frozen=True)
+class StartBackoff:
+    """Pause before the next round; answer BackoffElapsed. `retry` is 0 after mere silence."""
+
+    retry: int
+    round: int
+
+
+@dataclass(frozen=True)
+class CommitVersion:
+    """Commit in the store; answer VersionCommitted."""
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """Freeze document writes to the index in the store; answer Frozen."""
+
+
+Command = Probe | ApplySettings | AwaitTask | ReadSettings | StartBackoff | CommitVersion | Freeze

@@ -1,0 +1,285 @@
+"""
+What the store keeps, as values. Times are milliseconds since 1970-01-01 UTC.
+
+The store is the authority; what nodes show is evidence. Settings inside these values may hold true
+secrets (embedder keys): they are never logged, and an adapter seals them before they reach a disk.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from miroir.core.broadcast_types import Broadcast
+from miroir.core.topology import IndexUid, NodeId, ShardId
+
+
+@dataclass(frozen=True)
+class Lease:
+    """
+    The right to lead one scope.
+
+    Attributes:
+        scope: What is led, e.g. `index:movies`.
+        holder: The process that leads.
+        epoch: Grows by one each time the lease changes hands; sent with every guarded write.
+    """
+
+    scope: str
+    holder: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class IndexRecord:
+    """
+    One index as the cluster wants it.
+
+    Attributes:
+        uid: Its name.
+        primary_key: None until known.
+        version: Last committed settings version; 0 before the first. Survives deletion.
+        settings: Desired settings, complete, with true secrets; None before the first commit.
+        fingerprints: Engine version -> fingerprint of the last committed read-back.
+        frozen_reason: Why document writes are refused, or None.
+        deleted: Whether it was deleted through Miroir; such an index is never re-created by repair.
+        created_at_ms: First creation since the last deletion.
+        updated_at_ms: Last committed change.
+    """
+
+    uid: IndexUid
+    primary_key: str | None
+    version: int
+    settings: Mapping[str, Any] | None
+    fingerprints: Mapping[str, str]
+    frozen_reason: str | None
+    deleted: bool
+    created_at_ms: int
+    updated_at_ms: int
+
+
+class IntentKind(StrEnum):
+    """What an intent wants. The values are stored: never rename one."""
+
+    CHANGE = "change"
+    REPAIR = "repair"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True)
+class NewIntent:
+    """
+    One wanted change of one index, as it is first written.
+
+    Attributes:
+        index_uid: The index.
+        kind: See `IntentKind`.
+        patch: As the client sent it, by setting key; resolved again when the intent starts.
+        target: Complete settings it should lead to, as resolved last; empty for lifecycle kinds.
+        undo: Complete settings to go back to on abort.
+        primary_key: For CREATE and UPDATE.
+        by: Who wants it: `client`, `reconciler`, ...
+        reason: Why, in words.
+        state: The machine before its first event.
+        at_ms: When.
+    """
+
+    index_uid: IndexUid
+    kind: IntentKind
+    patch: Mapping[str, Any]
+    target: Mapping[str, Any]
+    undo: Mapping[str, Any]
+    primary_key: str | None
+    by: str
+    reason: str
+    state: Broadcast
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class Intent(NewIntent):
+    """
+    A stored intent.
+
+    Attributes:
+        intent_id: Grows; the order of the queue of its index.
+        base_version: Committed version when it started.
+        task_uid: Miroir's task, or None (a repair, or not yet accepted).
+        revision: Grows with every save; the expected value of the next compare-and-set.
+    """
+
+    intent_id: int
+    base_version: int
+    task_uid: int | None
+    revision: int
+
+
+@dataclass(frozen=True)
+class CommitRecord:
+    """
+    What a commit makes true, in one transaction.
+
+    Attributes:
+        settings: New desired settings with true secrets, or None to leave them.
+        fingerprints: Engine version -> fingerprint read back.
+        proved: Node -> fingerprint, for every node verified; they serve the committed version.
+        unproved: Nodes that are proved at nothing from now on.
+        raise_version: Whether the settings version grows by one (a repair's does not).
+        diff: Setting key -> [old, new], secrets masked, for the history.
+        primary_key: New primary key, or None to leave it.
+        deleted: Whether the index ends here.
+        task_details: Details of the succeeded task, secrets masked.
+    """
+
+    settings: Mapping[str, Any] | None
+    fingerprints: Mapping[str, str]
+    proved: Mapping[NodeId, str]
+    unproved: tuple[NodeId, ...]
+    raise_version: bool
+    diff: Mapping[str, Any]
+    primary_key: str | None
+    deleted: bool
+    task_details: Mapping[str, Any]
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class NodeVersion:
+    """What a node is proved to serve for one index; `version` None after a demotion."""
+
+    index_uid: IndexUid
+    node_id: NodeId
+    version: int | None
+    fingerprint: str | None
+    verified_at_ms: int
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """One committed settings version."""
+
+    index_uid: IndexUid
+    version: int
+    fingerprints: Mapping[str, str]
+    diff: Mapping[str, Any]
+    kind: str
+    by: str
+    reason: str
+    intent_id: int
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class NewTask:
+    """A task of Miroir's before it has a uid; `details` with secrets masked."""
+
+    index_uid: IndexUid | None
+    type: str
+    details: Mapping[str, Any]
+    at_ms: int
+    custom_metadata: str | None = None
+
+
+@dataclass(frozen=True)
+class TaskRecord(NewTask):
+    """
+    A task of Miroir's.
+
+    Attributes:
+        uid: Miroir's own integer, from 0, never used twice.
+        status: enqueued, processing, succeeded, failed or canceled.
+        error: Meilisearch error object of a failed task.
+        canceled_by: Uid of the cancelling task.
+        started_at_ms: None before.
+        finished_at_ms: None before.
+        intent_id: The intent it reports on, or None for document writes.
+    """
+
+    uid: int
+    status: str
+    error: Mapping[str, Any] | None
+    canceled_by: int | None
+    started_at_ms: int | None
+    finished_at_ms: int | None
+    intent_id: int | None
+
+
+@dataclass(frozen=True)
+class TaskQuery:
+    """
+    Which tasks to list; an empty tuple is no restriction.
+
+    Attributes:
+        limit: At most so many.
+        from_uid: Start at this uid, included.
+        reverse: Oldest first.
+        times: `(field, operator, ms)` with field enqueued, started or finished and operator < or >.
+    """
+
+    limit: int = 20
+    from_uid: int | None = None
+    reverse: bool = False
+    uids: tuple[int, ...] = ()
+    statuses: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    index_uids: tuple[str, ...] = ()
+    canceled_by: tuple[int, ...] = ()
+    times: tuple[tuple[str, str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class TaskPage:
+    """
+    Tasks of one query.
+
+    Attributes:
+        total: How many match without the paging.
+        next_uid: `from` of the next page, or None.
+    """
+
+    results: tuple[TaskRecord, ...]
+    total: int
+    next_uid: int | None
+
+
+@dataclass(frozen=True)
+class WritePart:
+    """
+    One shard's part of a document write, as it is sent to each node of the column.
+
+    Attributes:
+        shard_id: Whose.
+        method: HTTP method.
+        path: Path and query on the node.
+        content_type: Of the body, or None for no body.
+        body: The bytes.
+    """
+
+    shard_id: ShardId
+    method: str
+    path: str
+    content_type: str | None
+    body: bytes
+
+
+@dataclass(frozen=True)
+class NodeTaskRecord:
+    """
+    One node's share of a document write.
+
+    Attributes:
+        node_task_uid: None while unsent, or when the node missed it.
+        status: unsent, sent, succeeded, failed, canceled or missed.
+        error: Of a failed one.
+        details: As the node reported them at its end.
+    """
+
+    task_uid: int
+    node_id: NodeId
+    shard_id: ShardId
+    node_task_uid: int | None
+    status: str
+    error: Mapping[str, Any] | None = None
+    details: Mapping[str, Any] | None = None
