@@ -1,9 +1,10 @@
 """
 Meilisearch nodes, as the services see them.
 
-Two ports over the same servers. `NodeTransport` is the data plane: bytes in, bytes out, for the hot
-path. `NodeControl` is the control plane: typed calls for settings, tasks and indexes; simulations
-implement this one. Every call of either ends within its deadline in exactly one of three ways:
+Two ports over the same servers. `NodeTransport` is the data plane: bytes in, bytes out, for the
+hot path. `NodeControl` is the control plane: typed calls for settings, tasks and indexes;
+simulations implement this one. Every call of either ends within its deadline in exactly one of
+three ways:
 
 - an answer;
 - `NodeRefused`: the node said no (4xx) and did nothing;

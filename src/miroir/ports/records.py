@@ -42,7 +42,7 @@ class IndexRecord:
         settings: Desired settings, complete, with true secrets; None before the first commit.
         fingerprints: Engine version -> fingerprint of the last committed read-back.
         frozen_reason: Why document writes are refused, or None.
-        deleted: Whether it was deleted through Miroir; such an index is never re-created by repair.
+        deleted: Whether it was deleted through Miroir; repair never re-creates such an index.
         created_at_ms: First creation since the last deletion.
         updated_at_ms: Last committed change.
     """
@@ -179,7 +179,7 @@ class NewTask:
     type: str
     details: Mapping[str, Any]
     at_ms: int
-    custom_metadata: str | None = None
+    custom_metadata: str | None
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ class TaskQuery:
         limit: At most so many.
         from_uid: Start at this uid, included.
         reverse: Oldest first.
-        times: `(field, operator, ms)` with field enqueued, started or finished and operator < or >.
+        times: `(field, operator, ms)`: field enqueued, started or finished; operator < or >.
     """
 
     limit: int = 20

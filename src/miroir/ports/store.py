@@ -133,10 +133,11 @@ class Store(Protocol):
 
     async def save_intent(self, intent: Intent, state: Broadcast, lease: Lease) -> Intent:
         """
-        Advance the machine; guarded. Also keeps `node_settings_version` honest:
+        Advance the machine; guarded.
 
-        every node that `state` has touched and not verified is unproved in the same transaction.
-        A closed state that was not committed fails the task with `state.error`.
+        In the same transaction every node that `state` has touched and not verified is unproved,
+        and one verified at the base of an abort is proved at `base_version` again. A closed
+        state that was not committed fails the task with `state.error`.
         """
         ...
 
