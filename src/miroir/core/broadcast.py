@@ -118,7 +118,7 @@ def _begin(state: Broadcast, event: Begin) -> Step:
         case Phase.WAITING:
             return state, (StartBackoff(state.retries, state.round),)
         case Phase.COMMITTING:
-            return state, (CommitVersion(),)
+            return _verify(state)  # What was read before the crash is no longer evidence.
         case _:
             raise AssertionError(state.phase)
 
@@ -296,13 +296,18 @@ def _abort(state: Broadcast) -> Step:
     """Take the decision, once, and carry the base back to every node that was touched."""
     assert state.decision is None
     after = replace(state, decision=Decision.ABORT, error=state.error or _cause(state))
-    if not state.undoable or not state.touched:
+    touched = tuple(n for n in state.touched if not _did_nothing(state.nodes[n]))
+    if not state.undoable or not touched:
         return replace(after, phase=Phase.ABORTED), ()
-    touched = state.touched
     nodes = {n: replace(state.nodes[n], state=NodeState.ENDED) for n in touched}
     return _propose(
         replace(after, waves=(touched,), commit_after=1, wave=0, retries=0, nodes=nodes), touched
     )
+
+
+def _did_nothing(progress: Progress) -> bool:
+    """Whether the node refused the only proposal it ever got."""
+    return progress.state is NodeState.REJECTED and progress.proposals == 1
 
 
 def _restored(state: Broadcast) -> Step:

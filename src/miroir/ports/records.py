@@ -108,12 +108,14 @@ class Intent(NewIntent):
         base_version: Committed version when it started.
         task_uid: Miroir's task, or None (a repair, or not yet accepted).
         revision: Grows with every save; the expected value of the next compare-and-set.
+        committed_version: Set by the commit itself, so that a crash right after it is seen.
     """
 
     intent_id: int
     base_version: int
     task_uid: int | None
     revision: int
+    committed_version: int | None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,257 @@
+"""
+The settings of an index: which there are, what a patch makes of them, what to send, what differs.
+
+Source: Meilisearch 1.50 (meilisearch-types/src/settings.rs, milli/src/update/settings.rs). A key
+that is not in the table replaces whole and is judged by the nodes, never here. Values that cannot
+be valid are carried along unchanged: the probe asks a real node, in the node's own words.
+
+Words used: *patch* = what a client sends (absent: leave alone, null: reset); *target* = complete
+settings that a patch leads to; *read-back* = what a node answered to GET.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from miroir.core.settings_normal import (
+    EMBEDDERS,
+    Settings,
+    embedders_fit,
+    masked_embedders,
+    normal,
+)
+
+
+class Cost(StrEnum):
+    """What a change of a key costs on a node that holds documents (facts: milli 1.50)."""
+
+    INSTANT = "instant"
+    FACETS = "facets"
+    RETOKENISE = "re-tokenise"
+    REEMBED = "re-embed"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """
+    One sub-setting.
+
+    Attributes:
+        key: In the settings object.
+        segment: Of its own route, e.g. `stop-words`.
+        verb: Method that writes it there; GET and DELETE are common to all.
+        default: What null leads to, in engine 1.50.
+        merges: Whether an object given in a patch is merged into the one in force.
+        cost: See `Cost`.
+        hidden: Whether nodes show it only while an experimental feature is on.
+    """
+
+    key: str
+    segment: str
+    default: Any
+    cost: Cost
+    verb: str = "PUT"
+    merges: bool = False
+    hidden: bool = False
+
+
+_RULES: Final = (
+    "words",
+    "typo",
+    "proximity",
+    "attributeRank",
+    "sort",
+    "wordPosition",
+    "exactness",
+)
+_TYPOS: Final = {
+    "enabled": True,
+    "minWordSizeForTypos": {"oneTypo": 5, "twoTypos": 9},
+    "disableOnWords": [],
+    "disableOnAttributes": [],
+    "disableOnNumbers": False,
+}
+_FACETING: Final = {"maxValuesPerFacet": 100, "sortFacetValuesBy": {"*": "alpha"}}
+
+TABLE: Final[tuple[Setting, ...]] = (
+    Setting("displayedAttributes", "displayed-attributes", ["*"], Cost.INSTANT),
+    Setting("searchableAttributes", "searchable-attributes", ["*"], Cost.RETOKENISE),
+    Setting("filterableAttributes", "filterable-attributes", [], Cost.FACETS),
+    Setting("sortableAttributes", "sortable-attributes", [], Cost.FACETS),
+    Setting("foreignKeys", "foreign-keys", [], Cost.INSTANT, hidden=True),
+    Setting("rankingRules", "ranking-rules", list(_RULES), Cost.FACETS),
+    Setting("stopWords", "stop-words", [], Cost.RETOKENISE),
+    Setting("nonSeparatorTokens", "non-separator-tokens", [], Cost.RETOKENISE),
+    Setting("separatorTokens", "separator-tokens", [], Cost.RETOKENISE),
+    Setting("dictionary", "dictionary", [], Cost.RETOKENISE),
+    Setting("synonyms", "synonyms", {}, Cost.INSTANT),
+    Setting("distinctAttribute", "distinct-attribute", None, Cost.FACETS),
+    Setting("proximityPrecision", "proximity-precision", "byWord", Cost.RETOKENISE),
+    Setting("typoTolerance", "typo-tolerance", _TYPOS, Cost.RETOKENISE, "PATCH", merges=True),
+    Setting("faceting", "faceting", _FACETING, Cost.INSTANT, "PATCH", merges=True),
+    Setting(
+        "pagination", "pagination", {"maxTotalHits": 1000}, Cost.INSTANT, "PATCH", merges=True
+    ),
+    Setting(EMBEDDERS, "embedders", {}, Cost.REEMBED, "PATCH", merges=True),
+    Setting("searchCutoffMs", "search-cutoff-ms", None, Cost.INSTANT),
+    Setting("localizedAttributes", "localized-attributes", None, Cost.RETOKENISE),
+    Setting("facetSearch", "facet-search", default=True, cost=Cost.FACETS),
+    Setting("prefixSearch", "prefix-search", "indexingTime", Cost.RETOKENISE),
+    Setting("chat", "chat", {}, Cost.INSTANT, "PATCH", merges=True, hidden=True),
+)
+BY_KEY: Final = {setting.key: setting for setting in TABLE}
+BY_SEGMENT: Final = {setting.segment: setting for setting in TABLE}
+
+
+def defaults() -> dict[str, Any]:
+    """Return the settings of a fresh index, hidden ones left out."""
+    return {setting.key: setting.default for setting in TABLE if not setting.hidden}
+
+
+def reset_patch(base: Settings) -> dict[str, None]:
+    """Return the patch that `DELETE /settings` means: null for every key in force."""
+    return dict.fromkeys(base)
+
+
+def resolve(base: Settings, patch: Settings) -> dict[str, Any]:
+    """Return the complete target that `patch` leads to from `base`, by Meilisearch's rules."""
+    target = dict(base)
+    for key, value in patch.items():
+        setting = BY_KEY.get(key)
+        if value is None:
+            target[key] = setting.default if setting else None
+        elif setting is not None and setting.merges and isinstance(value, Mapping):
+            target[key] = _merged(setting, target.get(key) or {}, value)
+        else:
+            target[key] = value
+    return target
+
+
+def _merged(setting: Setting, base: Mapping[str, Any], patch: Mapping[str, Any]) -> Any:
+    """Merge an object setting: null resets a leaf, or removes a named embedder."""
+    if setting.key == EMBEDDERS:
+        return _merged_embedders(base, patch)
+    default = setting.default
+    merged = dict(base)
+    for name, value in patch.items():
+        inner = default.get(name)
+        if value is None:
+            merged[name] = inner
+        elif name == "minWordSizeForTypos" and isinstance(value, Mapping):
+            leaves = {leaf: inner[leaf] if v is None else v for leaf, v in value.items()
+                      if v is not None or leaf in inner}  # fmt: skip
+            merged[name] = {**merged.get(name, inner), **leaves}
+        elif name == "searchParameters" and isinstance(value, Mapping):
+            joined = {**(merged.get(name) or {}), **value}
+            merged[name] = {k: v for k, v in joined.items() if v is not None}
+        else:
+            merged[name] = value
+    return merged
+
+
+def _merged_embedders(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        elif isinstance(value, Mapping) and isinstance(merged.get(name), Mapping):
+            before = merged[name]
+            if value.get("source", before.get("source")) != before.get("source"):
+                before = {}  # Another source: what both share is told by the probe's read-back.
+            merged[name] = {**before, **value}
+        else:
+            merged[name] = value
+    return merged
+
+
+def differences(wanted: Settings, seen: Settings) -> tuple[str, ...]:
+    """
+    Return the keys whose read-back is not what is wanted, in the order of the table.
+
+    Compared under each setting's normal form, leniently where a node's own normalisation cannot
+    be foretold: stop words after NFKD and case folding, embedders by the fields that were set and
+    the shape of a masked key. A key that the node does not show cannot be judged, unless it is
+    one that every node shows.
+    """
+    return tuple(key for key in _ordered(wanted) if not _fits(key, wanted[key], seen))
+
+
+def _fits(key: str, wanted: Any, seen: Settings) -> bool:
+    if key not in seen:
+        setting = BY_KEY.get(key)
+        return setting is None or setting.hidden
+    if key == EMBEDDERS:
+        return embedders_fit(wanted, seen[key])
+    if key == "chat" and isinstance(wanted, Mapping) and isinstance(seen[key], Mapping):
+        return all(seen[key].get(k) == v for k, v in wanted.items())
+    return bool(normal(key, wanted) == normal(key, seen[key]))
+
+
+def wire_patch(seen: Settings | None, target: Settings) -> dict[str, Any]:
+    """
+    Return the PATCH body that brings a node from `seen` (None: unknown) to `target`.
+
+    Whole values, never a client's delta: a delta replayed after another change means something
+    else. Embedders always whole, removed ones as null; synonyms go along with stop words, since
+    a node computes them with the stop words of the moment they are written (facts 1.4, H1).
+    """
+    changed = list(_ordered(target)) if seen is None else list(differences(target, seen))
+    if seen is not None and EMBEDDERS in target and EMBEDDERS not in changed:
+        gone = set(seen.get(EMBEDDERS) or {}) - set(target[EMBEDDERS] or {})
+        changed += [EMBEDDERS] if gone else []
+    if "stopWords" in changed and "synonyms" in target and "synonyms" not in changed:
+        changed.append("synonyms")
+    patch = {key: target[key] for key in changed}
+    if EMBEDDERS in patch and isinstance(patch[EMBEDDERS], Mapping):
+        old = (seen or {}).get(EMBEDDERS) or {}
+        patch[EMBEDDERS] = {**dict.fromkeys(old), **patch[EMBEDDERS]}
+    return patch
+
+
+def same(one: Settings, other: Settings) -> bool:
+    """Whether both lead nodes to the same settings, true secrets included."""
+    return _ordered(one) == _ordered(other) and all(
+        normal(key, one[key]) == normal(key, other[key]) for key in one
+    )
+
+
+def adopted(read_back: Settings, target: Settings) -> dict[str, Any]:
+    """Return what was observed as the new desired settings, with the true secrets of `target`."""
+    desired = dict(read_back)
+    for key, setting in BY_KEY.items():
+        if setting.hidden and key in target and key not in desired:
+            desired[key] = target[key]
+    wanted = target.get(EMBEDDERS)
+    shown = read_back.get(EMBEDDERS)
+    if isinstance(wanted, Mapping) and isinstance(shown, Mapping):
+        desired[EMBEDDERS] = {
+            name: {**value, **({"apiKey": wanted[name]["apiKey"]}
+                               if "apiKey" in value and (wanted.get(name) or {}).get("apiKey")
+                               else {})}
+            for name, value in shown.items()
+        }  # fmt: skip
+    return desired
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """Return settings as a node would show them: embedder keys masked."""
+    answer = dict(settings)
+    if isinstance(answer.get(EMBEDDERS), Mapping):
+        answer[EMBEDDERS] = masked_embedders(answer[EMBEDDERS])
+    return answer
+
+
+def diff(old: Settings, new: Settings) -> dict[str, list[Any]]:
+    """Return key -> [old, new] for what changes, secrets masked, in the order of the table."""
+    before, after = shown(old), shown(new)
+    return {
+        key: [before.get(key), after.get(key)]
+        for key in _ordered({**before, **after})
+        if normal(key, old.get(key)) != normal(key, new.get(key))
+    }
+
+
+def _ordered(settings: Iterable[str]) -> tuple[str, ...]:
+    known = [key for key in BY_KEY if key in settings]
+    return (*known, *sorted(set(settings) - set(known)))
