@@ -204,10 +204,6 @@ class HealthConfig(_Section):
 
     interval_s: Seconds = 1
     """How often each node is asked for its health."""
-    timeout_s: Seconds = 2
-    """How long the answer may take."""
-    failures_max: Count = 2
-    """Failed checks in a row after which a node is down. One good check brings it back."""
 
 
 class MetricsConfig(_Section):
