@@ -1,0 +1,299 @@
+"""
+Statements about intents: open, start, save, commit, freeze.
+
+Each function is the body of one transaction; the contract is `ports/store.py`. The guards stand
+here and nowhere else: lease epoch, revision, one started intent per index, one commit per intent,
+one chain of versions, one set of fingerprints per version.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from miroir.adapters import store_codec as codec, store_indexes, store_tasks
+from miroir.adapters.store_transaction import Row, Transaction
+from miroir.core.broadcast_types import Broadcast, Decision, NodeState
+from miroir.core.topology import IndexUid, NodeId
+from miroir.errors import LeaseLost
+from miroir.ports.records import (
+    CommitRecord,
+    IndexRecord,
+    Intent,
+    IntentKind,
+    Lease,
+    NewIntent,
+    NewTask,
+    TaskRecord,
+)
+
+
+def open_intent(tx: Transaction, intent: NewIntent) -> Intent:
+    """See `Store.open_intent`."""
+    assert not intent.state.closed
+    intent_id = tx.next("intent")
+    tx.run(
+        """INSERT INTO intent (intent_id, index_uid, kind, patch, target, undo, primary_key,
+        made_by, reason, at_ms, state, base_version, revision, started, closed)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0)""",
+        *(intent_id, intent.index_uid, intent.kind.value),
+        tx.seal.seal("intent.patch", intent.patch),
+        tx.seal.seal("intent.target", intent.target),
+        tx.seal.seal("intent.undo", intent.undo),
+        *(intent.primary_key, intent.by, intent.reason, intent.at_ms),
+        *(codec.to_json(intent.state), _version(tx, intent.index_uid)),
+    )
+    return codec.intent(_row(tx, intent_id), tx.seal)
+
+
+def accept_intent(tx: Transaction, intent_id: int, task: NewTask) -> TaskRecord:
+    """See `Store.accept_intent`."""
+    row = _row(tx, intent_id)
+    if row["task_uid"] is None:
+        opened = store_tasks.insert(tx, task, intent_id=intent_id)
+        tx.run("UPDATE intent SET task_uid = ? WHERE intent_id = ?", opened.uid, intent_id)
+        _catch_up(tx, row, opened)
+        row = _row(tx, intent_id)
+    found = store_tasks.get(tx, row["task_uid"])
+    assert found is not None
+    return found
+
+
+def _catch_up(tx: Transaction, row: Row, task: TaskRecord) -> None:
+    """The leader may have been faster than the promise: show how far the intent is."""
+    if row["started"]:
+        store_tasks.start(tx, task.uid, at_ms=tx.now_ms)
+    if row["committed_version"] is not None:
+        store_tasks.finish(
+            tx, task.uid, status="succeeded", details=task.details, error=None, at_ms=tx.now_ms
+        )
+    elif row["closed"]:
+        _fail(tx, task.uid, codec.state_from_json(row["state"]))
+
+
+def open_intents(tx: Transaction) -> tuple[Intent, ...]:
+    """See `Store.open_intents`."""
+    rows = tx.rows("SELECT * FROM intent WHERE closed = 0 ORDER BY intent_id")
+    return tuple(codec.intent(row, tx.seal) for row in rows)
+
+
+def recent_intents(tx: Transaction, limit: int) -> tuple[Intent, ...]:
+    """See `Store.recent_intents`."""
+    rows = tx.rows("SELECT * FROM intent ORDER BY intent_id DESC LIMIT ?", limit)
+    return tuple(codec.intent(row, tx.seal) for row in rows)
+
+
+def start_intent(tx: Transaction, intent: Intent, lease: Lease) -> Intent:
+    """See `Store.start_intent`."""
+    row = _guarded(tx, intent, lease)
+    assert not row["closed"], intent.intent_id
+    assert intent.base_version == _version(tx, intent.index_uid), "the base is what is committed"
+    other = tx.row(
+        "SELECT intent_id FROM intent"
+        " WHERE index_uid = ? AND started = 1 AND closed = 0 AND intent_id <> ?",
+        *(intent.index_uid, intent.intent_id),
+    )
+    assert other is None, "one started intent per index"
+    tx.run(
+        """UPDATE intent SET target = ?, undo = ?, base_version = ?, state = ?, started = 1,
+        revision = revision + 1 WHERE intent_id = ?""",
+        tx.seal.seal("intent.target", intent.target),
+        tx.seal.seal("intent.undo", intent.undo),
+        *(intent.base_version, codec.to_json(intent.state), intent.intent_id),
+    )
+    if row["task_uid"] is not None:
+        store_tasks.start(tx, row["task_uid"], at_ms=tx.now_ms)
+    _record_proofs(tx, row, intent.state)
+    return _saved(intent, row)
+
+
+def save_intent(tx: Transaction, intent: Intent, state: Broadcast, lease: Lease) -> Intent:
+    """See `Store.save_intent`."""
+    row = _guarded(tx, intent, lease)
+    assert not row["closed"], intent.intent_id
+    committed = row["committed_version"]
+    assert (state.decision is Decision.COMMIT) <= (committed is not None), "not committed"
+    assert (state.decision is Decision.ABORT) <= (committed is None), "already committed"
+    tx.run(
+        "UPDATE intent SET state = ?, closed = ?, revision = revision + 1 WHERE intent_id = ?",
+        *(codec.to_json(state), int(state.closed), intent.intent_id),
+    )
+    _record_proofs(tx, row, state)
+    if state.closed and committed is None and row["task_uid"] is not None:
+        _fail(tx, row["task_uid"], state)
+    return _saved(replace(intent, state=state), row)
+
+
+def _saved(intent: Intent, row: Row) -> Intent:
+    """Return the intent after a save, with what others have written meanwhile."""
+    return replace(
+        intent,
+        task_uid=row["task_uid"],
+        revision=row["revision"] + 1,
+        committed_version=row["committed_version"],
+    )
+
+
+def _record_proofs(tx: Transaction, row: Row, state: Broadcast) -> None:
+    """What a node was last told decides what it is proved at; see `Store.save_intent`."""
+    version = _version_of_direction(tx, row, state)
+    known = {
+        found["node_id"]: (found["version"], found["fingerprint"])
+        for found in tx.rows(
+            "SELECT * FROM node_settings_version WHERE index_uid = ?", row["index_uid"]
+        )
+    }
+    proved: dict[NodeId, str] = {}
+    for node_id in state.touched:
+        progress = state.nodes[node_id]
+        seen = progress.fingerprint
+        if progress.state is not NodeState.VERIFIED or version is None or seen is None:
+            store_indexes.unprove(tx, row["index_uid"], (node_id,))
+        elif known.get(node_id) != (version, seen):
+            proved[node_id] = seen
+    if version is not None:
+        store_indexes.set_proved(tx, row["index_uid"], proved, version, tx.now_ms)
+
+
+def _version_of_direction(tx: Transaction, row: Row, state: Broadcast) -> int | None:
+    """Return the committed version that a verified node serves; None if it serves none."""
+    index = store_indexes.index(tx, row["index_uid"])
+    if index is None or index.deleted or state.decision is None:
+        return None
+    if state.decision is Decision.COMMIT:
+        return index.version
+    # Without a way back the nodes were verified at the target; only a repair's is the base.
+    at_base = state.undoable or row["kind"] == IntentKind.REPAIR
+    return int(row["base_version"]) if at_base else None
+
+
+def commit(tx: Transaction, intent: Intent, record: CommitRecord, lease: Lease) -> int:
+    """See `Store.commit`."""
+    row = _guarded(tx, intent, lease)
+    if row["committed_version"] is not None:
+        return int(row["committed_version"])
+    assert row["started"], intent.intent_id
+    assert not row["closed"], intent.intent_id
+    before = store_indexes.index(tx, intent.index_uid)
+    version = before.version if before is not None else 0
+    assert version == row["base_version"], "versions form one chain"
+    version += record.raise_version
+    bound = {} if record.raise_version else _bound(tx, before)
+    store_indexes.put_index(tx, _after_commit(intent.index_uid, before, record, version, bound))
+    if record.raise_version:
+        _write_history(tx, intent, record, version)
+    _settle_nodes(tx, intent.index_uid, record, version)
+    tx.run(
+        "UPDATE intent SET committed_version = ? WHERE intent_id = ?", version, intent.intent_id
+    )
+    if row["task_uid"] is not None:
+        store_tasks.finish(
+            tx,
+            row["task_uid"],
+            status="succeeded",
+            details=record.task_details,
+            error=None,
+            at_ms=record.at_ms,
+        )
+    return version
+
+
+def _bound(tx: Transaction, index: IndexRecord | None) -> Mapping[str, str]:
+    """Return the fingerprints of the last version; deletion of the index does not free it."""
+    if index is None:
+        return {}
+    row = tx.row(
+        "SELECT fingerprints FROM settings_history WHERE index_uid = ? AND version = ?",
+        *(index.uid, index.version),
+    )
+    first: Mapping[str, str] = {} if row is None else codec.from_json(row["fingerprints"])
+    return {**index.fingerprints, **first}
+
+
+def _after_commit(
+    uid: IndexUid,
+    before: IndexRecord | None,
+    record: CommitRecord,
+    version: int,
+    bound: Mapping[str, str],
+) -> IndexRecord:
+    """Return the index as the commit makes it; a commit also ends a freeze."""
+    for engine in bound.keys() & record.fingerprints.keys():
+        assert bound[engine] == record.fingerprints[engine], "a version has one fingerprint"
+    old = None if before is None or before.deleted else before
+    blank = IndexRecord(
+        uid=uid,
+        primary_key=None,
+        version=version,
+        settings=None,
+        fingerprints={},
+        frozen_reason=None,
+        deleted=record.deleted,
+        created_at_ms=record.at_ms if old is None else old.created_at_ms,
+        updated_at_ms=record.at_ms,
+    )
+    if record.deleted:
+        return blank
+    old = old or blank
+    return replace(
+        blank,
+        primary_key=record.primary_key if record.primary_key is not None else old.primary_key,
+        settings=record.settings if record.settings is not None else old.settings,
+        fingerprints={**bound, **record.fingerprints},
+    )
+
+
+def _write_history(tx: Transaction, intent: Intent, record: CommitRecord, version: int) -> None:
+    tx.run(
+        """INSERT INTO settings_history (index_uid, version, fingerprints, diff, kind, made_by,
+        reason, intent_id, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        *(intent.index_uid, version, codec.to_json(record.fingerprints)),
+        *(codec.to_json(record.diff), intent.kind.value, intent.by, intent.reason),
+        *(intent.intent_id, record.at_ms),
+    )
+
+
+def _settle_nodes(
+    tx: Transaction, index_uid: IndexUid, record: CommitRecord, version: int
+) -> None:
+    if record.deleted:
+        tx.run("DELETE FROM node_settings_version WHERE index_uid = ?", index_uid)
+        for node_id in record.proved:
+            store_indexes.set_in_sync(tx, index_uid, node_id)
+        return
+    store_indexes.unprove(tx, index_uid, record.unproved)
+    store_indexes.set_proved(tx, index_uid, record.proved, version, record.at_ms)
+
+
+def freeze(tx: Transaction, intent: Intent, reason: str, lease: Lease) -> None:
+    """See `Store.freeze`."""
+    _guarded(tx, intent, lease)
+    store_indexes.set_frozen(tx, intent.index_uid, reason)
+
+
+def _guarded(tx: Transaction, intent: Intent, lease: Lease) -> Row:
+    """Return the intent's row if the caller leads and nobody else has saved it meanwhile."""
+    store_indexes.guard(tx, lease)
+    row = _row(tx, intent.intent_id)
+    if row["revision"] != intent.revision:
+        raise LeaseLost(
+            f"intent {intent.intent_id} is at revision {row['revision']}, not {intent.revision}"
+        )
+    return row
+
+
+def _row(tx: Transaction, intent_id: int) -> Row:
+    row = tx.row("SELECT * FROM intent WHERE intent_id = ?", intent_id)
+    assert row is not None, intent_id
+    return row
+
+
+def _version(tx: Transaction, uid: IndexUid) -> int:
+    row = tx.row("SELECT version FROM index_record WHERE uid = ?", uid)
+    return 0 if row is None else int(row["version"])
+
+
+def _fail(tx: Transaction, task_uid: int, state: Broadcast) -> None:
+    task = store_tasks.get(tx, task_uid)
+    assert task is not None
+    store_tasks.finish(
+        tx, task_uid, status="failed", details=task.details, error=state.error, at_ms=tx.now_ms
+    )

@@ -1,0 +1,167 @@
+"""
+The tables of the store, once for both dialects (`BLOB` reads `BYTEA` in PostgreSQL).
+
+Rules that a constraint can hold stand here as constraints: one started intent per index, one row
+of history per version, for ever. Change the schema by a further entry of `MIGRATIONS`, never by
+editing one: an entry that has been released is history.
+"""
+
+from typing import Final
+
+from miroir.adapters.store_transaction import Transaction
+from miroir.errors import ConfigError
+
+_V1: Final = (
+    "CREATE TABLE counter (name TEXT PRIMARY KEY, next BIGINT NOT NULL)",
+    "INSERT INTO counter (name, next) VALUES ('task', 0), ('intent', 1)",
+    "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    """CREATE TABLE lease (
+        scope TEXT PRIMARY KEY,
+        holder TEXT,
+        epoch BIGINT NOT NULL,
+        expires_at_ms BIGINT NOT NULL)""",
+    """CREATE TABLE index_record (
+        uid TEXT PRIMARY KEY,
+        primary_key TEXT,
+        version BIGINT NOT NULL CHECK (version >= 0),
+        settings BLOB,
+        fingerprints TEXT NOT NULL,
+        frozen_reason TEXT,
+        deleted BIGINT NOT NULL,
+        created_at_ms BIGINT NOT NULL,
+        updated_at_ms BIGINT NOT NULL)""",
+    """CREATE TABLE node_settings_version (
+        index_uid TEXT NOT NULL REFERENCES index_record (uid),
+        node_id TEXT NOT NULL,
+        version BIGINT,
+        fingerprint TEXT,
+        verified_at_ms BIGINT NOT NULL,
+        PRIMARY KEY (index_uid, node_id))""",
+    """CREATE TABLE settings_history (
+        index_uid TEXT NOT NULL REFERENCES index_record (uid),
+        version BIGINT NOT NULL,
+        fingerprints TEXT NOT NULL,
+        diff TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        made_by TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        intent_id BIGINT NOT NULL UNIQUE,
+        at_ms BIGINT NOT NULL,
+        PRIMARY KEY (index_uid, version))""",
+    """CREATE TABLE expected_read_back (
+        target_hash TEXT NOT NULL,
+        engine TEXT NOT NULL,
+        read_back BLOB NOT NULL,
+        PRIMARY KEY (target_hash, engine))""",
+    """CREATE TABLE intent (
+        intent_id BIGINT PRIMARY KEY,
+        index_uid TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        patch BLOB NOT NULL,
+        target BLOB NOT NULL,
+        undo BLOB NOT NULL,
+        primary_key TEXT,
+        made_by TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        at_ms BIGINT NOT NULL,
+        state TEXT NOT NULL,
+        base_version BIGINT NOT NULL,
+        task_uid BIGINT,
+        revision BIGINT NOT NULL,
+        started BIGINT NOT NULL,
+        closed BIGINT NOT NULL,
+        committed_version BIGINT)""",
+    """CREATE UNIQUE INDEX one_started_intent ON intent (index_uid)
+        WHERE started = 1 AND closed = 0""",
+    "CREATE INDEX open_intent ON intent (intent_id) WHERE closed = 0",
+    """CREATE TABLE task (
+        uid BIGINT PRIMARY KEY,
+        index_uid TEXT,
+        type TEXT NOT NULL,
+        details TEXT NOT NULL,
+        at_ms BIGINT NOT NULL,
+        custom_metadata TEXT,
+        status TEXT NOT NULL,
+        error TEXT,
+        canceled_by BIGINT,
+        started_at_ms BIGINT,
+        finished_at_ms BIGINT,
+        intent_id BIGINT REFERENCES intent (intent_id))""",
+    "CREATE INDEX task_by_index ON task (index_uid, uid)",
+    "CREATE INDEX unfinished_task ON task (uid) WHERE status IN ('enqueued', 'processing')",
+    """CREATE TABLE write_part (
+        task_uid BIGINT NOT NULL REFERENCES task (uid),
+        position BIGINT NOT NULL,
+        shard_id BIGINT NOT NULL,
+        method TEXT NOT NULL,
+        path TEXT NOT NULL,
+        content_type TEXT,
+        body BLOB NOT NULL,
+        PRIMARY KEY (task_uid, position))""",
+    """CREATE TABLE node_task (
+        task_uid BIGINT NOT NULL REFERENCES task (uid),
+        node_id TEXT NOT NULL,
+        shard_id BIGINT NOT NULL,
+        node_task_uid BIGINT,
+        status TEXT NOT NULL,
+        error TEXT,
+        details TEXT,
+        PRIMARY KEY (task_uid, node_id))""",
+    "CREATE INDEX open_node_task ON node_task (task_uid) WHERE status IN ('unsent', 'sent')",
+    """CREATE TABLE out_of_sync (
+        index_uid TEXT NOT NULL,
+        node_id TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        PRIMARY KEY (index_uid, node_id))""",
+)
+
+MIGRATIONS: Final = (_V1,)
+"""What leads from each schema version to the next; the first starts from nothing."""
+
+_KEY_ID_FACT: Final = "seal_key_id"
+
+
+def migrate(tx: Transaction, place: str) -> None:
+    """
+    Bring the tables to this release's schema.
+
+    Args:
+        tx: A transaction of the store.
+        place: The database's name, for the message.
+
+    Raises:
+        ConfigError: A newer release has written this store.
+    """
+    tx.run("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")
+    row = tx.row("SELECT max(version) AS version FROM schema_version")
+    found = row["version"] if row is not None and row["version"] is not None else 0
+    if found > len(MIGRATIONS):
+        raise ConfigError(
+            f"{place}: schema version {found} was written by a newer release (this one knows "
+            f"{len(MIGRATIONS)}); install that release or use another data directory"
+        )
+    for version, statements in enumerate(MIGRATIONS[found:], start=found + 1):
+        for statement in statements:
+            tx.run(statement)
+        tx.run("INSERT INTO schema_version (version) VALUES (?)", version)
+
+
+def check_key(tx: Transaction, place: str) -> None:
+    """
+    Bind the store to the key that seals it; a store without a key may get one.
+
+    Raises:
+        ConfigError: The store is sealed by another key than the configured one.
+    """
+    row = tx.row("SELECT value FROM fact WHERE name = ?", _KEY_ID_FACT)
+    found, given = (row["value"] if row is not None else ""), tx.seal.key_id
+    if found and found != given:
+        configured = (
+            f"the configured secret has id {given}" if given else "no secret is configured"
+        )
+        raise ConfigError(
+            f"{place}: sealed under the secret key with id {found}, but {configured}; set "
+            "MIROIR_SECRET_KEY (or the master key, if that was used) to the former value"
+        )
+    if given and not found:
+        tx.run("INSERT INTO fact (name, value) VALUES (?, ?)", _KEY_ID_FACT, given)

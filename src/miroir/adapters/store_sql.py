@@ -1,0 +1,220 @@
+"""
+The store in an SQL database: the port, method by method, each one transaction.
+
+The statements are in `store_indexes`, `store_intents` and `store_tasks`, written once; the
+dialect (`store_sqlite`) brings the transactions. No statement and no rule here.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from miroir.adapters import store_indexes, store_intents, store_tasks
+from miroir.adapters.store_transaction import Database, Transaction
+from miroir.core.broadcast_types import Broadcast
+from miroir.core.topology import IndexUid, NodeId
+from miroir.ports.records import (
+    CommitRecord,
+    HistoryEntry,
+    IndexRecord,
+    Intent,
+    Lease,
+    NewIntent,
+    NewTask,
+    NodeTaskRecord,
+    NodeVersion,
+    TaskPage,
+    TaskQuery,
+    TaskRecord,
+    WritePart,
+)
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+
+class SqlStore:
+    """Implements `Store`; see there for every method."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def _run(
+        self,
+        work: Callable[Concatenate[Transaction, P], Result],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Result:
+        return await self._database.transact(lambda tx: work(tx, *args, **kwargs))
+
+    async def aclose(self) -> None:
+        """See `Store.aclose`."""
+        await self._database.aclose()
+
+    # ---- leases and facts
+
+    async def take_lease(
+        self, scope: str, holder: str, *, ttl_ms: int, now_ms: int
+    ) -> Lease | None:
+        """See `Store.take_lease`."""
+        return await self._run(
+            store_indexes.take_lease, scope, holder, ttl_ms=ttl_ms, now_ms=now_ms
+        )
+
+    async def release_lease(self, lease: Lease) -> None:
+        """See `Store.release_lease`."""
+        await self._run(store_indexes.release_lease, lease)
+
+    async def fact(self, name: str) -> str | None:
+        """See `Store.fact`."""
+        return await self._run(store_indexes.fact, name)
+
+    async def set_fact(self, name: str, value: str) -> None:
+        """See `Store.set_fact`."""
+        await self._run(store_indexes.set_fact, name, value)
+
+    # ---- indexes, versions, history
+
+    async def indexes(self) -> tuple[IndexRecord, ...]:
+        """See `Store.indexes`."""
+        return await self._run(store_indexes.indexes)
+
+    async def node_versions(self) -> tuple[NodeVersion, ...]:
+        """See `Store.node_versions`."""
+        return await self._run(store_indexes.node_versions)
+
+    async def unprove(self, index_uid: IndexUid, node_ids: tuple[NodeId, ...]) -> None:
+        """See `Store.unprove`."""
+        await self._run(store_indexes.unprove, index_uid, node_ids)
+
+    async def prove(
+        self, index_uid: IndexUid, proved: Mapping[NodeId, str], *, version: int, at_ms: int
+    ) -> bool:
+        """See `Store.prove`."""
+        return await self._run(
+            store_indexes.prove, index_uid, proved, version=version, at_ms=at_ms
+        )
+
+    async def history(self, index_uid: IndexUid) -> tuple[HistoryEntry, ...]:
+        """See `Store.history`."""
+        return await self._run(store_indexes.history, index_uid)
+
+    async def thaw(self, index_uid: IndexUid) -> None:
+        """See `Store.thaw`."""
+        await self._run(store_indexes.thaw, index_uid)
+
+    async def expected(self, target_hash: str, engine: str) -> Mapping[str, Any] | None:
+        """See `Store.expected`."""
+        return await self._run(store_indexes.expected, target_hash, engine)
+
+    async def keep_expected(
+        self, target_hash: str, engine: str, read_back: Mapping[str, Any]
+    ) -> None:
+        """See `Store.keep_expected`."""
+        await self._run(store_indexes.keep_expected, target_hash, engine, read_back)
+
+    # ---- intents
+
+    async def open_intent(self, intent: NewIntent) -> Intent:
+        """See `Store.open_intent`."""
+        return await self._run(store_intents.open_intent, intent)
+
+    async def accept_intent(self, intent_id: int, task: NewTask) -> TaskRecord:
+        """See `Store.accept_intent`."""
+        return await self._run(store_intents.accept_intent, intent_id, task)
+
+    async def open_intents(self) -> tuple[Intent, ...]:
+        """See `Store.open_intents`."""
+        return await self._run(store_intents.open_intents)
+
+    async def recent_intents(self, limit: int) -> tuple[Intent, ...]:
+        """See `Store.recent_intents`."""
+        return await self._run(store_intents.recent_intents, limit)
+
+    async def start_intent(self, intent: Intent, lease: Lease) -> Intent:
+        """See `Store.start_intent`."""
+        return await self._run(store_intents.start_intent, intent, lease)
+
+    async def save_intent(self, intent: Intent, state: Broadcast, lease: Lease) -> Intent:
+        """See `Store.save_intent`."""
+        return await self._run(store_intents.save_intent, intent, state, lease)
+
+    async def commit(self, intent: Intent, record: CommitRecord, lease: Lease) -> int:
+        """See `Store.commit`."""
+        return await self._run(store_intents.commit, intent, record, lease)
+
+    async def freeze(self, intent: Intent, reason: str, lease: Lease) -> None:
+        """See `Store.freeze`."""
+        await self._run(store_intents.freeze, intent, reason, lease)
+
+    # ---- tasks and document writes
+
+    async def open_task(self, task: NewTask, *, status: str = "enqueued") -> TaskRecord:
+        """See `Store.open_task`."""
+        return await self._run(store_tasks.open_task, task, status=status)
+
+    async def open_write(
+        self, task: NewTask, parts: tuple[WritePart, ...], targets: tuple[NodeTaskRecord, ...]
+    ) -> TaskRecord:
+        """See `Store.open_write`."""
+        return await self._run(store_tasks.open_write, task, parts, targets)
+
+    async def save_shares(
+        self, shares: tuple[NodeTaskRecord, ...], *, out_of_sync: Mapping[NodeId, str]
+    ) -> None:
+        """See `Store.save_shares`."""
+        await self._run(store_tasks.save_shares, shares, out_of_sync=out_of_sync)
+
+    async def unsent_writes(
+        self,
+    ) -> tuple[tuple[TaskRecord, tuple[WritePart, ...], tuple[NodeTaskRecord, ...]], ...]:
+        """See `Store.unsent_writes`."""
+        return await self._run(store_tasks.unsent_writes)
+
+    async def open_shares(self) -> tuple[NodeTaskRecord, ...]:
+        """See `Store.open_shares`."""
+        return await self._run(store_tasks.open_shares)
+
+    async def shares(self, task_uid: int) -> tuple[NodeTaskRecord, ...]:
+        """See `Store.shares`."""
+        return await self._run(store_tasks.shares, task_uid)
+
+    async def start_task(self, uid: int, *, at_ms: int) -> None:
+        """See `Store.start_task`."""
+        await self._run(store_tasks.start, uid, at_ms=at_ms)
+
+    async def finish_task(
+        self,
+        uid: int,
+        *,
+        status: str,
+        details: Mapping[str, Any],
+        error: Mapping[str, Any] | None,
+        at_ms: int,
+    ) -> None:
+        """See `Store.finish_task`."""
+        await self._run(
+            store_tasks.finish, uid, status=status, details=details, error=error, at_ms=at_ms
+        )
+
+    async def task(self, uid: int) -> TaskRecord | None:
+        """See `Store.task`."""
+        return await self._run(store_tasks.get, uid)
+
+    async def tasks(self, query: TaskQuery) -> TaskPage:
+        """See `Store.tasks`."""
+        return await self._run(store_tasks.find, query)
+
+    # ---- replicas
+
+    async def out_of_sync(self) -> Mapping[tuple[IndexUid, NodeId], str]:
+        """See `Store.out_of_sync`."""
+        return await self._run(store_indexes.out_of_sync)
+
+    async def set_in_sync(self, index_uid: IndexUid, node_id: NodeId) -> None:
+        """See `Store.set_in_sync`."""
+        await self._run(store_indexes.set_in_sync, index_uid, node_id)
+
+    async def set_out_of_sync(self, index_uid: IndexUid, node_id: NodeId, reason: str) -> None:
+        """See `Store.set_out_of_sync`."""
+        await self._run(store_indexes.set_out_of_sync, index_uid, node_id, reason)

@@ -1,0 +1,223 @@
+"""
+Statements about tasks and document writes.
+
+Each function is the body of one transaction, or a part of one; the contract is `ports/store.py`.
+Nothing here knows what a task is about.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from miroir.adapters import store_codec as codec
+from miroir.adapters.store_indexes import set_out_of_sync
+from miroir.adapters.store_transaction import Transaction, marks
+from miroir.core.topology import NodeId
+from miroir.ports.records import (
+    NewTask,
+    NodeTaskRecord,
+    TaskPage,
+    TaskQuery,
+    TaskRecord,
+    WritePart,
+)
+
+_UNENDED: Final = "status IN ('enqueued', 'processing')"
+_TIME_COLUMNS: Final = {
+    "enqueued": "at_ms",
+    "started": "started_at_ms",
+    "finished": "finished_at_ms",
+}
+
+UnsentWrite = tuple[TaskRecord, tuple[WritePart, ...], tuple[NodeTaskRecord, ...]]
+
+
+def insert(
+    tx: Transaction, task: NewTask, *, status: str = "enqueued", intent_id: int | None = None
+) -> TaskRecord:
+    """Give out the next uid."""
+    uid = tx.next("task")
+    tx.run(
+        """INSERT INTO task (uid, index_uid, type, details, at_ms, custom_metadata, status,
+        intent_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
+        *(uid, task.index_uid, task.type, codec.to_json(task.details), task.at_ms),
+        *(task.custom_metadata, status, intent_id),
+    )
+    found = get(tx, uid)
+    assert found is not None
+    return found
+
+
+def open_task(tx: Transaction, task: NewTask, *, status: str) -> TaskRecord:
+    """See `Store.open_task`."""
+    assert status in {"enqueued", "succeeded"}, status
+    opened = insert(tx, task)
+    if status == "enqueued":
+        return opened
+    finish(tx, opened.uid, status=status, details=task.details, error=None, at_ms=task.at_ms)
+    found = get(tx, opened.uid)
+    assert found is not None
+    return found
+
+
+def start(tx: Transaction, uid: int, *, at_ms: int) -> None:
+    """See `Store.start_task`."""
+    tx.run(
+        "UPDATE task SET status = 'processing', started_at_ms = ?"
+        " WHERE uid = ? AND status = 'enqueued'",
+        *(at_ms, uid),
+    )
+
+
+def finish(
+    tx: Transaction,
+    uid: int,
+    *,
+    status: str,
+    details: Mapping[str, Any],
+    error: Mapping[str, Any] | None,
+    at_ms: int,
+) -> None:
+    """See `Store.finish_task`."""
+    assert status in {"succeeded", "failed", "canceled"}, status
+    if status != "canceled":  # A node shows no start for what was cancelled in the queue.
+        tx.run(
+            f"UPDATE task SET started_at_ms = coalesce(started_at_ms, ?) WHERE uid = ?"  # noqa: S608 - no input
+            f" AND {_UNENDED}",
+            *(at_ms, uid),
+        )
+    tx.run(
+        f"UPDATE task SET status = ?, details = ?, error = ?, finished_at_ms = ?"  # noqa: S608 - no input
+        f" WHERE uid = ? AND {_UNENDED}",
+        *(status, codec.to_json(details), codec.to_json_or_none(error), at_ms, uid),
+    )
+
+
+def get(tx: Transaction, uid: int) -> TaskRecord | None:
+    """See `Store.task`."""
+    row = tx.row("SELECT * FROM task WHERE uid = ?", uid)
+    return None if row is None else codec.task_record(row)
+
+
+def find(tx: Transaction, query: TaskQuery) -> TaskPage:
+    """See `Store.tasks`. One more than asked for is read, to know whether there is a next page."""
+    where, values = _where(query)
+    count = tx.row(f"SELECT count(*) AS total FROM task WHERE {where}", *values)  # noqa: S608 - no input
+    assert count is not None
+    if query.from_uid is not None:
+        where += " AND uid >= ?" if query.reverse else " AND uid <= ?"
+        values = [*values, query.from_uid]
+    order = "ASC" if query.reverse else "DESC"
+    rows = tx.rows(
+        f"SELECT * FROM task WHERE {where} ORDER BY uid {order} LIMIT ?",  # noqa: S608 - no input
+        *(*values, query.limit + 1),
+    )
+    found = tuple(codec.task_record(row) for row in rows)
+    next_uid = found[-1].uid if len(found) > query.limit else None
+    return TaskPage(found[: query.limit], count["total"], next_uid)
+
+
+def _where(query: TaskQuery) -> tuple[str, list[Any]]:
+    """Return the condition without the paging, made of column names of ours, and its values."""
+    lists: tuple[tuple[str, tuple[Any, ...]], ...] = (
+        ("uid", query.uids),
+        ("status", query.statuses),
+        ("type", query.types),
+        ("index_uid", query.index_uids),
+        ("canceled_by", query.canceled_by),
+    )
+    conditions, values = ["1 = 1"], list[Any]()
+    for column, wanted in lists:
+        if wanted:
+            conditions.append(f"{column} IN ({marks(wanted)})")
+            values += wanted
+    for field, operator, at_ms in query.times:
+        assert operator in {"<", ">"}, operator
+        conditions.append(f"{_TIME_COLUMNS[field]} {operator} ?")
+        values.append(at_ms)
+    return " AND ".join(conditions), values
+
+
+# Document writes
+
+
+def open_write(
+    tx: Transaction,
+    task: NewTask,
+    parts: tuple[WritePart, ...],
+    targets: tuple[NodeTaskRecord, ...],
+) -> TaskRecord:
+    """See `Store.open_write`."""
+    opened = insert(tx, task)
+    for position, part in enumerate(parts):
+        tx.run(
+            "INSERT INTO write_part (task_uid, position, shard_id, method, path, content_type,"
+            " body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            *(opened.uid, position, part.shard_id, part.method, part.path, part.content_type),
+            part.body,
+        )
+    for share in targets:
+        tx.run(
+            "INSERT INTO node_task (task_uid, node_id, shard_id, status)"
+            " VALUES (?, ?, ?, 'unsent')",
+            *(opened.uid, share.node_id, share.shard_id),
+        )
+    return opened
+
+
+def save_shares(
+    tx: Transaction, shares: tuple[NodeTaskRecord, ...], *, out_of_sync: Mapping[NodeId, str]
+) -> None:
+    """See `Store.save_shares`."""
+    uids = {share.task_uid for share in shares}
+    assert len(uids) == 1, "shares of one write"
+    task = get(tx, uids.pop())
+    assert task is not None, shares
+    for share in shares:
+        changed = tx.run(
+            "UPDATE node_task SET node_task_uid = ?, status = ?, error = ?, details = ?"
+            " WHERE task_uid = ? AND node_id = ?",
+            *(share.node_task_uid, share.status, codec.to_json_or_none(share.error)),
+            *(codec.to_json_or_none(share.details), share.task_uid, share.node_id),
+        )
+        assert changed == 1, share
+    for node_id, reason in out_of_sync.items():
+        assert task.index_uid is not None, task
+        set_out_of_sync(tx, task.index_uid, node_id, reason)
+    tx.run(
+        "DELETE FROM write_part WHERE task_uid = ? AND NOT EXISTS"
+        " (SELECT 1 FROM node_task WHERE task_uid = ? AND status = 'unsent')",
+        *(task.uid, task.uid),
+    )
+
+
+def unsent_writes(tx: Transaction) -> tuple[UnsentWrite, ...]:
+    """See `Store.unsent_writes`."""
+    rows = tx.rows(
+        "SELECT * FROM task WHERE uid IN (SELECT task_uid FROM node_task WHERE status = 'unsent')"
+        " ORDER BY uid"
+    )
+    return tuple(
+        (codec.task_record(row), _parts(tx, row["uid"]), shares(tx, row["uid"])) for row in rows
+    )
+
+
+def _parts(tx: Transaction, task_uid: int) -> tuple[WritePart, ...]:
+    rows = tx.rows("SELECT * FROM write_part WHERE task_uid = ? ORDER BY position", task_uid)
+    return tuple(codec.write_part(row) for row in rows)
+
+
+def shares(tx: Transaction, task_uid: int) -> tuple[NodeTaskRecord, ...]:
+    """See `Store.shares`."""
+    rows = tx.rows(
+        "SELECT * FROM node_task WHERE task_uid = ? ORDER BY shard_id, node_id", task_uid
+    )
+    return tuple(codec.node_task(row) for row in rows)
+
+
+def open_shares(tx: Transaction) -> tuple[NodeTaskRecord, ...]:
+    """See `Store.open_shares`."""
+    rows = tx.rows(
+        f"SELECT * FROM node_task WHERE status = 'sent' AND task_uid IN"  # noqa: S608 - no input
+        f" (SELECT uid FROM task WHERE {_UNENDED}) ORDER BY task_uid, shard_id, node_id"
+    )
+    return tuple(codec.node_task(row) for row in rows)
