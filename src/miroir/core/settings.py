@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from miroir.core.settings_normal import (
-    EMBEDDERS,
+    EMBEDDERS as EMBEDDERS,
     Settings,
     embedders_fit,
     masked_embedders,

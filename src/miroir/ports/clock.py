@@ -1,4 +1,4 @@
-"""Time, as the services see it. The only file of the proxy that may touch the real clock."""
+"""Time and chance, as the services see them. The only file that may touch the real clock."""
 
 import asyncio
 import time
@@ -18,6 +18,14 @@ class Clock(Protocol):
 
     async def sleep(self, duration_s: float) -> None:
         """Return after `duration_s` seconds of this clock."""
+        ...
+
+
+class Chance(Protocol):
+    """Source of chance; a `random.Random` with a seed is one."""
+
+    def uniform(self, a: float, b: float) -> float:
+        """Return a number from `a` to `b`, each as likely."""
         ...
 
 

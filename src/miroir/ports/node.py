@@ -142,6 +142,14 @@ class NodeControl(Protocol):
         """Return every index of the node."""
         ...
 
+    async def index(self, node_id: NodeId, index_uid: IndexUid) -> Mapping[str, Json] | None:
+        """Return the index as the node shows it (`uid`, `primaryKey`, dates); None if missing."""
+        ...
+
+    async def document_count(self, node_id: NodeId, index_uid: IndexUid) -> int:
+        """Return how many documents the node holds. Refused: index_not_found."""
+        ...
+
     async def create_index(
         self, node_id: NodeId, index_uid: IndexUid, primary_key: str | None
     ) -> int:

@@ -69,6 +69,10 @@ class Store(Protocol):
         """Return every index ever known, deleted ones too, ordered by uid."""
         ...
 
+    async def index(self, index_uid: IndexUid) -> IndexRecord | None:
+        """Return one index, deleted or not; None if it was never known."""
+        ...
+
     async def node_versions(self) -> tuple[NodeVersion, ...]:
         """Return what each node is proved to serve, for all indexes."""
         ...
@@ -113,6 +117,10 @@ class Store(Protocol):
 
     async def accept_intent(self, intent_id: int, task: NewTask) -> TaskRecord:
         """Promise the intent to the client: give it an enqueued task."""
+        ...
+
+    async def intent(self, intent_id: int) -> Intent:
+        """Return one intent as it stands, open or closed; it must exist."""
         ...
 
     async def open_intents(self) -> tuple[Intent, ...]:

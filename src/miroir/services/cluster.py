@@ -1,0 +1,250 @@
+"""
+The cluster as this process sees it now: one immutable view, replaced whole after every change.
+
+The store is the authority; this is its picture in memory, which the hot path reads without
+waiting. Whoever changes the store tells the picture afterwards (`apply_*`), and always before it
+acts on the change: a node is out of the view before a PATCH leaves for it. A request takes `view`
+once and uses nothing else. No I/O here but `load`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from miroir.core.broadcast_types import Broadcast, NodeState
+from miroir.core.topology import IndexUid, NodeId, Topology
+from miroir.ports.node import Settings
+from miroir.ports.records import CommitRecord, IndexRecord, Intent, IntentKind
+from miroir.ports.store import Store
+
+
+@dataclass(frozen=True)
+class IndexView:
+    """
+    One index in one view.
+
+    Attributes:
+        record: As the store keeps it.
+        proved: Node -> settings version that it is proved to serve; absent = none.
+        out_of_sync: Node -> why it misses documents.
+        intent: The started intent of this index, or None.
+        queued: Intents that wait behind it or have not started.
+    """
+
+    record: IndexRecord
+    proved: Mapping[NodeId, int] = field(default_factory=dict)
+    out_of_sync: Mapping[NodeId, str] = field(default_factory=dict)
+    intent: Intent | None = None
+    queued: tuple[Intent, ...] = ()
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether nodes may differ because a change is on its way."""
+        return self.intent is not None and bool(self.intent.state.touched)
+
+    @property
+    def accepted(self) -> tuple[Intent, ...]:
+        """Every open intent, oldest first."""
+        return (*((self.intent,) if self.intent else ()), *self.queued)
+
+    @property
+    def will_exist(self) -> bool:
+        """Whether the index will be there when all accepted changes have been carried out."""
+        exists = not self.record.deleted
+        for intent in self.accepted:
+            if intent.kind is IntentKind.CREATE:
+                exists = True
+            elif intent.kind is IntentKind.DELETE:
+                exists = False
+        return exists
+
+    @property
+    def last_target(self) -> Settings | None:
+        """Settings when all accepted changes have been carried out; None: those of a new index."""
+        wanted: Settings | None = None if self.record.deleted else self.record.settings
+        for intent in self.accepted:
+            if intent.kind in {IntentKind.CREATE, IntentKind.DELETE}:
+                wanted = None
+            elif intent.kind is IntentKind.CHANGE and not intent.state.undoing:
+                wanted = intent.target
+        return wanted
+
+
+@dataclass(frozen=True)
+class View:
+    """
+    The cluster at one moment.
+
+    Attributes:
+        topology: The grid.
+        healthy: Nodes that answer.
+        engines: Node -> engine version, of every node that has answered once.
+        indexes: By uid; also those whose creation is under way (`live` tells them apart).
+        deleted: Indexes deleted through Miroir, by uid.
+    """
+
+    topology: Topology
+    healthy: frozenset[NodeId]
+    engines: Mapping[NodeId, str]
+    indexes: Mapping[IndexUid, IndexView]
+    deleted: Mapping[IndexUid, IndexRecord]
+
+    def live(self, index_uid: str) -> IndexView | None:
+        """Return the index if it exists: created, and not deleted."""
+        index = self.indexes.get(IndexUid(index_uid))
+        return index if index is not None and not index.record.deleted else None
+
+    def ready(self, index: IndexView) -> frozenset[NodeId]:
+        """Nodes that are healthy and hold every acknowledged document of the index."""
+        return self.healthy - index.out_of_sync.keys()
+
+
+class Cluster:
+    """Holds the present view."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._view = View(topology, frozenset(), {}, {}, {})
+
+    @property
+    def view(self) -> View:
+        """The present view; take it once per request."""
+        return self._view
+
+    async def load(self, store: Store) -> None:
+        """Build the view from the store; node health is kept."""
+        proved: dict[IndexUid, dict[NodeId, int]] = {}
+        for row in await store.node_versions():
+            if row.version is not None and row.node_id in self._view.topology.by_id:
+                proved.setdefault(row.index_uid, {})[row.node_id] = row.version
+        missing: dict[IndexUid, dict[NodeId, str]] = {}
+        for (index_uid, node_id), why in (await store.out_of_sync()).items():
+            missing.setdefault(index_uid, {})[node_id] = why
+        records = await store.indexes()
+        indexes = {
+            r.uid: IndexView(r, proved.get(r.uid, {}), missing.get(r.uid, {}))
+            for r in records
+            if not r.deleted
+        }
+        deleted = {r.uid: r for r in records if r.deleted}
+        self._view = replace(
+            self._view, indexes=MappingProxyType(indexes), deleted=MappingProxyType(deleted)
+        )
+        for intent in await store.open_intents():
+            self.apply_queued(intent)
+
+    # ---- nodes
+
+    def apply_health(self, node_id: NodeId, *, healthy: bool, engine: str | None = None) -> bool:
+        """Note what a node's last answer, or the lack of one, tells; return whether it is news."""
+        view = self._view
+        known = (node_id in view.healthy, view.engines.get(node_id))
+        engines = {**view.engines, node_id: engine} if engine else view.engines
+        all_healthy = view.healthy | {node_id} if healthy else view.healthy - {node_id}
+        self._view = replace(view, healthy=all_healthy, engines=engines)
+        return known != (healthy, engines.get(node_id))
+
+    # ---- intents
+
+    def apply_queued(self, intent: Intent) -> None:
+        """An intent was opened."""
+        index = self._index(intent)
+        self._put(intent.index_uid, replace(index, queued=(*index.queued, intent)))
+
+    def apply_withdrawn(self, intent: Intent) -> None:
+        """An intent was refused before it started."""
+        index = self._view.indexes.get(intent.index_uid)
+        if index is None:
+            return
+        rest = tuple(i for i in index.queued if i.intent_id != intent.intent_id)
+        self._put(intent.index_uid, replace(index, queued=rest))
+
+    def apply_progress(self, intent: Intent) -> None:
+        """The machine of the started intent was saved; touched nodes are proved at nothing."""
+        index = self._index(intent)
+        rest = tuple(i for i in index.queued if i.intent_id != intent.intent_id)
+        now = None if intent.state.closed else intent
+        proved = _proved(index.proved, intent.state, intent.base_version)
+        self._put(intent.index_uid, replace(index, intent=now, queued=rest, proved=proved))
+
+    def apply_commit(self, record: IndexRecord, commit: CommitRecord) -> None:
+        """The store has taken a commit: switch, in one step."""
+        index = self._view.indexes.get(record.uid) or IndexView(record)
+        if record.deleted:
+            self._put(record.uid, replace(index, record=record, proved={}, out_of_sync={}))
+            return
+        proved = {n: v for n, v in index.proved.items() if n not in commit.unproved}
+        proved.update(dict.fromkeys(commit.proved, record.version))
+        self._put(record.uid, replace(index, record=record, proved=proved))
+
+    def apply_record(self, record: IndexRecord) -> None:
+        """The store's row has changed otherwise: created, frozen, thawed, primary key known."""
+        index = self._view.indexes.get(record.uid)
+        self._put(record.uid, replace(index, record=record) if index else IndexView(record))
+
+    # ---- replicas
+
+    def apply_demotion(self, index_uid: IndexUid, node_ids: Iterable[NodeId]) -> None:
+        """Nodes are proved at nothing for this index."""
+        index = self._view.indexes[index_uid]
+        gone = set(node_ids)
+        proved = {n: v for n, v in index.proved.items() if n not in gone}
+        self._put(index_uid, replace(index, proved=proved))
+
+    def apply_proof(self, index_uid: IndexUid, node_ids: Iterable[NodeId], version: int) -> None:
+        """Nodes were read back at the committed version."""
+        index = self._view.indexes[index_uid]
+        proved = {**index.proved, **dict.fromkeys(node_ids, version)}
+        self._put(index_uid, replace(index, proved=proved))
+
+    def apply_sync(self, index_uid: IndexUid, node_id: NodeId, why: str | None) -> None:
+        """A replica misses documents (`why`), or has been brought up (None)."""
+        index = self._view.indexes[index_uid]
+        rest = {n: w for n, w in index.out_of_sync.items() if n != node_id}
+        now = rest if why is None else {**rest, node_id: why}
+        self._put(index_uid, replace(index, out_of_sync=now))
+
+    def _index(self, intent: Intent) -> IndexView:
+        known = self._view.indexes.get(intent.index_uid)
+        if known is not None:
+            return known
+        record = self._view.deleted.get(intent.index_uid)
+        version = record.version if record else 0
+        return IndexView(
+            IndexRecord(
+                uid=intent.index_uid,
+                primary_key=intent.primary_key,
+                version=version,
+                settings=None,
+                fingerprints={},
+                frozen_reason=None,
+                deleted=True,
+                created_at_ms=intent.at_ms,
+                updated_at_ms=intent.at_ms,
+            )
+        )
+
+    def _put(self, index_uid: IndexUid, index: IndexView) -> None:
+        indexes = {**self._view.indexes, index_uid: index}
+        deleted = {uid: r for uid, r in self._view.deleted.items() if uid != index_uid}
+        if index.record.deleted:
+            deleted[index_uid] = index.record
+            if not index.accepted:
+                del indexes[index_uid]
+        self._view = replace(
+            self._view, indexes=MappingProxyType(indexes), deleted=MappingProxyType(deleted)
+        )
+
+
+def _proved(
+    before: Mapping[NodeId, int], state: Broadcast, base_version: int
+) -> Mapping[NodeId, int]:
+    """Touched = proved at nothing, until committed, or until read back at the base of an abort."""
+    proved = dict(before)
+    for node_id, progress in state.nodes.items():
+        if progress.state is NodeState.VERIFIED and state.undoing:
+            proved[node_id] = base_version
+        elif progress.state is not NodeState.UNTOUCHED and state.version is None:
+            proved.pop(node_id, None)
+        elif progress.state not in {NodeState.UNTOUCHED, NodeState.VERIFIED}:
+            proved.pop(node_id, None)  # A later wave, after the commit.
+    return proved

@@ -1,0 +1,78 @@
+"""
+Watches the nodes: who answers, with which engine.
+
+Detection is twofold: the data path reports a node that failed it (`suspect`), which takes effect
+at once, and a check per node and interval finds the rest and brings nodes back. A node is healthy
+again only when it has answered a health call and told its engine version.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from miroir.core.topology import NodeId
+from miroir.errors import NodeError
+from miroir.ports.clock import Clock
+from miroir.ports.node import NodeControl
+from miroir.services.cluster import Cluster
+
+_log = structlog.get_logger(__name__)
+
+
+class Health:
+    """Keeps `Cluster.view.healthy` and `.engines` true."""
+
+    def __init__(
+        self, *, control: NodeControl, cluster: Cluster, clock: Clock, interval_s: float
+    ) -> None:
+        self._control = control
+        self._cluster = cluster
+        self._clock = clock
+        self._interval_s = interval_s
+        self._listeners: list[Callable[[NodeId, bool], None]] = []
+
+    def on_change(self, listener: Callable[[NodeId, bool], None]) -> None:
+        """Call `listener(node_id, healthy)` on every change, from the event loop."""
+        self._listeners.append(listener)
+
+    def suspect(self, node_id: NodeId) -> None:
+        """Take a node out because a call to it just failed; the next check may bring it back."""
+        self._note(node_id, healthy=False)
+
+    async def check(self, node_id: NodeId) -> bool:
+        """Ask one node once; note and return whether it is healthy."""
+        try:
+            await self._control.check_health(node_id)
+            engine = await self._control.engine(node_id)
+        except NodeError as error:
+            self._note(node_id, healthy=False, why=str(error))
+            return False
+        self._note(node_id, healthy=True, engine=engine)
+        return True
+
+    async def check_all(self) -> None:
+        """Ask every node once, in parallel."""
+        async with asyncio.TaskGroup() as checks:
+            for node_id in self._cluster.view.topology.node_ids:
+                checks.create_task(self.check(node_id))
+
+    async def run(self) -> None:
+        """Check every node for ever, each at its own pace: a slow one delays no other."""
+        async with asyncio.TaskGroup() as loops:
+            for node_id in self._cluster.view.topology.node_ids:
+                loops.create_task(self._run_one(node_id))
+
+    async def _run_one(self, node_id: NodeId) -> None:
+        while True:
+            await self.check(node_id)
+            await self._clock.sleep(self._interval_s)
+
+    def _note(
+        self, node_id: NodeId, *, healthy: bool, engine: str | None = None, why: str = ""
+    ) -> None:
+        if not self._cluster.apply_health(node_id, healthy=healthy, engine=engine):
+            return
+        _log.info("node_health_changed", node=node_id, healthy=healthy, engine=engine, why=why)
+        for listener in self._listeners:
+            listener(node_id, healthy)

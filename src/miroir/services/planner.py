@@ -1,0 +1,113 @@
+"""
+Prepares an intent to be carried: resolves its target, lays out its waves, picks its carrier.
+
+An intent is resolved when it starts, not when it was accepted: a predecessor in the queue may have
+been aborted meanwhile. Nothing here waits for a node but `expected`, which asks the prober.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import orjson
+
+from miroir.core import settings as rules
+from miroir.core.broadcast_types import Broadcast, Phase
+from miroir.core.topology import IndexUid, NodeId, Topology
+from miroir.errors import IndexNotFound
+from miroir.ports.clock import Clock
+from miroir.ports.node import NodeControl, NodeReply, Settings
+from miroir.ports.records import Intent, IntentKind
+from miroir.services.carriers import Carrier, LifecycleCarrier, SettingsCarrier
+from miroir.services.cluster import View
+from miroir.services.prober import Prober, Verdict
+
+Strategy = Literal["two_phase", "sequential"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the operator configured under `settings_broadcast`."""
+
+    strategy: Strategy
+    retries_max: int
+    freeze: bool
+
+
+class Planner:
+    """Knows what each kind of intent needs."""
+
+    def __init__(
+        self, *, control: NodeControl, prober: Prober, clock: Clock, policy: Policy
+    ) -> None:
+        self._control = control
+        self._prober = prober
+        self._clock = clock
+        self._policy = policy
+
+    def machine(
+        self, index_uid: IndexUid, kind: IntentKind, topology: Topology, nodes: tuple[NodeId, ...]
+    ) -> Broadcast:
+        """Return the machine of a fresh intent: plain form, or one node after the other."""
+        sequential = self._policy.strategy == "sequential" and kind is IntentKind.CHANGE
+        waves = tuple((node_id,) for node_id in nodes) if sequential else (nodes,)
+        return Broadcast(
+            index_uid=index_uid,
+            columns=topology.columns,
+            waves=waves,
+            commit_after=len(waves),
+            retries_max=self._policy.retries_max,
+            undoable=kind in {IntentKind.CHANGE, IntentKind.CREATE, IntentKind.UPDATE},
+            freeze=self._policy.freeze and kind is IntentKind.CHANGE,
+        )
+
+    def plan(self, intent: Intent, view: View) -> Intent:
+        """Resolve a fresh intent against what is in force now."""
+        index = view.indexes.get(intent.index_uid)
+        record = index.record if index else None
+        base: Settings = (record.settings if record else None) or rules.defaults()
+        target = rules.resolve(base, intent.patch) if intent.kind is IntentKind.CHANGE else base
+        return replace(
+            intent,
+            target=target,
+            undo=base,
+            base_version=record.version if record else 0,
+        )
+
+    def impossible(self, intent: Intent, view: View) -> Mapping[str, Any] | None:
+        """Return why an intent cannot even begin, e.g. its index is gone; else None."""
+        if intent.state.phase is not Phase.QUEUED:
+            return None  # Begun: it is carried to its end.
+        if intent.kind is IntentKind.CREATE or view.live(intent.index_uid) is not None:
+            return None
+        return IndexNotFound(f"Index `{intent.index_uid}` not found.").body()
+
+    def carrier(self, intent: Intent, view: View) -> Carrier:
+        """Return what carries this kind of intent."""
+        if intent.kind in {IntentKind.CHANGE, IntentKind.REPAIR}:
+            return SettingsCarrier(intent, control=self._control, clock=self._clock)
+        index = view.indexes.get(intent.index_uid)
+        previous = index.record.primary_key if index else None
+        return LifecycleCarrier(
+            intent, control=self._control, clock=self._clock, previous_key=previous
+        )
+
+    async def expected(self, intent: Intent, view: View) -> Verdict:
+        """
+        Return the fingerprints that nodes must show.
+
+        Of a change: what the probe shows. Of a repair: what was committed, which needs no probe.
+        Of the rest nothing is known beforehand; nodes of one engine must agree.
+        """
+        if intent.kind is IntentKind.CHANGE:
+            return await self._prober.expected(intent.target)
+        if intent.kind is IntentKind.REPAIR:
+            index = view.indexes[intent.index_uid]
+            return Verdict(expected=index.record.fingerprints)
+        return Verdict()
+
+    @staticmethod
+    def error_of(reply: NodeReply) -> Mapping[str, Any]:
+        """Return the Meilisearch error object in a node's refusal."""
+        error: Mapping[str, Any] = orjson.loads(reply.body)
+        return error

@@ -1,0 +1,228 @@
+"""
+Asks a real node whether settings are valid and how they will look, before a live index is touched.
+
+The full target goes to a reserved, hidden, permanently empty index on one healthy node per engine
+version. Its HTTP answer decides validity; its read-back is the normal form and the fingerprint
+that every node of that version must show. Cheap, because an empty index has nothing to reindex;
+bounded, because a node's queue may be busy: after `probe_wait_s` the change goes on without it.
+
+The probe index of a node serves one target at a time (a lock per node). Results are kept in the
+store for ever; a target that was probed once is never sent again for that engine version.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import orjson
+import structlog
+
+from miroir.core import settings as rules
+from miroir.core.fingerprint import digest, fingerprint
+from miroir.core.topology import IndexUid, NodeId
+from miroir.errors import NodeError, NodeRefused
+from miroir.ports.clock import Clock
+from miroir.ports.node import NodeControl, NodeReply, NodeRequest, Settings
+from miroir.ports.store import Store
+from miroir.services.cluster import Cluster
+from miroir.services.watcher import TaskWatcher
+
+PROBE_INDEX: Final = IndexUid("_miroir_probe")
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    What the probe said of a target.
+
+    Attributes:
+        refusal: The node's own answer that the target is not valid, or None.
+        expected: Engine version -> fingerprint; lacks engines that could not be asked in time.
+    """
+
+    refusal: NodeReply | None = None
+    expected: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class _Run:
+    """One target on its way through the probe index of one node."""
+
+    answered: "asyncio.Future[NodeRefused | None]"
+    shown: "asyncio.Future[Settings | NodeRefused | None]"
+
+
+class Prober:
+    """Keeps what engines make of settings."""
+
+    def __init__(
+        self,
+        *,
+        control: NodeControl,
+        store: Store,
+        cluster: Cluster,
+        watcher: TaskWatcher,
+        clock: Clock,
+        wait_s: float,
+    ) -> None:
+        self._control = control
+        self._store = store
+        self._cluster = cluster
+        self._watcher = watcher
+        self._clock = clock
+        self._wait_s = wait_s
+        self._locks: dict[NodeId, asyncio.Lock] = {}
+        self._runs: dict[tuple[str, str], _Run] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Give the probes a home until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            await asyncio.get_running_loop().create_future()  # For ever.
+
+    async def refusal(self, target: Settings, request: NodeRequest) -> NodeReply | None:
+        """
+        Return the engine's refusal of `target` in its words for the client, or None.
+
+        Args:
+            target: Complete settings.
+            request: The client's own, with the path after `/indexes/{uid}`; sent to the probe
+                index when the target is refused, so that the client gets the error word for word.
+        """
+        for engine, node_id in self._one_node_per_engine().items():
+            if await self._kept(target, engine) is not None:
+                continue
+            answer = await self._in_time(self._start(target, engine, node_id).answered)
+            if isinstance(answer, NodeRefused):
+                return await self._own_words(node_id, request) or _as_reply(answer)
+        return None
+
+    async def refusal_of_body(self, request: NodeRequest) -> NodeReply | None:
+        """Return what an engine says to a body that cannot be read; None if nobody answers."""
+        for node_id in self._one_node_per_engine().values():
+            if (reply := await self._own_words(node_id, request)) is not None:
+                return reply
+        return None
+
+    async def expected(self, target: Settings) -> Verdict:
+        """Return what each engine shows for `target`, as far as it is known in time."""
+        expected: dict[str, str] = {}
+        for engine, node_id in self._one_node_per_engine().items():
+            shown = await self._kept(target, engine)
+            if shown is None:
+                result = await self._in_time(self._start(target, engine, node_id).shown)
+                if isinstance(result, NodeRefused):
+                    return Verdict(refusal=_as_reply(result))
+                shown = result
+            if shown is not None:
+                expected[engine] = fingerprint(shown)
+        return Verdict(expected=expected)
+
+    def _one_node_per_engine(self) -> dict[str, NodeId]:
+        view = self._cluster.view
+        chosen: dict[str, NodeId] = {}
+        for node_id in view.topology.node_ids:
+            if node_id in view.healthy and node_id in view.engines:
+                chosen.setdefault(view.engines[node_id], node_id)
+        return chosen
+
+    async def _kept(self, target: Settings, engine: str) -> Settings | None:
+        return await self._store.expected(_hash(target), engine)
+
+    def _start(self, target: Settings, engine: str, node_id: NodeId) -> _Run:
+        """Join the run of this target, or start one."""
+        assert self._group is not None, "run() comes first"
+        key = (_hash(target), engine)
+        if key not in self._runs:
+            loop = asyncio.get_running_loop()
+            self._runs[key] = _Run(loop.create_future(), loop.create_future())
+            self._group.create_task(self._probe(key, target, node_id))
+        return self._runs[key]
+
+    async def _probe(self, key: tuple[str, str], target: Settings, node_id: NodeId) -> None:
+        run = self._runs[key]
+        lock = self._locks.setdefault(node_id, asyncio.Lock())
+        try:
+            async with lock:
+                shown = await self._through_the_index(run, target, node_id)
+            if shown is not None:
+                await self._store.keep_expected(*key, shown)
+            run.shown.set_result(shown)
+        except NodeRefused as refused:
+            _settle(run, refused)
+        except NodeError as error:
+            _log.info("probe_unanswered", node=node_id, why=str(error))
+            _settle(run, None)
+        finally:
+            del self._runs[key]
+
+    async def _through_the_index(
+        self, run: _Run, target: Settings, node_id: NodeId
+    ) -> Settings | None:
+        before = await self._probe_settings(node_id)
+        names = dict.fromkeys(before.get(rules.EMBEDDERS) or {})
+        patch = rules.wire_patch(None, target)
+        if names:
+            patch[rules.EMBEDDERS] = {**names, **(patch.get(rules.EMBEDDERS) or {})}
+        uid = await self._control.patch_settings(node_id, PROBE_INDEX, patch)
+        run.answered.set_result(None)
+        task = await self._watcher.ended(node_id, uid)
+        if task is None or task.status == "canceled":
+            return None
+        if task.error is not None:
+            raise NodeRefused(400, task.error)
+        shown = await self._control.read_settings(node_id, PROBE_INDEX)
+        if faults := rules.differences(target, shown):
+            _log.warning("probe_shows_other_settings", node=node_id, keys=faults)
+            return None  # Not evidence: live nodes are compared with the target itself.
+        return shown
+
+    async def _probe_settings(self, node_id: NodeId) -> Settings:
+        try:
+            return await self._control.read_settings(node_id, PROBE_INDEX)
+        except NodeRefused:
+            return {}  # No probe index yet: the PATCH makes it.
+
+    async def _own_words(self, node_id: NodeId, request: NodeRequest) -> NodeReply | None:
+        """Send the client's own request to the probe index; return the reply if it is a no."""
+        assert self._group is not None
+        path = f"/indexes/{PROBE_INDEX}{request.path}"
+        asked = self._group.create_task(self._ask(node_id, replace(request, path=path)))
+        reply: NodeReply | None = await self._in_time(asked)
+        return reply if reply is not None and reply.status >= 400 else None
+
+    async def _ask(self, node_id: NodeId, request: NodeRequest) -> NodeReply | None:
+        async with self._locks.setdefault(node_id, asyncio.Lock()):
+            try:
+                return await self._control.forward(node_id, request)
+            except NodeError as error:
+                _log.info("probe_unanswered", node=node_id, why=str(error))
+                return None
+
+    async def _in_time(self, future: "asyncio.Future[Any]") -> Any:
+        """Wait for at most `probe_wait_s`; None when it takes longer."""
+        assert self._group is not None
+        timer = self._group.create_task(self._clock.sleep(self._wait_s))
+        try:
+            await asyncio.wait({future, timer}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
+        return future.result() if future.done() else None
+
+
+def _settle(run: _Run, outcome: NodeRefused | None) -> None:
+    for future in (run.answered, run.shown):
+        if not future.done():
+            future.set_result(outcome)
+
+
+def _hash(target: Settings) -> str:
+    """Name a target; secrets masked, since the name is stored in clear."""
+    return digest(rules.shown(target))
+
+
+def _as_reply(refused: NodeRefused) -> NodeReply:
+    return NodeReply(refused.status, {}, orjson.dumps(refused.error))
