@@ -1,0 +1,416 @@
+"""
+The store as values in memory: the same contract as the real ones, for the simulation.
+
+No thread, no I/O, no chance. `pause` is awaited before and after the effect of every call, with
+`before commit` or `after commit` as its argument: there the simulation delays, crashes (raises)
+or cuts off a leader. The effect itself is one synchronous function, hence one transaction.
+What "durable" means here: the object outlives the process under test; say `reopen()` for what the
+next process does first.
+"""
+
+import functools
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from miroir.core.broadcast_types import Broadcast, Decision
+from miroir.core.topology import IndexUid, NodeId
+from miroir.ports.clock import Clock
+from miroir.ports.records import (
+    CommitRecord,
+    HistoryEntry,
+    IndexRecord,
+    Intent,
+    Lease,
+    NewIntent,
+    NewTask,
+    NodeTaskRecord,
+    NodeVersion,
+    TaskPage,
+    TaskQuery,
+    TaskRecord,
+    WritePart,
+)
+from tests.support.memory_tables import (
+    UNENDED,
+    IntentRow,
+    LeaseRow,
+    Tables,
+    WriteRow,
+    copy_of,
+    matches,
+    stored,
+)
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+Pause = Callable[[str], Awaitable[None]]
+
+
+async def no_pause(_: str) -> None:
+    """Go on at once."""
+
+
+def _durable(
+    effect: Callable[Concatenate["MemoryStore", P], Result],
+) -> Callable[Concatenate["MemoryStore", P], Coroutine[Any, Any, Result]]:
+    """Make a synchronous effect a method of the port."""
+    name = effect.__name__
+
+    @functools.wraps(effect)
+    async def call(self: "MemoryStore", /, *args: P.args, **kwargs: P.kwargs) -> Result:
+        await self.pause(f"before {name}")
+        assert not self.closed, "the store is closed"
+        result = effect(self, *args, **kwargs)
+        await self.pause(f"after {name}")
+        return result
+
+    return call
+
+
+class MemoryStore:
+    """
+    Implements `Store`; see there for every method.
+
+    Attributes:
+        pause: Awaited around every effect; replace it at any time.
+        closed: Whether `aclose` was called.
+    """
+
+    def __init__(self, clock: Clock, *, pause: Pause = no_pause) -> None:
+        self.pause = pause
+        self.closed = False
+        self._tables = Tables(clock)
+
+    def reopen(self) -> None:
+        """Do what the next process does first: the last one is dead, so its leases are free."""
+        self.closed = False
+        for row in self._tables.leases.values():
+            row.holder, row.expires_at_ms = None, 0
+
+    async def aclose(self) -> None:
+        """See `Store.aclose`."""
+        self.closed = True
+
+    # ---- leases and facts
+
+    @_durable
+    def take_lease(self, scope: str, holder: str, *, ttl_ms: int, now_ms: int) -> Lease | None:
+        """See `Store.take_lease`."""
+        row = self._tables.leases.setdefault(scope, LeaseRow(None, 0, 0))
+        if row.holder is None or row.expires_at_ms <= now_ms:
+            row.epoch += 1
+        elif row.holder != holder:
+            return None
+        row.holder, row.expires_at_ms = holder, now_ms + ttl_ms
+        return Lease(scope, holder, row.epoch)
+
+    @_durable
+    def release_lease(self, lease: Lease) -> None:
+        """See `Store.release_lease`."""
+        row = self._tables.leases.get(lease.scope)
+        if row is not None and (row.holder, row.epoch) == (lease.holder, lease.epoch):
+            row.holder, row.expires_at_ms = None, 0
+
+    @_durable
+    def fact(self, name: str) -> str | None:
+        """See `Store.fact`."""
+        return self._tables.facts.get(name)
+
+    @_durable
+    def set_fact(self, name: str, value: str) -> None:
+        """See `Store.set_fact`."""
+        self._tables.facts[name] = value
+
+    # ---- indexes, versions, history
+
+    @_durable
+    def indexes(self) -> tuple[IndexRecord, ...]:
+        """See `Store.indexes`."""
+        return tuple(record for _, record in sorted(self._tables.indexes.items()))
+
+    @_durable
+    def node_versions(self) -> tuple[NodeVersion, ...]:
+        """See `Store.node_versions`."""
+        return tuple(version for _, version in sorted(self._tables.versions.items()))
+
+    @_durable
+    def unprove(self, index_uid: IndexUid, node_ids: tuple[NodeId, ...]) -> None:
+        """See `Store.unprove`."""
+        self._tables.unprove(index_uid, node_ids)
+
+    @_durable
+    def prove(
+        self, index_uid: IndexUid, proved: Mapping[NodeId, str], *, version: int, at_ms: int
+    ) -> bool:
+        """See `Store.prove`."""
+        record = self._tables.indexes.get(index_uid)
+        if record is None or record.deleted or record.version != version:
+            return False
+        if any(i.index_uid == index_uid and not i.state.closed for i in self._tables.in_order()):
+            return False
+        self._tables.prove(index_uid, proved, version, at_ms)
+        return True
+
+    @_durable
+    def history(self, index_uid: IndexUid) -> tuple[HistoryEntry, ...]:
+        """See `Store.history`."""
+        return tuple(reversed(self._tables.history.get(index_uid, [])))
+
+    @_durable
+    def thaw(self, index_uid: IndexUid) -> None:
+        """See `Store.thaw`."""
+        self._tables.set_frozen(index_uid, None)
+
+    @_durable
+    def expected(self, target_hash: str, engine: str) -> Mapping[str, Any] | None:
+        """See `Store.expected`."""
+        return self._tables.expected.get((target_hash, engine))
+
+    @_durable
+    def keep_expected(self, target_hash: str, engine: str, read_back: Mapping[str, Any]) -> None:
+        """See `Store.keep_expected`."""
+        self._tables.expected.setdefault((target_hash, engine), copy_of(read_back))
+
+    # ---- intents
+
+    @_durable
+    def open_intent(self, intent: NewIntent) -> Intent:
+        """See `Store.open_intent`."""
+        assert not intent.state.closed
+        intent_id = len(self._tables.intents) + 1
+        opened = Intent(
+            **{name: getattr(intent, name) for name in NewIntent.__dataclass_fields__},
+            intent_id=intent_id,
+            base_version=self._tables.version(intent.index_uid),
+            task_uid=None,
+            revision=0,
+            committed_version=None,
+        )
+        self._tables.intents[intent_id] = IntentRow(stored(opened))
+        return self._tables.intents[intent_id].intent
+
+    @_durable
+    def accept_intent(self, intent_id: int, task: NewTask) -> TaskRecord:
+        """See `Store.accept_intent`."""
+        row = self._tables.intents[intent_id]
+        if row.intent.task_uid is not None:
+            return self._tables.tasks[row.intent.task_uid]
+        uid = self._tables.new_task(task, intent_id=intent_id).uid
+        row.intent = replace(row.intent, task_uid=uid)
+        now_ms = self._tables.clock.wall_ms()
+        if row.started:
+            self._tables.start(uid, now_ms)
+        if row.intent.committed_version is not None:
+            self._tables.finish(uid, "succeeded", task.details, None, now_ms)
+        elif row.intent.state.closed:
+            self._tables.finish(uid, "failed", task.details, row.intent.state.error, now_ms)
+        return self._tables.tasks[uid]
+
+    @_durable
+    def open_intents(self) -> tuple[Intent, ...]:
+        """See `Store.open_intents`."""
+        return tuple(intent for intent in self._tables.in_order() if not intent.state.closed)
+
+    @_durable
+    def recent_intents(self, limit: int) -> tuple[Intent, ...]:
+        """See `Store.recent_intents`."""
+        return tuple(reversed(self._tables.in_order()))[:limit]
+
+    @_durable
+    def start_intent(self, intent: Intent, lease: Lease) -> Intent:
+        """See `Store.start_intent`."""
+        row = self._tables.guarded(intent, lease)
+        before = row.intent
+        assert not before.state.closed
+        assert intent.base_version == self._tables.version(before.index_uid)
+        for other in self._tables.intents.values():
+            same = other.intent.index_uid == before.index_uid and other is not row
+            assert not (same and other.started and not other.intent.state.closed), "one started"
+        row.started = True
+        row.intent = stored(
+            replace(
+                before,
+                target=intent.target,
+                undo=intent.undo,
+                base_version=intent.base_version,
+                state=intent.state,
+                revision=before.revision + 1,
+            )
+        )
+        if before.task_uid is not None:
+            self._tables.start(before.task_uid, self._tables.clock.wall_ms())
+        self._tables.record_proofs(row.intent)
+        return row.intent
+
+    @_durable
+    def save_intent(self, intent: Intent, state: Broadcast, lease: Lease) -> Intent:
+        """See `Store.save_intent`."""
+        row = self._tables.guarded(intent, lease)
+        assert not row.intent.state.closed
+        committed = row.intent.committed_version is not None
+        assert committed or state.decision is not Decision.COMMIT
+        assert not committed or state.decision is not Decision.ABORT
+        row.intent = stored(replace(row.intent, state=state, revision=row.intent.revision + 1))
+        self._tables.record_proofs(row.intent)
+        uid = row.intent.task_uid
+        if state.closed and not committed and uid is not None:
+            details = self._tables.tasks[uid].details
+            self._tables.finish(uid, "failed", details, state.error, self._tables.clock.wall_ms())
+        return row.intent
+
+    @_durable
+    def commit(self, intent: Intent, record: CommitRecord, lease: Lease) -> int:
+        """See `Store.commit`."""
+        row = self._tables.guarded(intent, lease)
+        if row.intent.committed_version is not None:
+            return row.intent.committed_version
+        assert row.started
+        assert not row.intent.state.closed
+        uid = row.intent.index_uid
+        version = self._tables.version(uid)
+        assert version == row.intent.base_version
+        if record.raise_version:
+            version += 1
+        self._tables.check_bound(uid, record)
+        self._tables.indexes[uid] = self._tables.index_after(uid, record, version)
+        if record.raise_version:
+            self._tables.write_history(row.intent, record, version)
+        self._tables.settle_nodes(uid, record, version)
+        row.intent = replace(row.intent, committed_version=version)
+        if row.intent.task_uid is not None:
+            details = record.task_details
+            self._tables.finish(row.intent.task_uid, "succeeded", details, None, record.at_ms)
+        return version
+
+    @_durable
+    def freeze(self, intent: Intent, reason: str, lease: Lease) -> None:
+        """See `Store.freeze`."""
+        self._tables.guarded(intent, lease)
+        self._tables.set_frozen(intent.index_uid, reason)
+
+    # ---- tasks and document writes
+
+    @_durable
+    def open_task(self, task: NewTask, *, status: str = "enqueued") -> TaskRecord:
+        """See `Store.open_task`."""
+        assert status in {"enqueued", "succeeded"}
+        uid = self._tables.new_task(task).uid
+        if status == "succeeded":
+            self._tables.finish(uid, status, task.details, None, task.at_ms)
+        return self._tables.tasks[uid]
+
+    @_durable
+    def open_write(
+        self, task: NewTask, parts: tuple[WritePart, ...], targets: tuple[NodeTaskRecord, ...]
+    ) -> TaskRecord:
+        """See `Store.open_write`."""
+        opened = self._tables.new_task(task)
+        shares = {
+            t.node_id: NodeTaskRecord(opened.uid, t.node_id, t.shard_id, None, "unsent")
+            for t in targets
+        }
+        self._tables.writes[opened.uid] = WriteRow(parts, shares)
+        return opened
+
+    @_durable
+    def save_shares(
+        self, shares: tuple[NodeTaskRecord, ...], *, out_of_sync: Mapping[NodeId, str]
+    ) -> None:
+        """See `Store.save_shares`."""
+        (uid,) = {share.task_uid for share in shares}
+        write = self._tables.writes[uid]
+        assert all(share.node_id in write.shares for share in shares)
+        index_uid = self._tables.tasks[uid].index_uid
+        for share in shares:
+            shard_id = write.shares[share.node_id].shard_id
+            write.shares[share.node_id] = replace(
+                share,
+                shard_id=shard_id,
+                error=copy_of(share.error),
+                details=copy_of(share.details),
+            )
+        for node_id, reason in out_of_sync.items():
+            assert index_uid is not None
+            self._tables.lagging.setdefault((index_uid, node_id), reason)
+        if all(share.status != "unsent" for share in write.shares.values()):
+            write.parts = ()
+
+    @_durable
+    def unsent_writes(
+        self,
+    ) -> tuple[tuple[TaskRecord, tuple[WritePart, ...], tuple[NodeTaskRecord, ...]], ...]:
+        """See `Store.unsent_writes`."""
+        return tuple(
+            (self._tables.tasks[uid], write.parts, self._tables.shares(uid))
+            for uid, write in sorted(self._tables.writes.items())
+            if any(share.status == "unsent" for share in write.shares.values())
+        )
+
+    @_durable
+    def open_shares(self) -> tuple[NodeTaskRecord, ...]:
+        """See `Store.open_shares`."""
+        return tuple(
+            share
+            for uid in sorted(self._tables.writes)
+            if self._tables.tasks[uid].status in UNENDED
+            for share in self._tables.shares(uid)
+            if share.status == "sent"
+        )
+
+    @_durable
+    def shares(self, task_uid: int) -> tuple[NodeTaskRecord, ...]:
+        """See `Store.shares`."""
+        return self._tables.shares(task_uid)
+
+    @_durable
+    def start_task(self, uid: int, *, at_ms: int) -> None:
+        """See `Store.start_task`."""
+        self._tables.start(uid, at_ms)
+
+    @_durable
+    def finish_task(
+        self,
+        uid: int,
+        *,
+        status: str,
+        details: Mapping[str, Any],
+        error: Mapping[str, Any] | None,
+        at_ms: int,
+    ) -> None:
+        """See `Store.finish_task`."""
+        assert status in {"succeeded", "failed", "canceled"}
+        self._tables.finish(uid, status, details, error, at_ms)
+
+    @_durable
+    def task(self, uid: int) -> TaskRecord | None:
+        """See `Store.task`."""
+        return self._tables.tasks[uid] if 0 <= uid < len(self._tables.tasks) else None
+
+    @_durable
+    def tasks(self, query: TaskQuery) -> TaskPage:
+        """See `Store.tasks`."""
+        matching = [task for task in self._tables.tasks if matches(task, query)]
+        ordered = matching if query.reverse else matching[::-1]
+        start = query.from_uid
+        if start is not None:
+            ordered = [t for t in ordered if (t.uid >= start if query.reverse else t.uid <= start)]
+        page, rest = ordered[: query.limit], ordered[query.limit :]
+        return TaskPage(tuple(page), len(matching), rest[0].uid if rest else None)
+
+    # ---- replicas
+
+    @_durable
+    def out_of_sync(self) -> Mapping[tuple[IndexUid, NodeId], str]:
+        """See `Store.out_of_sync`."""
+        return dict(sorted(self._tables.lagging.items()))
+
+    @_durable
+    def set_in_sync(self, index_uid: IndexUid, node_id: NodeId) -> None:
+        """See `Store.set_in_sync`."""
+        self._tables.lagging.pop((index_uid, node_id), None)
+
+    @_durable
+    def set_out_of_sync(self, index_uid: IndexUid, node_id: NodeId, reason: str) -> None:
+        """See `Store.set_out_of_sync`."""
+        self._tables.lagging.setdefault((index_uid, node_id), reason)

@@ -1,0 +1,278 @@
+"""
+The tables behind `MemoryStore`, and the rules that several of its effects share.
+
+Written apart from the real stores on purpose, so that the contract suite and the property test
+compare two opinions. Nothing asynchronous here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar, cast
+
+import msgspec
+
+from miroir.core.broadcast_types import Decision, NodeState
+from miroir.core.topology import IndexUid, NodeId
+from miroir.errors import LeaseLost
+from miroir.ports.clock import Clock
+from miroir.ports.records import (
+    CommitRecord,
+    HistoryEntry,
+    IndexRecord,
+    Intent,
+    IntentKind,
+    Lease,
+    NewTask,
+    NodeTaskRecord,
+    NodeVersion,
+    TaskQuery,
+    TaskRecord,
+    WritePart,
+)
+
+Result = TypeVar("Result")
+
+UNENDED: Final = {"enqueued", "processing"}
+
+
+@dataclass
+class LeaseRow:
+    """A lease and its end."""
+
+    holder: str | None
+    epoch: int
+    expires_at_ms: int
+
+
+@dataclass
+class IntentRow:
+    """An intent, and whether its leader has started it."""
+
+    intent: Intent
+    started: bool = False
+
+
+@dataclass
+class WriteRow:
+    """What is left to send of a document write, and who has got it."""
+
+    parts: tuple[WritePart, ...]
+    shares: dict[NodeId, NodeTaskRecord]
+
+
+@dataclass
+class Tables:
+    """Every table, and the rules that more than one effect needs."""
+
+    clock: Clock
+    leases: dict[str, LeaseRow] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
+    indexes: dict[IndexUid, IndexRecord] = field(default_factory=dict)
+    versions: dict[tuple[IndexUid, NodeId], NodeVersion] = field(default_factory=dict)
+    history: dict[IndexUid, list[HistoryEntry]] = field(default_factory=dict)
+    expected: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    intents: dict[int, IntentRow] = field(default_factory=dict)
+    tasks: list[TaskRecord] = field(default_factory=list)
+    writes: dict[int, WriteRow] = field(default_factory=dict)
+    lagging: dict[tuple[IndexUid, NodeId], str] = field(default_factory=dict)
+
+    def guarded(self, intent: Intent, lease: Lease) -> IntentRow:
+        leased = self.leases[lease.scope]
+        if leased.epoch > lease.epoch:
+            raise LeaseLost(f"{lease.scope} is led under epoch {leased.epoch}")
+        assert leased.epoch == lease.epoch
+        row = self.intents[intent.intent_id]
+        if row.intent.revision != intent.revision:
+            raise LeaseLost(f"intent {intent.intent_id} is at revision {row.intent.revision}")
+        return row
+
+    def in_order(self) -> list[Intent]:
+        return [row.intent for row in self.intents.values()]
+
+    def version(self, uid: IndexUid) -> int:
+        record = self.indexes.get(uid)
+        return 0 if record is None else record.version
+
+    def set_frozen(self, uid: IndexUid, reason: str | None) -> None:
+        if uid in self.indexes:
+            record = self.indexes[uid]
+            self.indexes[uid] = replace(record, frozen_reason=reason)
+
+    def unprove(self, uid: IndexUid, node_ids: tuple[NodeId, ...]) -> None:
+        for node_id in node_ids:
+            known = self.versions.get((uid, node_id))
+            if known is not None:
+                demoted = replace(known, version=None, fingerprint=None)
+                self.versions[uid, node_id] = demoted
+
+    def prove(self, uid: IndexUid, proved: Mapping[NodeId, str], version: int, at_ms: int) -> None:
+        for node_id, seen in proved.items():
+            self.versions[uid, node_id] = NodeVersion(uid, node_id, version, seen, at_ms)
+
+    def record_proofs(self, intent: Intent) -> None:
+        """A touched node serves what the decision says, once verified; nothing provable before."""
+        state = intent.state
+        record = self.indexes.get(intent.index_uid)
+        version: int | None = None
+        if record is not None and not record.deleted:
+            if state.decision is Decision.COMMIT:
+                version = record.version
+            elif state.undoing and (state.undoable or intent.kind is IntentKind.REPAIR):
+                version = intent.base_version
+        for node_id in state.touched:
+            progress = state.nodes[node_id]
+            known = self.versions.get((intent.index_uid, node_id))
+            if (
+                progress.state is not NodeState.VERIFIED
+                or version is None
+                or progress.fingerprint is None
+            ):
+                self.unprove(intent.index_uid, (node_id,))
+            elif known is None or (known.version, known.fingerprint) != (
+                version,
+                progress.fingerprint,
+            ):
+                proved = {node_id: progress.fingerprint}
+                self.prove(intent.index_uid, proved, version, self.clock.wall_ms())
+
+    def check_bound(self, uid: IndexUid, record: CommitRecord) -> None:
+        """A version has one fingerprint for ever, also after the index was deleted."""
+        if record.raise_version:
+            return
+        bound = self.bound(uid)
+        for engine, seen in record.fingerprints.items():
+            assert bound.get(engine, seen) == seen, "a version has one fingerprint"
+
+    def bound(self, uid: IndexUid) -> dict[str, str]:
+        bound: dict[str, str] = {}
+        if uid in self.indexes:
+            bound.update(self.indexes[uid].fingerprints)
+        for entry in self.history.get(uid, [])[-1:]:
+            bound.update(entry.fingerprints)
+        return bound
+
+    def index_after(self, uid: IndexUid, record: CommitRecord, version: int) -> IndexRecord:
+        at_ms = record.at_ms
+        old = self.indexes.get(uid)
+        if old is None or old.deleted:
+            old = IndexRecord(uid, None, version, None, {}, None, False, at_ms, at_ms)
+        kept = {} if record.raise_version else self.bound(uid)
+        after = replace(
+            old,
+            version=version,
+            frozen_reason=None,
+            deleted=record.deleted,
+            updated_at_ms=at_ms,
+            primary_key=old.primary_key if record.primary_key is None else record.primary_key,
+            settings=old.settings if record.settings is None else copy_of(record.settings),
+            fingerprints={**kept, **record.fingerprints},
+        )
+        if record.deleted:
+            return replace(after, primary_key=None, settings=None, fingerprints={})
+        return after
+
+    def write_history(self, intent: Intent, record: CommitRecord, version: int) -> None:
+        entry = HistoryEntry(
+            index_uid=intent.index_uid,
+            version=version,
+            fingerprints=copy_of(record.fingerprints),
+            diff=copy_of(record.diff),
+            kind=str(intent.kind),
+            by=intent.by,
+            reason=intent.reason,
+            intent_id=intent.intent_id,
+            at_ms=record.at_ms,
+        )
+        self.history.setdefault(intent.index_uid, []).append(entry)
+
+    def settle_nodes(self, uid: IndexUid, record: CommitRecord, version: int) -> None:
+        if not record.deleted:
+            self.unprove(uid, record.unproved)
+            self.prove(uid, record.proved, version, record.at_ms)
+            return
+        for key in [key for key in self.versions if key[0] == uid]:
+            del self.versions[key]
+        for node_id in record.proved:
+            self.lagging.pop((uid, node_id), None)
+
+    def new_task(self, task: NewTask, intent_id: int | None = None) -> TaskRecord:
+        opened = TaskRecord(
+            index_uid=task.index_uid,
+            type=task.type,
+            details=copy_of(task.details),
+            at_ms=task.at_ms,
+            custom_metadata=task.custom_metadata,
+            uid=len(self.tasks),
+            status="enqueued",
+            error=None,
+            canceled_by=None,
+            started_at_ms=None,
+            finished_at_ms=None,
+            intent_id=intent_id,
+        )
+        self.tasks.append(opened)
+        return opened
+
+    def start(self, uid: int, at_ms: int) -> None:
+        task = self.tasks[uid]
+        if task.status == "enqueued":
+            self.tasks[uid] = replace(task, status="processing", started_at_ms=at_ms)
+
+    def finish(
+        self,
+        uid: int,
+        status: str,
+        details: Mapping[str, Any],
+        error: Mapping[str, Any] | None,
+        at_ms: int,
+    ) -> None:
+        task = self.tasks[uid]
+        if task.status not in UNENDED:
+            return
+        started = task.started_at_ms
+        if started is None and status != "canceled":
+            started = at_ms
+        self.tasks[uid] = replace(
+            task,
+            status=status,
+            details=copy_of(details),
+            error=copy_of(error),
+            started_at_ms=started,
+            finished_at_ms=at_ms,
+        )
+
+    def shares(self, uid: int) -> tuple[NodeTaskRecord, ...]:
+        if uid not in self.writes:
+            return ()
+        shares = self.writes[uid].shares.values()
+        return tuple(sorted(shares, key=lambda share: (share.shard_id, share.node_id)))
+
+
+def matches(task: TaskRecord, query: TaskQuery) -> bool:
+    """Whether a task answers a query, but for its paging."""
+    lists: tuple[tuple[Any, tuple[Any, ...]], ...] = (
+        (task.uid, query.uids),
+        (task.status, query.statuses),
+        (task.type, query.types),
+        (task.index_uid, query.index_uids),
+        (task.canceled_by, query.canceled_by),
+    )
+    times = {
+        "enqueued": task.at_ms,
+        "started": task.started_at_ms,
+        "finished": task.finished_at_ms,
+    }
+    return all(not wanted or value in wanted for value, wanted in lists) and all(
+        (at := times[name]) is not None and (at < bound if operator == "<" else at > bound)
+        for name, operator, bound in query.times
+    )
+
+
+def copy_of(value: Result) -> Result:
+    """Return what JSON leaves of a value: nobody else's dict, nothing that could not be stored."""
+    return cast("Result", msgspec.json.decode(msgspec.json.encode(value)))
+
+
+def stored(intent: Intent) -> Intent:
+    """Return an intent as it comes back from a disk."""
+    return msgspec.json.decode(msgspec.json.encode(intent), type=Intent)
