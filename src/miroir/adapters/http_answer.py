@@ -40,6 +40,7 @@ class AnswerReader:
         "_fields",
         "_head_only",
         "_header_bytes_max",
+        "_headers_complete",
         "_parser",
         "_parts",
         "_reply",
@@ -114,11 +115,13 @@ class AnswerReader:
             raise AnswerBroken("a second answer")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """See httptools; also called for trailers, which nobody reads."""
-        self._fields.append((name, value))
+        """Keep a header; trailers come by here too, and must not pass for headers."""
+        if not self._headers_complete:
+            self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Decide how the body is framed."""
+        self._headers_complete = True
         status = self._parser.get_status_code()
         if status < 200:
             return
@@ -163,6 +166,7 @@ class AnswerReader:
         self._fields: list[tuple[bytes, bytes]] = []
         self._parts: list[bytes] = []
         self._body_bytes = 0
+        self._headers_complete = False
         self._until_end = False
 
     def _finish(self) -> None:
@@ -170,7 +174,8 @@ class AnswerReader:
         self._complete = True
         self.reusable = parser.should_keep_alive()
         headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._fields
+            name.decode("latin-1").lower(): value.decode("latin-1").strip()
+            for name, value in self._fields
         }
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         if "content-encoding" in headers or "transfer-encoding" in headers:
