@@ -1,0 +1,117 @@
+"""
+Fields of documents: nested paths, patterns, and which field plays which role.
+
+A path is the keys joined by dots (`a.b`); arrays add nothing to a path. A setting names a field, a
+parent of it (`a` covers `a.b`), or a pattern with a `*` at its start or end.
+
+No index structures here; values are looked at only to walk through them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+RESERVED = ("_vectors", "_geo", "_geojson")
+
+
+def covers(attribute: str, path: str) -> bool:
+    """Tell whether an attribute of the settings means this field or a parent of it."""
+    return path == attribute or (path.startswith(attribute) and path[len(attribute)] == ".")
+
+
+def matches_pattern(pattern: str, path: str) -> bool:
+    """Tell whether `pattern` means this field: `*`, `*end`, `start*`, a name or its parent."""
+    if pattern == "*":
+        return True
+    if pattern.startswith("*"):
+        return path.endswith(pattern[1:])
+    if pattern.endswith("*"):
+        return path.startswith(pattern[:-1])
+    return covers(pattern, path)
+
+
+def is_reserved(path: str) -> bool:
+    """Tell whether a path belongs to the engine and is never searched as text."""
+    return path.split(".", 1)[0] in RESERVED
+
+
+def walk(document: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
+    """
+    Yield every value of a document: path, value, whether it stands directly under its key.
+
+    Containers are yielded before what they contain. An array met inside an array is not yielded
+    itself, and its items (like all items of arrays) do not stand directly under a key.
+    """
+    for key, value in document.items():
+        yield key, value, True
+        if isinstance(value, dict):
+            yield from _walk_object(value, key)
+        elif isinstance(value, list):
+            yield from _walk_array(value, key)
+
+
+def _walk_object(value: dict[str, Any], base: str) -> Iterator[tuple[str, Any, bool]]:
+    for key, inner in value.items():
+        path = f"{base}.{key}"
+        yield path, inner, True
+        if isinstance(inner, dict):
+            yield from _walk_object(inner, path)
+        elif isinstance(inner, list):
+            yield from _walk_array(inner, path)
+
+
+def _walk_array(values: list[Any], base: str) -> Iterator[tuple[str, Any, bool]]:
+    for inner in values:
+        if isinstance(inner, dict):
+            yield from _walk_object(inner, base)
+        elif isinstance(inner, list):
+            yield from _walk_array(inner, base)
+        else:
+            yield base, inner, False
+
+
+def number_text(value: float) -> str:
+    """Return a JSON number the way Meilisearch prints it: `1.0` stays `1.0`, `1e21` has no `+`."""
+    if isinstance(value, int):
+        return str(value)
+    text = repr(value)
+    return text.replace("e+", "e") if "e" in text else text
+
+
+def scalar_text(value: Any) -> str | None:
+    """Return the text that is searched for a scalar, None for null and containers."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return number_text(value)
+    return None
+
+
+class Searchable:
+    """The searchable fields of an index: rank, exactness and visibility of each."""
+
+    def __init__(self, attributes: Iterable[str], exact: Iterable[str]) -> None:
+        listed = tuple(attributes)
+        self.listed: tuple[str, ...] | None = None if "*" in listed else listed
+        self._exact = tuple(exact)
+
+    @property
+    def weight_max(self) -> int:
+        """The rank of the last listed attribute; 0 when all fields are equal."""
+        return max(len(self.listed) - 1, 0) if self.listed is not None else 0
+
+    def weight(self, path: str) -> int | None:
+        """Return the rank of a field, 0 the most important; None if it is not searched."""
+        if is_reserved(path):
+            return None
+        if self.listed is None:
+            return 0
+        for rank, attribute in enumerate(self.listed):
+            if matches_pattern(attribute, path):
+                return rank
+        return None
+
+    def is_exact(self, path: str) -> bool:
+        """Tell whether typos are switched off for a field."""
+        return any(covers(attribute, path) for attribute in self._exact)

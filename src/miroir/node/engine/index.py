@@ -1,0 +1,64 @@
+"""
+All documents of one index in memory, searchable: the door between the server and the engine.
+
+Every method answers at once from memory; errors that a client caused are `ApiError`. Not
+thread-safe: the caller locks. What is behind each method is in the file of its noun.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from miroir.node.engine.search import Searcher
+from miroir.node.engine.store import Document, IndexStore
+from miroir.node.engine.types import SearchQuery, SearchResult
+
+
+class SearchIndex:
+    """The documents and settings of one index, and every question about them."""
+
+    def __init__(self, settings: Mapping[str, Any], primary_key: str | None = None) -> None:
+        """`settings` is the complete object that GET /settings answers."""
+        self._store = IndexStore(settings, primary_key)
+
+    def put(self, documents: Iterable[tuple[str, Document]]) -> None:
+        """Add documents by canonical external id, or replace those with the same id whole."""
+        self._store.put(documents)
+
+    def remove(self, ids: Iterable[str]) -> int:
+        """Remove documents; return how many there were. Unknown ids are passed over."""
+        return self._store.remove(ids)
+
+    def clear(self) -> None:
+        """Remove all documents."""
+        self._store.clear()
+
+    def get(self, id: str) -> Document | None:  # noqa: A002 - the name the server knows
+        """Return a document as it was put, None if there is none; it must not be changed."""
+        number = self._store.number_of.get(id)
+        return None if number is None else self._store.contents[number]
+
+    def ids(self) -> list[str]:
+        """Return all ids; a replaced document keeps its place."""
+        return [self._store.id_of[number] for number in sorted(self._store.id_of)]
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def reconfigured(self, settings: Mapping[str, Any]) -> "SearchIndex":
+        """
+        Return the same documents under other settings, re-reading only what the change needs.
+
+        The old object goes on answering, but neither may be written to while both are in use:
+        parts that the change does not touch are shared.
+        """
+        fresh = SearchIndex(settings, self._store.primary_key)
+        fresh._store = self._store.reconfigured(settings)
+        return fresh
+
+    def search(self, query: SearchQuery) -> SearchResult:
+        """Run one search; ApiError for what the settings do not allow."""
+        return Searcher(self._store).search(query)
+
+    def field_distribution(self) -> dict[str, int]:
+        """Return how many documents have each field, nested fields by their path."""
+        return self._store.field_distribution()

@@ -1,0 +1,190 @@
+"""
+The inverted index: word -> document -> positions.
+
+A position is one integer, `field << 16 | place`. Places count words: +1 per word, +8 across a hard
+separator and between the values of one field. A word that occurs once in a document, as most do,
+costs one integer; several are a tuple. Bitmaps of documents per word are made on first use.
+
+    postings["sea"] == {12: 0x20003, 14: (0x20001, 0x20009)}
+
+Only words and places; terms, typos and ranks are made from them elsewhere.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pyroaring import BitMap
+
+from miroir.node.engine.fields import Searchable, scalar_text, walk
+from miroir.node.engine.tokenize import WORD_BYTES_MAX, Tokenizer, normalize
+
+Places = int | tuple[int, ...]
+Posting = dict[int, Places]
+FIELD_SHIFT: Final = 16
+PLACE_MASK: Final = (1 << FIELD_SHIFT) - 1
+GAP: Final = 8
+COUNTED_WORDS_MAX: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A searched field: its number, path, rank, and whether typos are off."""
+
+    number: int
+    path: str
+    weight: int
+    exact: bool
+
+
+class InvertedIndex:
+    """Words of all documents of one index; documents are known by small integers."""
+
+    def __init__(self, searchable: Searchable, tokenizer: Tokenizer) -> None:
+        self.searchable = searchable
+        self.tokenizer = tokenizer
+        self.fields: list[Field] = []
+        self.postings: dict[str, Posting] = {}
+        self._by_path: dict[str, Field | None] = {}
+        self._bitmaps: dict[str, BitMap] = {}
+        self._counts: dict[int, dict[int, int]] = {}  # field -> document -> number of words
+        self._dictionary: Dictionary | None = None
+
+    def add(self, document: int, content: Mapping[str, Any]) -> None:
+        """Index one document that is not in the index."""
+        places: dict[int, int] = {}
+        for path, value, _ in walk(content):
+            field = self._field(path)
+            if field is None:
+                continue
+            before = places.get(field.number)
+            start = 0 if before is None else before + GAP
+            text = scalar_text(value)
+            places[field.number] = (
+                start if text is None else self._add_text(document, field, start, text)
+            )
+
+    def remove(self, document: int, content: Mapping[str, Any]) -> None:
+        """Take out a document; `content` is what was indexed."""
+        gone: set[str] = set()
+        for path, value, _ in walk(content):
+            if self._field(path) is None or (text := scalar_text(value)) is None:
+                continue
+            gone.update(normalize(word) for word, _ in self.tokenizer.words(text))
+        for word in gone:
+            posting = self.postings.get(word)
+            if posting is not None and posting.pop(document, None) is not None:
+                self._bitmaps.pop(word, None)
+                if not posting:
+                    del self.postings[word]
+                    self._dictionary = None
+        for counts in self._counts.values():
+            counts.pop(document, None)
+
+    def documents(self, word: str) -> BitMap:
+        """Return the documents that contain the word; the bitmap must not be changed."""
+        found = self._bitmaps.get(word)
+        if found is None:
+            found = BitMap(self.postings.get(word, ()))
+            if word in self.postings:
+                self._bitmaps[word] = found
+        return found
+
+    def word_count(self, document: int, field: int) -> int:
+        """Return how many words a field of a document has."""
+        return self._counts.get(field, {}).get(document, 0)
+
+    def field_of(self, path: str) -> Field | None:
+        """Return the searched field with this path, if any document ever had it."""
+        return self._by_path.get(path)
+
+    @property
+    def dictionary(self) -> "Dictionary":
+        """All words, ordered."""
+        if self._dictionary is None:
+            self._dictionary = Dictionary(self.postings)
+        return self._dictionary
+
+    def _field(self, path: str) -> Field | None:
+        if path in self._by_path:
+            return self._by_path[path]
+        weight = self.searchable.weight(path)
+        field = None
+        if weight is not None:
+            exact = self.searchable.is_exact(path)
+            field = Field(len(self.fields), path, weight, exact)
+            self.fields.append(field)
+        self._by_path[path] = field
+        return field
+
+    def _add_text(self, document: int, field: Field, start: int, text: str) -> int:
+        """Index one value; return the place of its last word that is no stop word."""
+        base = field.number << FIELD_SHIFT
+        place, kept, count, first = start, start, 0, True
+        stops = self.tokenizer.is_stop_word
+        for raw, hard in self.tokenizer.words(text):
+            lemma = normalize(raw)
+            if not lemma:
+                continue
+            if not first:
+                place += GAP if hard else 1
+            first = False
+            if place > PLACE_MASK:
+                break
+            if stops(raw) or (len(lemma) > 63 and len(lemma.encode()) > WORD_BYTES_MAX):
+                continue
+            count += 1
+            kept = place
+            self._post(lemma, document, base | place)
+        if count:
+            counts = self._counts.setdefault(field.number, {})
+            counts[document] = counts.get(document, 0) + count
+        return kept
+
+    def _post(self, word: str, document: int, place: int) -> None:
+        posting = self.postings.get(word)
+        if posting is None:
+            posting = self.postings[word] = {}
+            self._dictionary = None
+        elif word in self._bitmaps:
+            del self._bitmaps[word]
+        known = posting.get(document)
+        if known is None:
+            posting[document] = place
+        elif isinstance(known, int):
+            posting[document] = (known, place)
+        else:
+            posting[document] = (*known, place)
+
+
+class Dictionary:
+    """The words of an index in order, for prefixes and typos."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self.words = sorted(words)
+        self.first_letters = sorted({word[0] for word in self.words})
+
+    def with_prefix(self, prefix: str) -> list[str]:
+        """Return all words that begin with `prefix`, in order."""
+        first = bisect_left(self.words, prefix)
+        return self.words[first : self._end_of(prefix, first)]
+
+    def _end_of(self, prefix: str, first: int) -> int:
+        """Return where the words with this prefix end, by doubling steps then bisection."""
+        step = 1
+        while first + step < len(self.words) and self.words[first + step].startswith(prefix):
+            step *= 2
+        low, high = first, min(first + step, len(self.words))
+        while low < high:
+            middle = (low + high) // 2
+            if self.words[middle].startswith(prefix):
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+
+def as_tuple(places: Places) -> tuple[int, ...]:
+    """Return the positions as a tuple, however many there are."""
+    return (places,) if isinstance(places, int) else places

@@ -1,0 +1,273 @@
+"""
+The ranking rules that look at where words stand in each document.
+
+    proximity      how far apart neighbours of the query are: 0 adjacent ... 3 far or elsewhere
+    attributeRank  how important the fields are where words stand
+    wordPosition   how far from its place in the query each word stands, in growing steps
+    exactness      is a whole field the query, does one begin with it; how many words are as typed
+
+Costs as of Meilisearch 1.50 (milli, search/new/ranking_rule_graph). `attribute` is attributeRank
+followed by wordPosition under other names.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from pyroaring import BitMap
+
+from miroir.node.engine.graph import Path
+from miroir.node.engine.inverted import (
+    COUNTED_WORDS_MAX,
+    FIELD_SHIFT,
+    PLACE_MASK,
+    InvertedIndex,
+    as_tuple,
+)
+from miroir.node.engine.rules import Bucket, Part, PerDocument
+from miroir.node.engine.scores import Detail, Rank
+from miroir.node.engine.terms import EXACT, Phrase, Slot, Slots, Term
+from miroir.node.engine.words import DISTANCE_MAX, WordSource
+
+_FAR: Final = DISTANCE_MAX - 1
+_POSITION_STEPS: Final = (0, 1, 4, 7, 11, 16, 24, 64, 256, 1024)
+_POSITION_COST_MAX: Final = len(_POSITION_STEPS)
+
+
+class Proximity(PerDocument):
+    """`proximity`: neighbours of the query near each other, in the order of the query."""
+
+    name = "proximity"
+
+    def __init__(self, *, by_attribute: bool) -> None:
+        self._by_attribute = by_attribute
+
+    def is_blind(self, path: Path) -> bool:
+        """One word alone is next to nothing."""
+        return len(path.slots) == 1 and path.slots[0].term.size == 1
+
+    def plain_max(self, terms: Sequence[Term]) -> int:
+        """Three for each pair of neighbours."""
+        pairs = itertools.pairwise(terms)
+        return sum(_FAR for left, right in pairs if left.end + 1 == right.start)
+
+    def cost(self, path: Path, document: int) -> int:
+        """Sum over pairs; an n-gram adds what it glued."""
+        slots = path.slots
+        cost = slots[0].term.size - 1
+        for left, right in itertools.pairwise(slots):
+            cost += right.term.size - 1
+            if left.term.end + 1 == right.term.start:
+                cost += self._pair(left, right, document)
+        return cost
+
+    def _pair(self, left: Slot, right: Slot, document: int) -> int:
+        lefts, rights = left.places(document), right.places(document)
+        best = self._nearest(lefts, rights, backward=True)
+        if best and left.phrases:
+            ends = left.phrase_places(document, last=True)
+            best = min(best, self._nearest(ends, rights, backward=False))
+        if best and right.phrases:
+            starts = right.phrase_places(document, last=False)
+            ends = lefts + left.phrase_places(document, last=True) if left.phrases else lefts
+            best = min(best, self._nearest(ends, starts, backward=False))
+        return best
+
+    def _nearest(self, lefts: tuple[int, ...], rights: tuple[int, ...], *, backward: bool) -> int:
+        if self._by_attribute:
+            fields = {at >> FIELD_SHIFT for at in lefts}
+            return 0 if any(at >> FIELD_SHIFT in fields for at in rights) else _FAR
+        best = _FAR
+        for left in lefts:
+            for right in rights:
+                distance = right - left
+                if 0 < distance <= best:
+                    best = distance - 1
+                    if not best:
+                        return 0
+                elif backward and -best < distance < 0:
+                    best = -distance
+        return best
+
+
+class AttributeRank(PerDocument):
+    """`attributeRank`: words in fields that stand early in `searchableAttributes`."""
+
+    def __init__(self, index: InvertedIndex, source: WordSource, *, name: str) -> None:
+        self.name = name
+        self._weights = [field.weight for field in index.fields]
+        self._max = index.searchable.weight_max
+        self._restricted = source.restricted
+
+    def is_blind(self, _path: Path) -> bool:
+        """All fields are equal."""
+        return self._max == 0
+
+    def plain_max(self, terms: Sequence[Term]) -> int:
+        """Every word in the last field."""
+        return self._max * len(terms)
+
+    def cost(self, path: Path, document: int) -> int:
+        """Sum of the ranks of the best field of each word."""
+        weights, restricted = self._weights, self._restricted
+        cost = 0
+        for slot in path.slots:
+            fields = {at >> FIELD_SHIFT for at in slot.first_places(document)}
+            if restricted is not None:
+                fields &= restricted
+            best = min((weights[field] for field in fields), default=self._max)
+            cost += best * slot.term.size
+        return cost
+
+
+class WordPosition(PerDocument):
+    """`wordPosition`: words near the place in the field that they have in the query."""
+
+    def __init__(self, *, name: str) -> None:
+        self.name = name
+
+    def plain_max(self, terms: Sequence[Term]) -> int:
+        """Ten for each word."""
+        return _POSITION_COST_MAX * len(terms)
+
+    def cost(self, path: Path, document: int) -> int:
+        """Sum over words of the steps to the nearest occurrence."""
+        cost = 0
+        for slot in path.slots:
+            term = slot.term
+            places = slot.first_places(document)
+            if not places:
+                cost += _POSITION_COST_MAX * term.size
+            elif term.size == 1:
+                nearest = min(abs(_BUCKETS[at & PLACE_MASK] - term.start) for at in places)
+                cost += _step(nearest)
+            else:
+                cost += min(_glued_steps(at & PLACE_MASK, term) for at in places)
+        return cost
+
+
+def _bucketed(place: int) -> int:
+    """Return the place as the index keeps it: far places are rounded up, to powers of two."""
+    if place < 16:
+        return place
+    return 24 if place < 24 else 1 << (place - 1).bit_length()
+
+
+def _step(distance: int) -> int:
+    for cost, furthest in enumerate(_POSITION_STEPS):
+        if distance <= furthest:
+            return cost
+    return _POSITION_COST_MAX
+
+
+def _glued_steps(place: int, term: Term) -> int:
+    distance = abs(_BUCKETS[place] - term.start)
+    return sum(_step(distance + more) for more in range(term.size))
+
+
+_BUCKETS: Final = [_bucketed(place) for place in range(PLACE_MASK + 1)]
+
+
+class ExactAttribute:
+    """The first half of `exactness`: a field that is the query, or begins with it."""
+
+    def __init__(self, source: WordSource) -> None:
+        self._source = source
+        self._index = source.index
+
+    def split(self, bucket: Bucket) -> Iterator[tuple[Detail, Bucket]]:
+        """Yield exact fields, fields that begin with the query, the rest."""
+        grouped: dict[int, Bucket] = {}
+        for part in bucket:
+            for rank, documents in self._ranked(part).items():
+                grouped.setdefault(rank, []).append(Part(documents, part.paths))
+        for rank in sorted(grouped, reverse=True):
+            yield Rank("exactAttribute", rank, 3), grouped[rank]
+
+    def _ranked(self, part: Part) -> dict[int, BitMap]:
+        ranked: dict[int, BitMap] = {}
+        left = part.documents
+        for path in part.paths:
+            words = self._exact_words(path)
+            if words is None:
+                continue
+            length = sum(slot.term.end - slot.term.start + 1 for slot in path.slots)
+            possible = self._with_all(left, words)
+            for document in possible:
+                rank = self._rank(document, words, length)
+                if rank > 1:
+                    ranked.setdefault(rank, BitMap()).add(document)
+            left = left - BitMap.union(BitMap(), *ranked.values())
+        if left:
+            ranked[1] = BitMap(left)
+        return ranked
+
+    def _exact_words(self, path: Path) -> list[tuple[str, int]] | None:
+        """Return the words and their places, None if the reading has no exact form or a hole."""
+        words: list[tuple[str, int]] = []
+        for number, slot in enumerate(path.slots):
+            if slot.term.first != number:  # an earlier word was dropped, or is in an n-gram
+                return None
+            phrase: Phrase | None = slot.term.phrase
+            if phrase is None:
+                word = slot.exact_word
+                if word is None:
+                    return None
+                words.append((word, slot.term.start))
+            else:
+                words.extend(
+                    (w, slot.term.start + at) for at, w in enumerate(phrase) if w is not None
+                )
+        return words or None
+
+    def _with_all(self, documents: BitMap, words: Sequence[tuple[str, int]]) -> BitMap:
+        return documents & BitMap.intersection(*(self._index.documents(word) for word, _ in words))
+
+    def _rank(self, document: int, words: Sequence[tuple[str, int]], length: int) -> int:
+        fields: set[int] | None = None
+        for word, place in words:
+            places = as_tuple(self._index.postings[word][document])
+            if not any(_BUCKETS[at & PLACE_MASK] == _BUCKETS[place] for at in places):
+                return 1
+            here = {at >> FIELD_SHIFT for at in places}
+            fields = here if fields is None else fields & here
+        if self._source.restricted is not None and fields:
+            fields &= self._source.restricted
+        if not fields:
+            return 1
+        if length <= COUNTED_WORDS_MAX:
+            if any(self._index.word_count(document, field) == length for field in fields):
+                return 3
+        return 2
+
+
+class ExactWords(PerDocument):
+    """The second half of `exactness`: how many words are as they were typed."""
+
+    name = "exactWords"
+
+    def __init__(self, slots: Slots, source: WordSource) -> None:
+        self._slots = slots
+        self._source = source
+
+    def plain_max(self, terms: Sequence[Term]) -> int:
+        """None of the words."""
+        return len(terms)
+
+    def cost(self, path: Path, document: int) -> int:
+        """Count the terms that are not there as typed."""
+        return sum(slot.term.size for slot in path.slots if not self._is_exact(slot, document))
+
+    def narrow(self, path: Path, document: int) -> Path:
+        """Keep only the typed form of words that are there as typed."""
+        slots = tuple(
+            self._slots.get(slot.term, EXACT) if self._is_exact(slot, document) else slot
+            for slot in path.slots
+        )
+        return Path(slots, path.stage)
+
+    def _is_exact(self, slot: Slot, document: int) -> bool:
+        if slot.term.phrase is not None:
+            return document in self._source.phrase_documents(slot.term.phrase)
+        word = slot.exact_word
+        return word is not None and document in self._source.documents(word, typed=True)

@@ -1,0 +1,139 @@
+"""
+Sorting by values of documents: the `sort` parameter, and ranking rules like `price:asc`.
+
+Numbers come before strings in both directions, documents without a value last in both. Of several
+values the best counts: the smallest for `asc`, the greatest for `desc`. Distances are computed per
+document, in metres, on a sphere (haversine).
+
+Parsing of sort expressions and their errors is in `sort_parser.py`.
+"""
+
+import math
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pyroaring import BitMap
+
+from miroir.node.engine.facet_index import FacetIndex, Value
+from miroir.node.engine.rules import Bucket, Part
+from miroir.node.engine.scores import Detail, GeoDistance, SortValue
+
+EARTH_RADIUS_M: Final = 6_371_000.0
+_NUMBERS, _STRINGS, _NOTHING = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class SortField:
+    """`field:asc` or `field:desc`."""
+
+    field: str
+    ascending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SortPoint:
+    """`_geoPoint(lat, lng):asc` or `:desc`."""
+
+    point: tuple[float, float]
+    ascending: bool
+
+
+SortBy = SortField | SortPoint
+
+
+class Sort:
+    """A rule that orders documents by the value of one field."""
+
+    def __init__(self, facets: FacetIndex, by: SortField, *, hidden: bool) -> None:
+        self._values = facets.field(by.field).of
+        self._by = by
+        self._hidden = hidden
+
+    def split(self, bucket: Bucket) -> Iterator[tuple[Detail, Bucket]]:
+        """Yield the documents of each value."""
+        by = self._by
+        grouped = _grouped(bucket, self.best)
+        order = _ordered(grouped, ascending=by.ascending)
+        for kind, value in order:
+            shown = None if kind == _NOTHING else value
+            yield SortValue(by.field, by.ascending, shown, self._hidden), grouped[(kind, value)]
+
+    def best(self, document: int) -> tuple[int, Any]:
+        """Return the value that counts for a document, numbers before strings."""
+        return best_value(self._values.get(document, ()), ascending=self._by.ascending)
+
+
+class GeoSort:
+    """A rule that orders documents by their distance to a point."""
+
+    def __init__(self, facets: FacetIndex, by: SortPoint) -> None:
+        self._points = facets.points
+        self._by = by
+
+    def split(self, bucket: Bucket) -> Iterator[tuple[Detail, Bucket]]:
+        """Yield the documents at each distance."""
+        target, ascending = self._by.point, self._by.ascending
+        grouped = _grouped(bucket, self._points.get)
+        points = [point for point in grouped if point is not None]
+        points.sort(key=lambda p: (distance_m(target, p), p), reverse=not ascending)
+        for point in points:
+            found = grouped[point]
+            yield GeoDistance(target, ascending, point, distance_m(target, point)), found
+        if None in grouped:
+            yield GeoDistance(target, ascending, None, None), grouped[None]
+
+
+def best_value(values: Iterable[Value], *, ascending: bool) -> tuple[int, Any]:
+    """Return (kind, value) of the value that counts."""
+    pick = min if ascending else max
+    numbers = [value for value in values if isinstance(value, float)]
+    if numbers:
+        return _NUMBERS, pick(numbers)
+    strings = [value for value in values if isinstance(value, str)]
+    return (_STRINGS, pick(strings)) if strings else (_NOTHING, None)
+
+
+def sort_documents(
+    documents: Iterable[int], facets: FacetIndex, by: Iterable[SortBy]
+) -> list[int]:
+    """Return the documents in the order of the sort expressions, ties by number."""
+    bucket: list[Bucket] = [[Part(BitMap(documents))]]
+    for expression in by:
+        rule = (
+            Sort(facets, expression, hidden=False)
+            if isinstance(expression, SortField)
+            else GeoSort(facets, expression)
+        )
+        bucket = [inner for outer in bucket for _, inner in rule.split(outer)]
+    return [document for found in bucket for part in found for document in part.documents]
+
+
+def distance_m(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Return the distance of two points (latitude, longitude in degrees) in metres."""
+    lat1, lng1, lat2, lng2 = map(math.radians, (*one, *other))
+    half = math.sin((lat2 - lat1) / 2) ** 2
+    half += math.cos(lat1) * math.cos(lat2) * math.sin((lng2 - lng1) / 2) ** 2
+    return 2 * EARTH_RADIUS_M * math.asin(min(1.0, math.sqrt(half)))
+
+
+def _grouped(bucket: Bucket, key: Any) -> dict[Any, Bucket]:
+    """Group the documents of a bucket by a key, keeping the readings of each part."""
+    grouped: dict[Any, Bucket] = {}
+    for part in bucket:
+        by_key: dict[Hashable, list[int]] = {}
+        for document in part.documents:
+            by_key.setdefault(key(document), []).append(document)
+        for found, documents in by_key.items():
+            grouped.setdefault(found, []).append(Part(BitMap(documents), part.paths))
+    return grouped
+
+
+def _ordered(keys: Mapping[tuple[int, Any], Any], *, ascending: bool) -> list[tuple[int, Any]]:
+    ordered: list[tuple[int, Any]] = []
+    for kind in (_NUMBERS, _STRINGS, _NOTHING):
+        of_kind = [key for key in keys if key[0] == kind]
+        if kind != _NOTHING:
+            of_kind.sort(key=lambda key: key[1], reverse=not ascending)
+        ordered.extend(of_kind)
+    return ordered
