@@ -38,7 +38,6 @@ from tests.support.memory_tables import (
     Tables,
     WriteRow,
     copy_of,
-    matches,
     stored,
 )
 
@@ -130,6 +129,11 @@ class MemoryStore:
         return tuple(record for _, record in sorted(self._tables.indexes.items()))
 
     @_durable
+    def index(self, index_uid: IndexUid) -> IndexRecord | None:
+        """See `Store.index`."""
+        return self._tables.indexes.get(index_uid)
+
+    @_durable
     def node_versions(self) -> tuple[NodeVersion, ...]:
         """See `Store.node_versions`."""
         return tuple(version for _, version in sorted(self._tables.versions.items()))
@@ -206,6 +210,11 @@ class MemoryStore:
         elif row.intent.state.closed:
             self._tables.finish(uid, "failed", task.details, row.intent.state.error, now_ms)
         return self._tables.tasks[uid]
+
+    @_durable
+    def intent(self, intent_id: int) -> Intent:
+        """See `Store.intent`."""
+        return self._tables.intents[intent_id].intent
 
     @_durable
     def open_intents(self) -> tuple[Intent, ...]:
@@ -318,23 +327,7 @@ class MemoryStore:
         self, shares: tuple[NodeTaskRecord, ...], *, out_of_sync: Mapping[NodeId, str]
     ) -> None:
         """See `Store.save_shares`."""
-        (uid,) = {share.task_uid for share in shares}
-        write = self._tables.writes[uid]
-        assert all(share.node_id in write.shares for share in shares)
-        index_uid = self._tables.tasks[uid].index_uid
-        for share in shares:
-            shard_id = write.shares[share.node_id].shard_id
-            write.shares[share.node_id] = replace(
-                share,
-                shard_id=shard_id,
-                error=copy_of(share.error),
-                details=copy_of(share.details),
-            )
-        for node_id, reason in out_of_sync.items():
-            assert index_uid is not None
-            self._tables.lagging.setdefault((index_uid, node_id), reason)
-        if all(share.status != "unsent" for share in write.shares.values()):
-            write.parts = ()
+        self._tables.save_shares(shares, out_of_sync)
 
     @_durable
     def unsent_writes(
@@ -390,13 +383,7 @@ class MemoryStore:
     @_durable
     def tasks(self, query: TaskQuery) -> TaskPage:
         """See `Store.tasks`."""
-        matching = [task for task in self._tables.tasks if matches(task, query)]
-        ordered = matching if query.reverse else matching[::-1]
-        start = query.from_uid
-        if start is not None:
-            ordered = [t for t in ordered if (t.uid >= start if query.reverse else t.uid <= start)]
-        page, rest = ordered[: query.limit], ordered[query.limit :]
-        return TaskPage(tuple(page), len(matching), rest[0].uid if rest else None)
+        return self._tables.find(query)
 
     # ---- replicas
 

@@ -25,6 +25,7 @@ from miroir.ports.records import (
     NewTask,
     NodeTaskRecord,
     NodeVersion,
+    TaskPage,
     TaskQuery,
     TaskRecord,
     WritePart,
@@ -122,18 +123,11 @@ class Tables:
         for node_id in state.touched:
             progress = state.nodes[node_id]
             known = self.versions.get((intent.index_uid, node_id))
-            if (
-                progress.state is not NodeState.VERIFIED
-                or version is None
-                or progress.fingerprint is None
-            ):
+            seen = progress.fingerprint
+            if progress.state is not NodeState.VERIFIED or version is None or seen is None:
                 self.unprove(intent.index_uid, (node_id,))
-            elif known is None or (known.version, known.fingerprint) != (
-                version,
-                progress.fingerprint,
-            ):
-                proved = {node_id: progress.fingerprint}
-                self.prove(intent.index_uid, proved, version, self.clock.wall_ms())
+            elif known is None or (known.version, known.fingerprint) != (version, seen):
+                self.prove(intent.index_uid, {node_id: seen}, version, self.clock.wall_ms())
 
     def check_bound(self, uid: IndexUid, record: CommitRecord) -> None:
         """A version has one fingerprint for ever, also after the index was deleted."""
@@ -246,6 +240,36 @@ class Tables:
             return ()
         shares = self.writes[uid].shares.values()
         return tuple(sorted(shares, key=lambda share: (share.shard_id, share.node_id)))
+
+    def find(self, query: TaskQuery) -> TaskPage:
+        matching = [task for task in self.tasks if matches(task, query)]
+        ordered = matching if query.reverse else matching[::-1]
+        start = query.from_uid
+        if start is not None:
+            ordered = [t for t in ordered if (t.uid >= start if query.reverse else t.uid <= start)]
+        page, rest = ordered[: query.limit], ordered[query.limit :]
+        return TaskPage(tuple(page), len(matching), rest[0].uid if rest else None)
+
+    def save_shares(
+        self, shares: tuple[NodeTaskRecord, ...], out_of_sync: Mapping[NodeId, str]
+    ) -> None:
+        (uid,) = {share.task_uid for share in shares}
+        write = self.writes[uid]
+        assert all(share.node_id in write.shares for share in shares)
+        index_uid = self.tasks[uid].index_uid
+        for share in shares:
+            shard_id = write.shares[share.node_id].shard_id
+            write.shares[share.node_id] = replace(
+                share,
+                shard_id=shard_id,
+                error=copy_of(share.error),
+                details=copy_of(share.details),
+            )
+        for node_id, reason in out_of_sync.items():
+            assert index_uid is not None
+            self.lagging.setdefault((index_uid, node_id), reason)
+        if all(share.status != "unsent" for share in write.shares.values()):
+            write.parts = ()
 
 
 def matches(task: TaskRecord, query: TaskQuery) -> bool:

@@ -85,7 +85,7 @@ def indexes(tx: Transaction) -> tuple[IndexRecord, ...]:
 
 
 def index(tx: Transaction, uid: IndexUid) -> IndexRecord | None:
-    """Return one index, also a deleted one."""
+    """See `Store.index`."""
     row = tx.row("SELECT * FROM index_record WHERE uid = ?", uid)
     return None if row is None else codec.index_record(row, tx.seal)
 

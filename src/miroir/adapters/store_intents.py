@@ -69,6 +69,11 @@ def _catch_up(tx: Transaction, row: Row, task: TaskRecord) -> None:
         _fail(tx, task.uid, codec.state_from_json(row["state"]))
 
 
+def intent(tx: Transaction, intent_id: int) -> Intent:
+    """See `Store.intent`."""
+    return codec.intent(_row(tx, intent_id), tx.seal)
+
+
 def open_intents(tx: Transaction) -> tuple[Intent, ...]:
     """See `Store.open_intents`."""
     rows = tx.rows("SELECT * FROM intent WHERE closed = 0 ORDER BY intent_id")

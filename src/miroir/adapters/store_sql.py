@@ -79,6 +79,10 @@ class SqlStore:
         """See `Store.indexes`."""
         return await self._run(store_indexes.indexes)
 
+    async def index(self, index_uid: IndexUid) -> IndexRecord | None:
+        """See `Store.index`."""
+        return await self._run(store_indexes.index, index_uid)
+
     async def node_versions(self) -> tuple[NodeVersion, ...]:
         """See `Store.node_versions`."""
         return await self._run(store_indexes.node_versions)
@@ -122,6 +126,10 @@ class SqlStore:
     async def accept_intent(self, intent_id: int, task: NewTask) -> TaskRecord:
         """See `Store.accept_intent`."""
         return await self._run(store_intents.accept_intent, intent_id, task)
+
+    async def intent(self, intent_id: int) -> Intent:
+        """See `Store.intent`."""
+        return await self._run(store_intents.intent, intent_id)
 
     async def open_intents(self) -> tuple[Intent, ...]:
         """See `Store.open_intents`."""

@@ -6,7 +6,13 @@ that take a `Lease` are guarded: they raise `LeaseLost` and change nothing when 
 higher epoch of that scope. `save_intent`, `commit` and `freeze` also compare `revision` and raise
 `LeaseLost` when someone else has saved meanwhile: for the caller both mean "deposed, stop". Lists
 are ordered as stated. A repeated `commit` of one intent returns the same version and changes
-nothing.
+nothing. `Unavailable` means that the disk or the database failed and nothing was changed. Settings
+that hold a secret which the store has no key for are refused (`RequestRefused`) before anything is
+written. Whatever else a caller can only get wrong by a bug fails an assertion.
+
+Opening a store whose former process is proved dead takes every lease from it: the next
+`take_lease` succeeds at once, under the next epoch. A caller that is cancelled cannot know whether
+the transaction took place.
 """
 
 from collections.abc import Mapping
@@ -46,8 +52,8 @@ class Store(Protocol):
         """
         Take or renew the right to lead `scope` until `now_ms + ttl_ms`.
 
-        Free or expired: the epoch grows by one. Held by `holder` itself: extended, epoch kept.
-        Held by another: None.
+        Free or expired, also after `holder` itself: the epoch grows by one. Still held by
+        `holder`: extended, epoch kept. Held by another: None.
         """
         ...
 
@@ -78,7 +84,7 @@ class Store(Protocol):
         ...
 
     async def unprove(self, index_uid: IndexUid, node_ids: tuple[NodeId, ...]) -> None:
-        """Demote nodes: proved at no version of this index."""
+        """Demote nodes: proved at no version of this index; who never was stays unlisted."""
         ...
 
     async def prove(
@@ -96,7 +102,7 @@ class Store(Protocol):
         ...
 
     async def thaw(self, index_uid: IndexUid) -> None:
-        """Let document writes through again."""
+        """Let document writes through again; an unknown index is nothing to thaw."""
         ...
 
     async def expected(self, target_hash: str, engine: str) -> Mapping[str, Any] | None:
@@ -106,17 +112,25 @@ class Store(Protocol):
     async def keep_expected(
         self, target_hash: str, engine: str, read_back: Mapping[str, Any]
     ) -> None:
-        """Keep what a probe showed, for ever."""
+        """Keep what a probe showed, for ever; the first one stays."""
         ...
 
     # ---- intents
 
     async def open_intent(self, intent: NewIntent) -> Intent:
-        """Write a wanted change; it queues behind older open ones of its index."""
+        """
+        Write a wanted change; it queues behind older open ones of its index.
+
+        `base_version` is what is committed now, until the start says better.
+        """
         ...
 
     async def accept_intent(self, intent_id: int, task: NewTask) -> TaskRecord:
-        """Promise the intent to the client: give it an enqueued task."""
+        """
+        Promise the intent to the client: give it a task.
+
+        Enqueued, or as far as the intent is by now. Repetition returns the same task. The intent's revision stays.
+        """
         ...
 
     async def intent(self, intent_id: int) -> Intent:
@@ -135,7 +149,9 @@ class Store(Protocol):
         """
         Save target, undo, base_version and state as given; guarded.
 
-        Also marks the task as processing. Returns the intent with its new revision.
+        Also marks the task as processing. At most one open intent of an index is ever started, and
+        its `base_version` is the committed version: anything else is a bug. Compares `revision`;
+        returns the intent with its new one.
         """
         ...
 
@@ -143,9 +159,12 @@ class Store(Protocol):
         """
         Advance the machine; guarded.
 
-        In the same transaction every node that `state` has touched and not verified is unproved,
-        and one verified at the base of an abort is proved at `base_version` again. A closed
-        state that was not committed fails the task with `state.error`.
+        In the same transaction every node that `state` has touched is unproved, but for those
+        verified in the direction of the decision: after the commit they are proved at the
+        committed version, in an abort at `base_version` again (if there is a way back, or the
+        intent is a repair: without one the verified nodes show the target). A closed state that
+        was not committed fails the task with `state.error`. A decision to commit is saved only
+        after `commit`, one to abort never after it.
         """
         ...
 
@@ -154,12 +173,19 @@ class Store(Protocol):
         Make the change true and its task succeeded; guarded; exactly once per intent.
 
         Returns the committed version. The version number grows by exactly one if
-        `record.raise_version`, and is bound to these fingerprints for ever.
+        `record.raise_version`, and is bound to these fingerprints for ever, also if the index is
+        deleted and created again; a commit that does not raise it may add engines only. Ends a
+        freeze. `record.deleted` leaves a tombstone with the version, proves no node any more, and
+        takes the nodes in `record.proved` as in sync: they have nothing left to miss.
         """
         ...
 
     async def freeze(self, intent: Intent, reason: str, lease: Lease) -> None:
-        """Refuse document writes to the index until `thaw` or the next commit; guarded."""
+        """
+        Refuse document writes to the index until `thaw` or the next commit; guarded.
+
+        An index that was never committed has no writes to refuse: nothing changes.
+        """
         ...
 
     # ---- tasks and document writes
@@ -184,18 +210,19 @@ class Store(Protocol):
         """
         Record shares of one write, and nodes that leave the in-sync set (node -> why), together.
 
-        When no share of the write is unsent any more, its parts are deleted.
+        When no share of the write is unsent any more, its parts are deleted. The first reason of a
+        node stays.
         """
         ...
 
-    async def unsent_writes(
+    async def unfinished_writes(
         self,
     ) -> tuple[tuple[TaskRecord, tuple[WritePart, ...], tuple[NodeTaskRecord, ...]], ...]:
-        """Return writes with an unsent share, oldest first, with all their shares."""
-        ...
+        """
+        Return document writes whose task has not ended, oldest first, with all their shares.
 
-    async def open_shares(self) -> tuple[NodeTaskRecord, ...]:
-        """Return the shares of unfinished tasks that were sent and have not ended."""
+        Of the parts, those that still have an unsent share.
+        """
         ...
 
     async def shares(self, task_uid: int) -> tuple[NodeTaskRecord, ...]:
@@ -215,7 +242,11 @@ class Store(Protocol):
         error: Mapping[str, Any] | None,
         at_ms: int,
     ) -> None:
-        """End a task that has not ended; repetition changes nothing."""
+        """
+        End a task that has not ended; repetition changes nothing.
+
+        One that was never started is taken as started now, unless it was canceled.
+        """
         ...
 
     async def task(self, uid: int) -> TaskRecord | None:
@@ -237,5 +268,5 @@ class Store(Protocol):
         ...
 
     async def set_out_of_sync(self, index_uid: IndexUid, node_id: NodeId, reason: str) -> None:
-        """A replica misses something; it serves nothing of this index from now on."""
+        """A replica misses something and serves nothing of this index; the first reason stays."""
         ...
