@@ -129,7 +129,8 @@ class Store(Protocol):
         """
         Promise the intent to the client: give it a task.
 
-        Enqueued, or as far as the intent is by now. Repetition returns the same task. The intent's revision stays.
+        Enqueued, or as far as the intent is by now. Repetition returns the same task. The intent's
+        revision stays.
         """
         ...
 

@@ -2,8 +2,8 @@
 Takes in wanted changes: the one entrance to the protocol for every route, the CLI and the sweep.
 
 Accepts or refuses; carrying out is the broadcaster's. What is accepted is durable before the
-caller hears of it. Validity is asked of a probe before an intent is opened, so that a refused change
-leaves no trace; equal settings open no intent and touch no node.
+caller hears of it. Validity is asked of a probe before an intent is opened, so that a refused
+change leaves no trace; equal settings open no intent and touch no node.
 """
 
 import asyncio
