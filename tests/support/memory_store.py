@@ -330,25 +330,14 @@ class MemoryStore:
         self._tables.save_shares(shares, out_of_sync)
 
     @_durable
-    def unsent_writes(
+    def unfinished_writes(
         self,
     ) -> tuple[tuple[TaskRecord, tuple[WritePart, ...], tuple[NodeTaskRecord, ...]], ...]:
-        """See `Store.unsent_writes`."""
+        """See `Store.unfinished_writes`."""
         return tuple(
-            (self._tables.tasks[uid], write.parts, self._tables.shares(uid))
-            for uid, write in sorted(self._tables.writes.items())
-            if any(share.status == "unsent" for share in write.shares.values())
-        )
-
-    @_durable
-    def open_shares(self) -> tuple[NodeTaskRecord, ...]:
-        """See `Store.open_shares`."""
-        return tuple(
-            share
+            (self._tables.tasks[uid], self._tables.parts_to_send(uid), self._tables.shares(uid))
             for uid in sorted(self._tables.writes)
-            if self._tables.tasks[uid].status in UNENDED
-            for share in self._tables.shares(uid)
-            if share.status == "sent"
+            if self._tables.tasks[uid].status in UNENDED and self._tables.shares(uid)
         )
 
     @_durable

@@ -250,6 +250,11 @@ class Tables:
         page, rest = ordered[: query.limit], ordered[query.limit :]
         return TaskPage(tuple(page), len(matching), rest[0].uid if rest else None)
 
+    def parts_to_send(self, uid: int) -> tuple[WritePart, ...]:
+        write = self.writes[uid]
+        waiting = {share.shard_id for share in write.shares.values() if share.status == "unsent"}
+        return tuple(part for part in write.parts if part.shard_id in waiting)
+
     def save_shares(
         self, shares: tuple[NodeTaskRecord, ...], out_of_sync: Mapping[NodeId, str]
     ) -> None:

@@ -107,7 +107,6 @@ _V1: Final = (
         error TEXT,
         details TEXT,
         PRIMARY KEY (task_uid, node_id))""",
-    "CREATE INDEX open_node_task ON node_task (task_uid) WHERE status IN ('unsent', 'sent')",
     """CREATE TABLE out_of_sync (
         index_uid TEXT NOT NULL,
         node_id TEXT NOT NULL,

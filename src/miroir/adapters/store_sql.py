@@ -173,15 +173,11 @@ class SqlStore:
         """See `Store.save_shares`."""
         await self._run(store_tasks.save_shares, shares, out_of_sync=out_of_sync)
 
-    async def unsent_writes(
+    async def unfinished_writes(
         self,
     ) -> tuple[tuple[TaskRecord, tuple[WritePart, ...], tuple[NodeTaskRecord, ...]], ...]:
-        """See `Store.unsent_writes`."""
-        return await self._run(store_tasks.unsent_writes)
-
-    async def open_shares(self) -> tuple[NodeTaskRecord, ...]:
-        """See `Store.open_shares`."""
-        return await self._run(store_tasks.open_shares)
+        """See `Store.unfinished_writes`."""
+        return await self._run(store_tasks.unfinished_writes)
 
     async def shares(self, task_uid: int) -> tuple[NodeTaskRecord, ...]:
         """See `Store.shares`."""

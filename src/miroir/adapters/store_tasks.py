@@ -28,7 +28,7 @@ _TIME_COLUMNS: Final = {
     "finished": "finished_at_ms",
 }
 
-UnsentWrite = tuple[TaskRecord, tuple[WritePart, ...], tuple[NodeTaskRecord, ...]]
+UnfinishedWrite = tuple[TaskRecord, tuple[WritePart, ...], tuple[NodeTaskRecord, ...]]
 
 
 def insert(
@@ -190,11 +190,11 @@ def save_shares(
     )
 
 
-def unsent_writes(tx: Transaction) -> tuple[UnsentWrite, ...]:
-    """See `Store.unsent_writes`."""
+def unfinished_writes(tx: Transaction) -> tuple[UnfinishedWrite, ...]:
+    """See `Store.unfinished_writes`."""
     rows = tx.rows(
-        "SELECT * FROM task WHERE uid IN (SELECT task_uid FROM node_task WHERE status = 'unsent')"
-        " ORDER BY uid"
+        f"SELECT * FROM task WHERE {_UNENDED}"  # noqa: S608 - no input
+        " AND EXISTS (SELECT 1 FROM node_task WHERE task_uid = uid) ORDER BY uid"
     )
     return tuple(
         (codec.task_record(row), _parts(tx, row["uid"]), shares(tx, row["uid"])) for row in rows
@@ -202,7 +202,13 @@ def unsent_writes(tx: Transaction) -> tuple[UnsentWrite, ...]:
 
 
 def _parts(tx: Transaction, task_uid: int) -> tuple[WritePart, ...]:
-    rows = tx.rows("SELECT * FROM write_part WHERE task_uid = ? ORDER BY position", task_uid)
+    """Return the parts that some node of their shard has yet to be sent."""
+    rows = tx.rows(
+        "SELECT * FROM write_part WHERE task_uid = ? AND shard_id IN"
+        " (SELECT shard_id FROM node_task WHERE task_uid = ? AND status = 'unsent')"
+        " ORDER BY position",
+        *(task_uid, task_uid),
+    )
     return tuple(codec.write_part(row) for row in rows)
 
 
@@ -210,14 +216,5 @@ def shares(tx: Transaction, task_uid: int) -> tuple[NodeTaskRecord, ...]:
     """See `Store.shares`."""
     rows = tx.rows(
         "SELECT * FROM node_task WHERE task_uid = ? ORDER BY shard_id, node_id", task_uid
-    )
-    return tuple(codec.node_task(row) for row in rows)
-
-
-def open_shares(tx: Transaction) -> tuple[NodeTaskRecord, ...]:
-    """See `Store.open_shares`."""
-    rows = tx.rows(
-        f"SELECT * FROM node_task WHERE status = 'sent' AND task_uid IN"  # noqa: S608 - no input
-        f" (SELECT uid FROM task WHERE {_UNENDED}) ORDER BY task_uid, shard_id, node_id"
     )
     return tuple(codec.node_task(row) for row in rows)
