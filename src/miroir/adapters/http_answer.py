@@ -16,6 +16,7 @@ from typing import Final
 import httptools
 
 from miroir.adapters.http_coding import AnswerBroken, decoded
+from miroir.adapters.http_headers import Headers
 from miroir.ports.node import NodeReply
 
 _FRAMING_BYTES_MAX: Final = 16
@@ -40,6 +41,7 @@ class AnswerReader:
         "_fields",
         "_head_only",
         "_header_bytes_max",
+        "_headers",
         "_headers_complete",
         "_parser",
         "_parts",
@@ -48,6 +50,12 @@ class AnswerReader:
         "reusable",
         "started",
     )
+
+    _fault: str | None
+    _fields: list[tuple[bytes, bytes]]
+    _headers: dict[bytes, bytes]
+    _parts: list[bytes]
+    _reply: NodeReply | None
 
     def __init__(self, *, answer_bytes_max: int, header_bytes_max: int) -> None:
         self._answer_bytes_max = answer_bytes_max
@@ -61,8 +69,8 @@ class AnswerReader:
         self._head_only = head_only
         self._fed_bytes = 0
         self._complete = False
-        self._reply: NodeReply | None = None
-        self._fault: str | None = None
+        self._reply = None
+        self._fault = None
         self.started = False
         self._begin()
 
@@ -125,22 +133,20 @@ class AnswerReader:
         status = self._parser.get_status_code()
         if status < 200:
             return
-        length, coding = None, b""
-        for name, value in self._fields:
-            key = name.lower()
-            if key == b"content-length":
-                length = int(value)
-            elif key == b"transfer-encoding":
-                coding = value
+        headers = {name.lower(): value for name, value in self._fields}
+        self._headers = headers
         if self._head_only:
             self._finish()
             # The parser waits for the body that a HEAD answer announces and does not have.
             self._parser = httptools.HttpResponseParser(self)
             return
-        if length is not None and length > self._answer_bytes_max:
-            self._refuse_size()
-        chunked = coding.rpartition(b",")[2].strip().lower() == b"chunked"
-        self._until_end = length is None and not chunked and status not in {204, 304}
+        length = headers.get(b"content-length")
+        if length is not None:
+            if int(length) > self._answer_bytes_max:
+                self._refuse_size()
+        elif status not in {204, 304}:
+            coding = headers.get(b"transfer-encoding", b"").rpartition(b",")[2]
+            self._until_end = coding.strip().lower() != b"chunked"
 
     def on_body(self, data: bytes) -> None:
         """Keep a piece of the body."""
@@ -163,8 +169,9 @@ class AnswerReader:
     # ------------------------------------------------------------ steps
 
     def _begin(self) -> None:
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._parts: list[bytes] = []
+        self._fields = []
+        self._headers = {}
+        self._parts = []
         self._body_bytes = 0
         self._headers_complete = False
         self._until_end = False
@@ -173,18 +180,15 @@ class AnswerReader:
         parser, parts = self._parser, self._parts
         self._complete = True
         self.reusable = parser.should_keep_alive()
-        headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1").strip()
-            for name, value in self._fields
-        }
+        headers = self._headers
         body = parts[0] if len(parts) == 1 else b"".join(parts)
-        if "content-encoding" in headers or "transfer-encoding" in headers:
+        if b"content-encoding" in headers or b"transfer-encoding" in headers:
             try:
                 headers, body = decoded(self._fields, headers, body, self._answer_bytes_max)
             except AnswerBroken as error:
                 self._complete, self._fault = False, str(error)
                 raise
-        self._reply = NodeReply(parser.get_status_code(), headers, body)
+        self._reply = NodeReply(parser.get_status_code(), Headers(headers), body)
 
     def _refuse_size(self) -> None:
         self._fault = f"the answer is larger than {self._answer_bytes_max} bytes"

@@ -21,12 +21,13 @@ class AnswerBroken(Exception):
 
 
 def decoded(
-    fields: Fields, headers: dict[str, str], body: bytes, bytes_max: int
-) -> tuple[dict[str, str], bytes]:
+    fields: Fields, headers: dict[bytes, bytes], body: bytes, bytes_max: int
+) -> tuple[dict[bytes, bytes], bytes]:
     """
     Return headers and body without codings.
 
-    Headers that told of the codings or of the coded length are dropped if there was one.
+    Headers that told of the codings or of the coded length are dropped if there was one. `fields`
+    are the headers as they came, repeated ones included.
 
     Raises:
         AnswerBroken: Unknown coding, broken stream, or more than `bytes_max` bytes.
@@ -40,7 +41,7 @@ def decoded(
         if coding not in {"gzip", "x-gzip", "deflate"}:
             raise AnswerBroken(f"the answer has the coding {coding[:20]!r}, which we cannot undo")
         body = _inflated(body, bytes_max)
-    told = {"content-encoding", "content-length", "transfer-encoding"}
+    told = {b"content-encoding", b"content-length", b"transfer-encoding"}
     return {name: value for name, value in headers.items() if name not in told}, body
 
 

@@ -25,9 +25,6 @@ from miroir.ports.node import (
     Settings,
 )
 
-_INDEX_PAGE: Final = 1000
-_TASK_PAGE: Final = 200
-"""Settings tasks carry their whole patch, so that a page of them can be large."""
 _PAGES_MAX: Final = 5000
 """Of 200 tasks each: as many as a node keeps (a million)."""
 
@@ -39,9 +36,28 @@ _FEED_TYPES: Final = (
 class NodeControlHttp:
     """Typed calls with the transport's master key; see `ports.node.NodeControl`."""
 
-    def __init__(self, transport: NodeTransport, *, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        transport: NodeTransport,
+        *,
+        timeout_s: float = 10.0,
+        indexes_per_page: int = 1000,
+        tasks_per_page: int = 200,
+    ) -> None:
+        """
+        Take what to send with.
+
+        Args:
+            transport: For every request.
+            timeout_s: For each request; feeds and lists may need several.
+            indexes_per_page: Asked for at once.
+            tasks_per_page: Asked for at once; settings tasks carry their whole patch, so that a
+                page of them can be large.
+        """
         self._transport = transport
         self._timeout_s = timeout_s
+        self._indexes_per_page = indexes_per_page
+        self._tasks_per_page = tasks_per_page
 
     async def engine(self, node_id: NodeId) -> str:
         """See `NodeControl.engine`."""
@@ -59,12 +75,12 @@ class NodeControlHttp:
     async def indexes(self, node_id: NodeId) -> tuple[NodeIndex, ...]:
         """See `NodeControl.indexes`."""
         found: dict[str, NodeIndex] = {}
+        limit = self._indexes_per_page
         for page in range(_PAGES_MAX):
-            offset = page * _INDEX_PAGE
-            answer = await self._get(node_id, f"/indexes?limit={_INDEX_PAGE}&offset={offset}")
+            answer = await self._get(node_id, f"/indexes?limit={limit}&offset={page * limit}")
             results = _objects(node_id, answer)
             found |= {index.uid: index for index in (_index(node_id, one) for one in results)}
-            if len(results) < _INDEX_PAGE:
+            if len(results) < limit:
                 return tuple(found.values())
         raise _unexpected(node_id, "a list of indexes without an end")
 
@@ -98,8 +114,8 @@ class NodeControlHttp:
     async def tasks(self, node_id: NodeId, uids: tuple[int, ...]) -> tuple[NodeTask, ...]:
         """See `NodeControl.tasks`."""
         found: list[NodeTask] = []
-        for start in range(0, len(uids), _TASK_PAGE):
-            part = uids[start : start + _TASK_PAGE]
+        for start in range(0, len(uids), self._tasks_per_page):
+            part = uids[start : start + self._tasks_per_page]
             wanted = ",".join(map(str, part))
             answer = await self._get(node_id, f"/tasks?uids={wanted}&limit={len(part)}")
             found += _tasks(node_id, answer)
@@ -113,7 +129,7 @@ class NodeControlHttp:
     async def feed(self, node_id: NodeId, after_uid: int) -> tuple[NodeTask, ...]:
         """See `NodeControl.feed`: `reverse` lists in ascending order, `from` included."""
         found: list[NodeTask] = []
-        query = f"types={_FEED_TYPES}&reverse=true&limit={_TASK_PAGE}"
+        query = f"types={_FEED_TYPES}&reverse=true&limit={self._tasks_per_page}"
         start = after_uid + 1
         for _ in range(_PAGES_MAX):
             answer = _object(node_id, await self._get(node_id, f"/tasks?{query}&from={start}"))

@@ -6,6 +6,7 @@ A complete HTTP/1.1 client of our own, because it is the measured hot path: a wa
 
     http_request     a request as bytes            pure
     http_answer      answers from bytes            pure
+    http_headers     headers, decoded lazily       pure
     http_coding      gzip and deflate undone       pure
     http_connection  one connection                transport events -> answered | broken
     http_call        one call                      the future, its end
