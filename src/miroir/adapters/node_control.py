@@ -231,21 +231,35 @@ def _number(node_id: NodeId, one: dict[str, Json], key: str) -> int:
     return value
 
 
+def _optional_text(node_id: NodeId, one: dict[str, Json], key: str) -> str | None:
+    return None if one.get(key) is None else _text(node_id, one, key)
+
+
+def _optional_object(node_id: NodeId, one: dict[str, Json], key: str) -> dict[str, Json] | None:
+    value = one.get(key)
+    if value is not None and not isinstance(value, dict):
+        raise _unexpected(node_id, f"{key} is no object")
+    return value
+
+
 def _index(node_id: NodeId, one: dict[str, Json]) -> NodeIndex:
-    return NodeIndex(IndexUid(_text(node_id, one, "uid")), one.get("primaryKey"))
+    uid = IndexUid(_text(node_id, one, "uid"))
+    return NodeIndex(uid, _optional_text(node_id, one, "primaryKey"))
 
 
 def _tasks(node_id: NodeId, answer: Json) -> list[NodeTask]:
-    return [
-        NodeTask(
-            uid=_number(node_id, one, "uid"),
-            index_uid=one.get("indexUid"),
-            type=_text(node_id, one, "type"),
-            status=_text(node_id, one, "status"),
-            error=one.get("error"),
-            details=one.get("details"),
-            started_at=one.get("startedAt"),
-            finished_at=one.get("finishedAt"),
-        )
-        for one in _objects(node_id, answer)
-    ]
+    return [_task(node_id, one) for one in _objects(node_id, answer)]
+
+
+def _task(node_id: NodeId, one: dict[str, Json]) -> NodeTask:
+    index_uid = _optional_text(node_id, one, "indexUid")
+    return NodeTask(
+        uid=_number(node_id, one, "uid"),
+        index_uid=None if index_uid is None else IndexUid(index_uid),
+        type=_text(node_id, one, "type"),
+        status=_text(node_id, one, "status"),
+        error=_optional_object(node_id, one, "error"),
+        details=_optional_object(node_id, one, "details"),
+        started_at=_optional_text(node_id, one, "startedAt"),
+        finished_at=_optional_text(node_id, one, "finishedAt"),
+    )
