@@ -1,10 +1,79 @@
-"""The `miroir` command."""
+"""
+The `miroir` command.
+
+Each command is a function in a module of the same name, imported only when it is called, so that
+`miroir --version` answers at once. What a command raises on purpose (`CliFault`, `ConfigError`)
+ends here as one message on standard error; anything else is our bug and keeps its traceback.
+"""
+
+import importlib
+import sys
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
-app = typer.Typer(no_args_is_help=True, add_completion=True)
+from miroir import __version__
+from miroir.cli.faults import CliFault
+from miroir.errors import ConfigError
+
+_COMMANDS: Final = ("serve", "dev", "demo", "status", "node")
+
+
+class _Commands(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  a hook of typer's
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  same
+        if cmd_name not in _COMMANDS:
+            return None
+        single = typer.Typer(add_completion=False)
+        single.command(cmd_name)(
+            getattr(importlib.import_module(f"miroir.cli.{cmd_name}"), cmd_name)
+        )
+        return typer.main.get_command(single)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"miroir {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _miroir(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """One Meilisearch address in front of many nodes, with settings identical on each."""
 
 
 def main() -> None:
     """Entry point of the console script."""
-    app()
+    if not __debug__:
+        sys.exit(
+            "miroir: assertions are off (python -O); they guard your data, so this stops here"
+        )
+    try:
+        app()
+    except CliFault as fault:
+        _leave(str(fault), fault.exit_status)
+    except ConfigError as error:
+        _leave(str(error), 2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _leave(message: str, status: int) -> None:
+    sys.stderr.write(f"miroir: {message}\n")
+    sys.exit(status)

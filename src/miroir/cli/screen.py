@@ -1,0 +1,21 @@
+"""
+Where commands write: a terminal with colours, or plain lines.
+
+Colours only on a terminal and never with NO_COLOR. Where there is no terminal, lines are not
+wrapped: a program may be reading them.
+"""
+
+import sys
+from typing import Final, TextIO
+
+from rich.console import Console
+
+_PLAIN_WIDTH: Final = 160
+
+
+def screen(stream: TextIO | None = None) -> Console:
+    """Return the console for this stream (standard output)."""
+    stream = stream or sys.stdout
+    if stream.isatty():
+        return Console(file=stream, highlight=False)
+    return Console(file=stream, highlight=False, width=_PLAIN_WIDTH, color_system=None)
