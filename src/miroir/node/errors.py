@@ -47,14 +47,17 @@ class ApiError(Exception):
         message: The sentence for the client, in Meilisearch's words.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self._status = status
 
     @property
     def status(self) -> int:
-        """The HTTP status of the code."""
+        """The HTTP status of the code, unless this error has one of its own."""
+        if self._status is not None:
+            return self._status
         return _SPECIAL.get(self.code, (400, ""))[0]
 
     @property

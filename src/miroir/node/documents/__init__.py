@@ -1,0 +1,1 @@
+"""Documents: payload formats, primary keys and ids, the table they are stored in, their views."""

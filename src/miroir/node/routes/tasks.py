@@ -1,0 +1,152 @@
+"""Routes of tasks and batches: list, get, cancel, delete."""
+
+from typing import Any, Final
+
+from miroir.node.errors import ApiError
+from miroir.node.features import require_feature
+from miroir.node.http import Response, answer
+from miroir.node.routes.base import Call, Route
+from miroir.node.tasks.filters import LISTING, SELECTION, UID_MAX, Condition, selection
+from miroir.node.tasks.model import Task, task_not_found
+from miroir.node.tasks.queue import Page
+from miroir.node.tasks.views import batch_view, task_view
+from miroir.node.validate import listed
+
+_FILTERS: Final = listed([
+    "uids", "indexUids", "statuses", "types", "canceledBy", "beforeEnqueuedAt",
+    "afterEnqueuedAt", "beforeStartedAt", "afterStartedAt", "beforeFinishedAt",
+    "afterFinishedAt",
+])  # fmt: skip
+
+
+def _permitted(call: Call, where: Condition) -> Condition:
+    """Return the condition narrowed to the indexes that the key covers."""
+    if call.access.covers_everything():
+        return where
+    parts, arguments = [], []
+    for pattern in call.access.patterns:
+        if pattern.endswith("*"):
+            parts.append("substr(index_uid, 1, ?) = ?")
+            arguments += [len(pattern) - 1, pattern[:-1]]
+        else:
+            parts.append("index_uid = ?")
+            arguments.append(pattern)
+    return where.also(" OR ".join(parts) or "0", *arguments)
+
+
+def _page(call: Call, by: str) -> tuple[Page, int]:
+    asked = call.request.parameters(LISTING)
+    limit = asked.get("limit", 20)
+    where = _permitted(call, selection(asked))
+    if by == "batch_uid":
+        where = where.also("batch_uid IS NOT NULL")
+    page = call.node.queue.page(
+        where,
+        limit=limit,
+        start=asked.get("from"),
+        reverse=asked.get("reverse", False),
+        by=by,
+    )
+    return page, limit
+
+
+def _listing(page: Page, limit: int, results: list[dict[str, Any]]) -> Response:
+    return answer({
+        "results": results,
+        "total": page.total,
+        "limit": limit,
+        "from": page.first,
+        "next": page.next,
+    })  # fmt: skip
+
+
+def _list(call: Call) -> Response:
+    page, limit = _page(call, "uid")
+    return _listing(page, limit, [task_view(task) for task in page.tasks])
+
+
+def _batches(call: Call) -> Response:
+    page, limit = _page(call, "batch_uid")
+    return _listing(page, limit, [batch_view(task) for task in page.tasks])
+
+
+def _number(text: str, what: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) <= UID_MAX:
+        return int(text)
+    raise ApiError(
+        f"invalid_{what}_uid" if what == "batch" else "invalid_task_uids",
+        f"{what.capitalize()} uid `{text}` is invalid. It should only contain numeric characters.",
+    )
+
+
+def _one(call: Call, column: str, number: int) -> Task | None:
+    where = _permitted(call, Condition(f"{column} = ?", (number,)))
+    page = call.node.queue.page(where, limit=1, start=None, reverse=False)
+    return page.tasks[0] if page.tasks else None
+
+
+def _get(call: Call) -> Response:
+    number = _number(call.request.arguments["task_uid"], "task")
+    if (task := _one(call, "uid", number)) is None:
+        raise task_not_found(number)
+    return answer(task_view(task))
+
+
+def _get_batch(call: Call) -> Response:
+    number = _number(call.request.arguments["batch_uid"], "batch")
+    if (task := _one(call, "batch_uid", number)) is None:
+        raise ApiError("batch_not_found", f"Batch `{number}` not found.")
+    return answer(batch_view(task))
+
+
+def _documents(call: Call) -> Response:
+    action = "Getting the documents of an enqueued task"
+    require_feature(call.node.features, "getTaskDocumentsRoute", action)
+    message = "The documents of a task are not available in the embedded node."
+    raise ApiError("task_file_not_found", message)
+
+
+def _matched(call: Call, verb: str) -> list[int]:
+    asked = call.request.parameters(SELECTION)
+    if not asked:
+        raise ApiError(
+            "missing_task_filters",
+            f"Query parameters to filter the tasks to {verb} are missing. "
+            f"Available query parameters are: {_FILTERS}.",
+        )
+    return call.node.queue.matching(_permitted(call, selection(asked)))
+
+
+def _cancel(call: Call) -> Response:
+    uids = _matched(call, "cancel")
+    details = {
+        "matchedTasks": len(uids),
+        "canceledTasks": None,
+        "originalFilter": f"?{call.request.raw_query}",
+    }
+    return call.enqueue(
+        "taskCancelation", index_uid=None, details=details, request={"uids": uids}, status=200
+    )
+
+
+def _delete(call: Call) -> Response:
+    uids = _matched(call, "delete")
+    details = {
+        "matchedTasks": len(uids),
+        "deletedTasks": None,
+        "originalFilter": f"?{call.request.raw_query}",
+    }
+    return call.enqueue(
+        "taskDeletion", index_uid=None, details=details, request={"uids": uids}, status=200
+    )
+
+
+ROUTES: Final = (
+    Route("GET", "/tasks", "tasks.get", _list),
+    Route("DELETE", "/tasks", "tasks.delete", _delete, "write"),
+    Route("POST", "/tasks/cancel", "tasks.cancel", _cancel, "write"),
+    Route("GET", "/tasks/{task_uid}", "tasks.get", _get),
+    Route("GET", "/tasks/{task_uid}/documents", "tasks.get", _documents),
+    Route("GET", "/batches", "tasks.get", _batches),
+    Route("GET", "/batches/{batch_uid}", "tasks.get", _get_batch),
+)

@@ -1,0 +1,1 @@
+"""The task queue: what was asked, in which order it is done, and what came of it."""

@@ -1,0 +1,222 @@
+"""
+The task queue in the database.
+
+Rules: a task is durable before its registration is answered; uids grow by one and are never used
+again, also after tasks were deleted; tasks are done one at a time, oldest first, except that
+cancelations and then deletions of tasks go before everything else. The queue runs nothing.
+"""
+
+# ruff: noqa: S608  conditions come from tasks/filters.py, values are always bound
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from miroir.node.json_text import decode, encode_text
+from miroir.node.store import Store, put_meta
+from miroir.node.tasks.filters import Condition
+from miroir.node.tasks.model import (
+    COLUMNS,
+    NewTask,
+    Task,
+    details_of_failure,
+    from_row,
+    task_not_found,
+)
+from miroir.node.times import now_ns
+
+_FIRST: Final = (
+    "CASE type WHEN 'taskCancelation' THEN 0 WHEN 'taskDeletion' THEN 1 ELSE 2 END, uid"
+)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of the task list and how to get the next one."""
+
+    tasks: list[Task]
+    total: int
+    first: int | None
+    next: int | None
+
+
+class Queue:
+    """
+    Registers, lists and finishes tasks.
+
+    Args:
+        store: The database.
+        registered: Called after each registration, from the registering thread.
+    """
+
+    def __init__(self, store: Store, registered: Callable[[Task], None]) -> None:
+        self._store = store
+        self._registered = registered
+
+    def register(self, new: NewTask) -> Task:
+        """Write a task down and return it. Safe from any thread; never idempotent."""
+        with self._store.transaction() as db:
+            uid = _count_up(db, "next_task_uid")
+            now = now_ns()
+            db.execute(
+                "INSERT INTO tasks (uid, index_uid, status, type, details, request, payload, "
+                "metadata, enqueued_at) VALUES (?, ?, 'enqueued', ?, ?, ?, ?, ?, ?)",
+                (
+                    uid, new.index_uid, new.type, _json(new.details), encode_text(new.request),
+                    new.payload, new.metadata, now,
+                ),
+            )  # fmt: skip
+        task = self.get(uid)
+        self._registered(task)
+        return task
+
+    def get(self, uid: int) -> Task:
+        """
+        Return a task.
+
+        Raises:
+            ApiError: `task_not_found`.
+        """
+        row = self._store.row(f"SELECT {COLUMNS} FROM tasks WHERE uid = ?", (uid,))
+        if row is None:
+            raise task_not_found(uid)
+        return from_row(row)
+
+    def payload(self, uid: int) -> bytes:
+        """Return the payload of a task that has not ended."""
+        row = self._store.row("SELECT payload FROM tasks WHERE uid = ?", (uid,))
+        assert row is not None
+        assert row["payload"] is not None, f"task {uid} has no payload"
+        return bytes(row["payload"])
+
+    def page(
+        self, where: Condition, *, limit: int, start: int | None, reverse: bool, by: str = "uid"
+    ) -> Page:
+        """Return one page of the tasks that meet a condition, newest first unless reversed."""
+        total = self._count(where)
+        if start is not None:
+            where = where.also(f"{by} >= ?" if reverse else f"{by} <= ?", start)
+        order = "ASC" if reverse else "DESC"
+        rows = self._store.rows(
+            f"SELECT {COLUMNS} FROM tasks WHERE {where.sql} ORDER BY {by} {order} LIMIT ?",
+            (*where.arguments, limit + 1),
+        )
+        tasks = [from_row(row) for row in rows]
+        numbers = [getattr(task, by) for task in tasks]
+        return Page(
+            tasks=tasks[:limit],
+            total=total,
+            first=numbers[0] if limit and numbers else None,
+            next=numbers[limit] if len(numbers) > limit else None,
+        )
+
+    def _count(self, where: Condition) -> int:
+        sql = f"SELECT COUNT(*) FROM tasks WHERE {where.sql}"
+        row = self._store.row(sql, where.arguments)
+        assert row is not None
+        return int(row[0])
+
+    def matching(self, where: Condition) -> list[int]:
+        """Return the uids of the tasks that meet a condition."""
+        rows = self._store.rows(f"SELECT uid FROM tasks WHERE {where.sql}", where.arguments)
+        return [row["uid"] for row in rows]
+
+    def recover(self) -> None:
+        """Put the tasks that ran when the process died back into the queue."""
+        with self._store.transaction() as db:
+            db.execute(
+                "UPDATE tasks SET status = 'enqueued', started_at = NULL, batch_uid = NULL "
+                "WHERE status = 'processing'"
+            )
+
+    def start_next(self) -> Task | None:
+        """Mark the next task as processing and return it, None when there is nothing to do."""
+        sql = f"SELECT {COLUMNS} FROM tasks WHERE status = 'enqueued' ORDER BY {_FIRST} LIMIT 1"
+        row = self._store.row(sql)
+        if row is None:
+            return None
+        with self._store.transaction() as db:
+            started, batch_uid = now_ns(), _count_up(db, "next_batch_uid")
+            db.execute(
+                "UPDATE tasks SET status = 'processing', started_at = ?, batch_uid = ? "
+                "WHERE uid = ?",
+                (started, batch_uid, row["uid"]),
+            )
+        return replace(from_row(row), status="processing", started_at=started, batch_uid=batch_uid)
+
+    def put_back(self, task: Task) -> None:
+        """Return a running task to the queue."""
+        with self._store.transaction() as db:
+            db.execute(
+                "UPDATE tasks SET status = 'enqueued', started_at = NULL, batch_uid = NULL "
+                "WHERE uid = ?",
+                (task.uid,),
+            )
+
+
+def finish(db: sqlite3.Connection, task: Task) -> None:
+    """Write down how a task ended, within the transaction of its effect."""
+    db.execute(
+        "UPDATE tasks SET status = ?, details = ?, error = ?, finished_at = ?, payload = NULL "
+        "WHERE uid = ?",
+        (task.status, _json(task.details), _json(task.error), now_ns(), task.uid),
+    )
+
+
+def cancel(db: sqlite3.Connection, uids: Iterable[int], by: Task) -> int:
+    """Cancel those of the tasks that have not ended; return how many."""
+    canceled = 0
+    for uid in uids:
+        row = db.execute(
+            "SELECT details FROM tasks WHERE uid = ? AND uid <> ? "
+            "AND status IN ('enqueued', 'processing')",
+            (uid, by.uid),
+        ).fetchone()
+        if row is None:
+            continue
+        details = None if row["details"] is None else decode(row["details"])
+        db.execute(
+            "UPDATE tasks SET status = 'canceled', canceled_by = ?, finished_at = ?, "
+            "batch_uid = ?, started_at = ?, payload = NULL, details = ? WHERE uid = ?",
+            (
+                by.uid, now_ns(), by.batch_uid, by.started_at,
+                _json(details_of_failure(details)), uid,
+            ),
+        )  # fmt: skip
+        canceled += 1
+    return canceled
+
+
+def forget(db: sqlite3.Connection, uids: Iterable[int]) -> int:
+    """Delete those of the tasks that have ended; return how many."""
+    return sum(
+        db.execute(
+            "DELETE FROM tasks WHERE uid = ? AND status IN ('succeeded', 'failed', 'canceled')",
+            (uid,),
+        ).rowcount
+        for uid in uids
+    )
+
+
+def rename_index_of_tasks(db: sqlite3.Connection, names: dict[str, str], before: int) -> None:
+    """Let the tasks registered before `before` follow their indexes to new names."""
+    cases = " ".join("WHEN ? THEN ?" for _ in names)
+    pairs = [part for pair in names.items() for part in pair]
+    marks = ",".join("?" * len(names))
+    db.execute(
+        f"UPDATE tasks SET index_uid = CASE index_uid {cases} END "
+        f"WHERE uid < ? AND index_uid IN ({marks})",
+        (*pairs, before, *names),
+    )
+
+
+def _count_up(db: sqlite3.Connection, counter: str) -> int:
+    row = db.execute("SELECT value FROM meta WHERE name = ?", (counter,)).fetchone()
+    value = 0 if row is None else int(row["value"])
+    put_meta(db, counter, str(value + 1))
+    return value
+
+
+def _json(value: dict[str, Any] | None) -> str | None:
+    return None if value is None else encode_text(value)

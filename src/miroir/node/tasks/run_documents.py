@@ -1,0 +1,121 @@
+"""Execution of document tasks: add or update, delete by ids or filter, clear."""
+
+import sqlite3
+from typing import Any
+
+from miroir.node.documents.identity import document_id, field_names, primary_key_of
+from miroir.node.documents.table import (
+    clear_documents,
+    delete_documents,
+    find_documents,
+    put_documents,
+)
+from miroir.node.errors import ApiError
+from miroir.node.indexes import IndexRow, set_primary_key, touch_index
+from miroir.node.json_text import Raw, RawDocument, decode, encode, raw_fields, raw_items
+from miroir.node.tasks.bench import Bench, Plan, ensure_index, index_of, named
+from miroir.node.tasks.model import Task
+
+
+def add_documents(bench: Bench, task: Task) -> Plan:
+    """
+    Plan an addition (replace) or update (merge top-level fields) of a whole payload.
+
+    Raises:
+        ApiError: A bad primary key or id anywhere: nothing of the payload is applied.
+    """
+    row = ensure_index(bench, task)
+    payload = raw_items(bench.queue.payload(task.uid))
+    key = _primary_key(row, task, payload)
+    if key is None:
+        return Plan(store=lambda _: {"indexedDocuments": 0})
+    documents = _resulting(bench, row, task, key, payload)
+    parsed = [(name, decode(raw)) for name, raw in documents.items()]
+
+    def memory() -> None:
+        if row.primary_key is None:
+            bench.catalog.put(row.iid, bench.catalog.empty(row, key))
+        try:
+            bench.catalog.engine(row.iid).put(parsed)
+        except ApiError as error:
+            raise named(error, row.uid) from error
+
+    def store(db: sqlite3.Connection) -> dict[str, Any]:
+        if row.primary_key is None:
+            set_primary_key(db, row.iid, key)
+        put_documents(db, row.iid, documents)
+        touch_index(db, row.iid)
+        return {"indexedDocuments": len(payload)}
+
+    return Plan(store, memory, reload=row.uid)
+
+
+def _primary_key(row: IndexRow, task: Task, payload: list[Raw]) -> str | None:
+    """Return the key to use; None for an empty payload into an index that has none."""
+    asked = task.request.get("primaryKey")
+    first = field_names(payload[0]) if payload else None
+    try:
+        return primary_key_of(row.primary_key, asked, first)
+    except ApiError as error:
+        if error.code == "index_primary_key_already_exists":
+            raise named(error, row.uid) from error
+        raise
+
+
+def _resulting(
+    bench: Bench, row: IndexRow, task: Task, key: str, payload: list[Raw]
+) -> dict[str, bytes]:
+    """Return the documents as they will be stored, by id."""
+    fields = [raw_fields(raw) for raw in payload]
+    ids = [document_id(document, key) for document in fields]
+    update, skip = task.request["update"], task.request.get("skipCreation")
+    before = find_documents(bench.store, row.iid, ids) if update or skip else {}
+    after: dict[str, RawDocument] = {}
+    for name, document in zip(ids, fields, strict=True):
+        old = after.get(name)
+        if old is None and name in before:
+            old = raw_fields(before[name])
+        if skip and old is None:
+            continue
+        after[name] = {**old, **document} if update and old is not None else document
+    return {name: encode(document) for name, document in after.items()}
+
+
+def delete(bench: Bench, task: Task) -> Plan:
+    """Plan a deletion by ids, by filter, or of every document."""
+    row = index_of(bench, task)
+    if task.request["by"] == "all":
+        return _clearing(bench, row)
+    if task.request["by"] == "ids":
+        ids = list(dict.fromkeys(task.request["ids"]))
+    else:
+        ids = _matching(bench, row, task.request["filter"])
+
+    def memory() -> None:
+        bench.catalog.engine(row.iid).remove(ids)
+
+    def store(db: sqlite3.Connection) -> dict[str, Any]:
+        touch_index(db, row.iid)
+        return {"deletedDocuments": delete_documents(db, row.iid, ids)}
+
+    return Plan(store, memory, reload=row.uid)
+
+
+def _matching(bench: Bench, row: IndexRow, filter_: Any) -> list[str]:
+    with bench.catalog.lock:
+        try:
+            engine = bench.catalog.engine(row.iid)
+            return list(engine.match(filter_, code="invalid_document_filter"))
+        except ApiError as error:
+            raise named(error, row.uid) from error
+
+
+def _clearing(bench: Bench, row: IndexRow) -> Plan:
+    def memory() -> None:
+        bench.catalog.engine(row.iid).clear()
+
+    def store(db: sqlite3.Connection) -> dict[str, Any]:
+        touch_index(db, row.iid)
+        return {"deletedDocuments": clear_documents(db, row.iid)}
+
+    return Plan(store, memory, reload=row.uid)
