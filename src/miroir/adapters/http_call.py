@@ -27,7 +27,7 @@ class CallOwner(Protocol):
     """Hears of the end of a call."""
 
     def ended(self, call: "Call", outcome: Outcome) -> None:
-        """Take notice, before the caller does; free what the call holds."""
+        """Take notice; free what the call holds."""
         ...
 
 
@@ -71,28 +71,28 @@ class Call(asyncio.Future[NodeReply]):
 
     def finish(self, reply: NodeReply) -> None:
         """End with an answer."""
-        if self.done():
-            return  # the caller has gone already
-        self._end("answered")
+        assert not self.done(), "a call that was given up has no connection to be answered by"
         self.set_result(reply)
+        self._end("answered")
 
     def fail(self, message: str, outcome: Outcome = "unreachable") -> None:
         """End without one."""
         if self.done():
             return  # the caller has gone already
-        self._end(outcome)
         self.set_exception(NodeUnreachable(message))
+        self._end(outcome)
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Give the call up; see `asyncio.Future.cancel`."""
-        if self.done():
+        if not super().cancel(msg):
             return False
         self._end("cancelled")
-        return super().cancel(msg)
+        return True
 
     def _end(self, outcome: Outcome) -> None:
         if self.deadline is not None:
             self.deadline.cancel()
             self.deadline = None
+        # Futures live as long as their callers hold them: keep neither payloads nor keys.
+        self.head = self.body = b""
         self.owner.ended(self, outcome)
-        self.body = b""  # may be large, and futures live as long as their callers hold them

@@ -143,8 +143,6 @@ class HttpConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         if hasattr(transport, "max_size"):
             transport.max_size = _READ_BYTES_MAX
-        if self._over:
-            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""

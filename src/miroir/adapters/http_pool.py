@@ -302,14 +302,16 @@ class NodePool:
             self._opened(connection, resent)
 
     def _opened(self, connection: HttpConnection, resent: Call | None) -> None:
-        if not connection.usable:
+        if self._closed:
+            connection.abort()
+        elif not connection.usable:
             self._refused(resent, "the node closed the connection as soon as it was open")
-            return
-        self._open.add(connection)
-        if resent is not None and not resent.done():
-            self._start(resent, connection)
         else:
-            self._free(connection)
+            self._open.add(connection)
+            if resent is not None and not resent.done():
+                self._start(resent, connection)
+            else:
+                self._free(connection)
 
     def _refused(self, resent: Call | None, reason: str) -> None:
         """Fail the call that the connection was for: the given one, or the oldest queued one."""
@@ -322,6 +324,8 @@ class NodePool:
     def _tried(self, task: asyncio.Task[None], resent: Call | None) -> None:
         self._opening.discard(task)
         self._opening_for_resent -= resent is not None
+        if resent is not None and self._closed:
+            resent.fail(self._message("the client was closed"))
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error  # a bug of ours: to the loop's exception handler, not into the dark
         self._open_for_waiting()

@@ -70,8 +70,9 @@ def endpoint_of(url: str) -> Endpoint:
         ValueError: It is not `http[s]://host[:port]`; the message does not repeat it.
     """
     parts = urlsplit(url.strip())
-    port = parts.port  # raises ValueError for what is no port
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    tls = parts.scheme == "https"
+    port = (443 if tls else 80) if parts.port is None else parts.port  # ValueError for no port
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not port:
         raise ValueError("a node's url must be http://host:port or https://host:port")
     if parts.username is not None or parts.password is not None:
         raise ValueError("a node's url cannot hold a user or a password")
@@ -79,8 +80,7 @@ def endpoint_of(url: str) -> Endpoint:
         raise ValueError("a node's url cannot have a path, query or fragment")
     if not parts.hostname.isascii() or not _VALUE.fullmatch(parts.hostname):
         raise ValueError("a node's host name must be ASCII")
-    tls = parts.scheme == "https"
-    return Endpoint(parts.hostname, port or (443 if tls else 80), tls)
+    return Endpoint(parts.hostname, port, tls)
 
 
 def authorization_of(master_key: str) -> str:

@@ -122,6 +122,21 @@ async def test_a_head_answer_has_no_body():
         await client.aclose()
 
 
+async def test_a_body_behind_a_head_answer_is_not_the_next_answer():
+    """A server that sends one all the same must not answer the next request with it."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK + b"content-length: 5\r\n\r\n12345")
+        await peer.gone()
+
+    async with FaultServer(script, answering(b"fresh")) as server:
+        client = NodeHttp({N1: server.url}, master_key=None)
+        assert (await client.send(N1, NodeRequest("HEAD", "/x"), timeout_s=5)).body == b""
+        assert (await client.send(N1, GET, timeout_s=5)).body == b"fresh"
+        await client.aclose()
+
+
 PLAIN = b'{"hits": []}' * 50
 
 

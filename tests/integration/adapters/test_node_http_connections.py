@@ -434,3 +434,32 @@ async def test_closing_ends_everything():
         assert client.in_flight(N1) == 0
         await client.aclose()
         await server.emptied()
+
+
+async def test_closing_ends_a_call_that_is_being_sent_once_more():
+    """It is in no queue and on no connection just then, and must not be forgotten."""
+    async with FaultServer(closing_on_second_request("close"), silent) as server:
+        client = client_of(server)
+        await client.send(N1, GET, timeout_s=60)
+        call = client.send(N1, GET, timeout_s=60)
+        while not client._pools[N1]._opening:
+            await asyncio.sleep(0)
+        await client.aclose()
+        await turns()
+        with pytest.raises(NodeUnreachable, match="the client was closed"):
+            await call
+
+
+async def test_a_call_cancelled_while_it_is_sent_once_more_is_not_sent():
+    """The fresh connection then serves the next one."""
+    async with FaultServer(closing_on_second_request("close"), answering(b"fresh")) as server:
+        client = client_of(server)
+        await client.send(N1, GET, timeout_s=60)
+        call = client.send(N1, GET, timeout_s=60)
+        while not client._pools[N1]._opening:
+            await asyncio.sleep(0)
+        call.cancel()
+        assert (await client.send(N1, POST, timeout_s=5)).body == b"fresh"
+        assert [one.line for one in server.requests][2:] == ["POST /x HTTP/1.1"]
+        assert client.in_flight(N1) == 0
+        await client.aclose()

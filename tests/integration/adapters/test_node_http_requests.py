@@ -127,6 +127,7 @@ async def test_a_key_that_cannot_be_sent_is_refused_without_showing_it():
         "http://",
         "http://:7700",
         "http://h:99999",
+        "http://h:0",
         f"http://user:{KEY}@h:7700",
         "http://h:7700/prefix",
         "http://h:7700/?q",
