@@ -27,7 +27,8 @@ STOP_S: Final = 8.0
 _OLDEST: Final = (1, 15)
 # What the cluster sets itself; from outside it would contradict the generated configuration.
 _OWN_VARIABLES: Final = re.compile(
-    r"MIROIR_(MASTER_KEY|ADMIN_KEY|SECRET_KEY|LISTEN|TOPOLOGY|DATA_DIR|CONFIG|URL)(__.*)?|MEILI_.*"
+    r"MIROIR_(NODE_)?(MASTER_KEY|ADMIN_KEY|SECRET_KEY)(__.*)?"
+    r"|MIROIR_(LISTEN|TOPOLOGY|DATA_DIR|CONFIG|URL)(__.*)?|MEILI_.*"
 )
 
 

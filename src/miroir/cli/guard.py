@@ -71,7 +71,9 @@ def _die_with_parent() -> Callable[[], None]:
 
 
 def _watch_parent(process: "subprocess.Popen[bytes]") -> None:
-    sys.stdin.buffer.read()
+    # Not sys.stdin: its lock, held by this thread, would abort the interpreter at its end.
+    while os.read(0, 1):
+        pass
     process.kill()
 
 
@@ -80,8 +82,9 @@ def _guard(command: Sequence[str]) -> int:
         signal.signal(number, lambda *_: None)  # the command gets it too, and decides
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603  given by `launch`
     threading.Thread(target=_watch_parent, args=(process,), daemon=True).start()
-    return process.wait()
+    status = process.wait()
+    return status if status >= 0 else 128 - status  # as a shell tells of a signal
 
 
 if __name__ == "__main__":
-    sys.exit(_guard(sys.argv[1:]) & 0xFF)
+    sys.exit(_guard(sys.argv[1:]))

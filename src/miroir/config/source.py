@@ -26,7 +26,9 @@ KeyPath = tuple[str | int, ...]
 PREFIX: Final = "MIROIR_"
 SECRET_KEYS: Final = ("master_key", "admin_key", "secret_key")
 # Variables of the command line; no keys of the configuration.
-OTHER_VARIABLES: Final = frozenset({"MIROIR_MEILISEARCH_BIN", "MIROIR_CONFIG", "MIROIR_URL"})
+OTHER_VARIABLES: Final = frozenset(
+    {"MIROIR_CONFIG", "MIROIR_MEILISEARCH_BIN", "MIROIR_NODE_MASTER_KEY", "MIROIR_URL"}
+)
 # Kubernetes puts these into every pod beside a service called `miroir` or `miroir-...`. The value
 # tells MIROIR_X_PORT from a misspelt key of ours.
 _KUBERNETES: Final = re.compile(
