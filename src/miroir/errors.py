@@ -6,6 +6,7 @@ Every error Miroir raises on purpose, and nothing else.
     ├── Unavailable         nobody's fault; 503, the same request may succeed later
     ├── NodeError           what one node did wrong; services turn it into an event
     │   ├── NodeUnreachable     no answer, may have acted
+    │   ├── NodeAnswerUnreadable  an answer to another question
     │   └── NodeRefused         answered no, did nothing
     ├── ConfigError         the operator's file or environment; names file, key and remedy
     └── LeaseLost           another holder has taken over; stop, send nothing more
@@ -31,7 +32,7 @@ class MiroirError(Exception):
         error_type: Meilisearch's `type`: invalid_request, auth, system or internal.
     """
 
-    code: ClassVar[str] = "internal"
+    code: str = "internal"
     http_status: ClassVar[int] = 500
     error_type: ClassVar[str] = "internal"
 
@@ -125,16 +126,32 @@ class TaskNotFound(RequestRefused):
     http_status = 404
 
 
-class InvalidTaskFilter(RequestRefused):
-    """A task query parameter that cannot be read."""
+class BadParameter(RequestRefused):
+    """A query parameter or field with a code of its own, e.g. `invalid_task_limit`."""
 
-    code = "bad_request"
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class UnsupportedMediaType(RequestRefused):
+    """A content coding that Miroir cannot undo."""
+
+    code = "unsupported_media_type"
+    http_status = 415
 
 
 class InvalidFloor(RequestRefused):
     """`X-Miroir-Min-Settings-Version` is neither a number nor `index=number` pairs."""
 
     code = "miroir_invalid_settings_version"
+
+
+class CannotBeMerged(RequestRefused):
+    """One node could answer this; over several shards it cannot be answered exactly."""
+
+    code = "miroir_cannot_merge"
+    http_status = 501
 
 
 class RouteNotSupported(RequestRefused):
@@ -228,6 +245,21 @@ class NodeUnreachable(NodeError):
     """No usable answer before the deadline; the node may or may not have acted."""
 
     code = "miroir_node_unreachable"
+
+
+class NodeAnswerUnreadable(NodeError):
+    """
+    The node answered 200 with something that is no answer to what it was asked.
+
+    Attributes:
+        position: Whose answer: its place among the answers given to be merged.
+    """
+
+    code = "miroir_node_answer_unreadable"
+
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(message)
+        self.position = position
 
 
 class NodeRefused(NodeError):

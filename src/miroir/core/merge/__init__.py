@@ -1,0 +1,32 @@
+"""
+The answers of many shards -> the answer that one node holding everything would give.
+
+    rewrite_search -> (one answer per shard) -> merge_search
+    rewrite_page   -> (one answer per shard) -> merge_documents_page
+    merge_facet_search, merge_index_stats, merge_stats
+
+Exact where it can be, a `CannotMerge` where it cannot be known, never a guess. With one shard
+nothing here is called: the node's bytes pass through untouched. Where shards are missing the
+caller passes the answers that it has.
+"""
+
+from miroir.core.merge.facets import merge_facet_search
+from miroir.core.merge.pages import PageQuery, merge_documents_page, rewrite_page
+from miroir.core.merge.query import Asked, CannotMerge, NodeQuery, SearchSettings, rewrite_search
+from miroir.core.merge.search import merge_search
+from miroir.core.merge.stats import merge_index_stats, merge_stats
+
+__all__ = [
+    "Asked",
+    "CannotMerge",
+    "NodeQuery",
+    "PageQuery",
+    "SearchSettings",
+    "merge_documents_page",
+    "merge_facet_search",
+    "merge_index_stats",
+    "merge_search",
+    "merge_stats",
+    "rewrite_page",
+    "rewrite_search",
+]

@@ -1,0 +1,97 @@
+"""
+One hit per value of the distinct attribute, over shards.
+
+Each node has done this for its own documents; what is left is the same value on two shards. The
+better hit comes first in merged order and wins. Values are compared as nodes compare them: strings
+trimmed, in compatibility decomposition, lower case; numbers as numbers; a document without a value
+always stays. With one value per document the page is exact, and needs no more hits per shard than
+any page does. Inexact, and documented: totals and facet counts still count what was dropped, and
+with several values per document a node may have dropped a hit for the sake of one that is dropped
+here.
+
+Values longer than a node indexes (468 bytes) are compared whole here.
+"""
+
+import unicodedata
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+_members: Final = msgspec.json.Decoder(dict[str, Raw])
+
+Value = tuple[str, str | float]
+
+
+def normal_text(text: str) -> str:
+    """Return a string as nodes compare facet values."""
+    return unicodedata.normalize("NFKD", text.strip()).lower()
+
+
+def distinct_values(document: bytes, attribute: str) -> frozenset[Value]:
+    """
+    Return the comparable values of an attribute.
+
+    Args:
+        document: The members of a raw document, without its braces.
+        attribute: A name, or a path `a.b` into objects and lists of objects.
+    """
+    return frozenset(_values(msgspec.json.decode(b"{%b}" % document), attribute))
+
+
+def _values(value: Any, path: str) -> Iterator[Value]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _values(item, path)
+    elif path and isinstance(value, dict):
+        for name, inner in value.items():
+            if path == name:
+                yield from _values(inner, "")
+            elif path.startswith(name + "."):
+                yield from _values(inner, path[len(name) + 1 :])
+    elif not path:
+        yield from _leaf(value)
+
+
+def _leaf(value: Any) -> Iterator[Value]:
+    if isinstance(value, bool):
+        yield ("string", "true" if value else "false")
+    elif isinstance(value, int | float):
+        yield ("number", float(value))
+    elif isinstance(value, str):
+        yield ("string", normal_text(value))
+
+
+def without(document: bytes, attribute: str) -> bytes:
+    """Return the members of a raw document without one attribute."""
+    members = _members.decode(b"{%b}" % document)
+    return msgspec.json.encode(_without(members, attribute))[1:-1]
+
+
+def _without(members: dict[str, Raw], path: str) -> dict[str, Raw]:
+    kept: dict[str, Raw] = {}
+    for name, raw in members.items():
+        if path == name:
+            continue
+        inner = raw
+        if path.startswith(name + "."):
+            rest = _inner_without(raw, path[len(name) + 1 :])
+            if rest is None:
+                continue
+            inner = rest
+        kept[name] = inner
+    return kept
+
+
+def _inner_without(raw: Raw, path: str) -> Raw | None:
+    """Return the value without the path; None when nothing is left of it."""
+    first = bytes(memoryview(raw)[:1])
+    if first == b"{":
+        kept = _without(_members.decode(raw), path)
+        return Raw(msgspec.json.encode(kept)) if kept else None
+    if first == b"[":
+        items = [_inner_without(item, path) for item in msgspec.json.decode(raw, type=list[Raw])]
+        left = [item for item in items if item is not None]
+        return Raw(msgspec.json.encode(left)) if left else None
+    return raw

@@ -1,0 +1,140 @@
+"""
+Raw hits, cut at the tail and merged lazily.
+
+A node writes `_rankingScore` and `_rankingScoreDetails` last, so a hit is its document and a tail:
+
+    {"id":1,"title":"..." ,"_rankingScore":0.9 ,"_rankingScoreDetails":{...} }
+    |------ document -----|------- score ------|---------- details ---------|
+
+Only the tail is decoded, and only of hits that may get into the window: each shard's list is
+already sorted, so a k-way merge looks at about window + k of them. The document stays raw bytes.
+
+The layout is looked for, not believed: the last `,"_rankingScoreDetails":` must be followed by
+details and the closing brace, and preceded by nothing but the score. (Within a JSON string the
+quote would be escaped, so the bytes can only be a key; a key *inside* the document fails these
+tests.) On any surprise the hit is decoded in full, once, and written anew from its raw parts.
+"""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from miroir.core.merge.ranking import Details, Incomparable, Key, Ranking, decode_details
+
+_DETAILS: Final = b',"_rankingScoreDetails":'
+_SCORE: Final = b'"_rankingScore":'
+_COMMA: Final = ord(",")
+
+_object_decoder: Final = msgspec.json.Decoder(dict[str, Raw])
+
+
+class Hit(msgspec.Struct, frozen=True, gc=False):
+    """
+    One hit in the layout above, and where its parts begin.
+
+    A struct and not a dataclass: one is made per hit of every search.
+
+    Attributes:
+        raw: The whole hit.
+        score_at: Index of `"_rankingScore"`.
+        details_at: Index of the comma before `"_rankingScoreDetails"`.
+    """
+
+    raw: bytes
+    score_at: int
+    details_at: int
+
+    @property
+    def document(self) -> bytes:
+        """The document's members, without braces."""
+        return self.raw[1 : max(self.score_at - 1, 1)]
+
+    @property
+    def details(self) -> bytes:
+        """The member with the score details."""
+        return self.raw[self.details_at + 1 : -1]
+
+    def with_document(self, document: bytes) -> "Hit":
+        """Return the same hit with other members."""
+        head = b"{%b," % document if document else b"{"
+        shift = len(head) - self.score_at
+        return Hit(head + self.raw[self.score_at :], len(head), self.details_at + shift)
+
+    def body(self, *, show_score: bool, show_details: bool) -> bytes:
+        """Return the hit as the client wants it."""
+        raw, bare = self.raw, self.score_at == 1
+        if show_score:
+            return raw if show_details else raw[: self.details_at] + b"}"
+        if show_details:
+            head = b"{" if bare else raw[: self.score_at - 1] + b","
+            return head + raw[self.details_at + 1 :]
+        return b"{}" if bare else raw[: self.score_at - 1] + b"}"
+
+
+def cut(raw: bytes) -> tuple[Hit, Details]:
+    """
+    Return a hit in parts, and its details.
+
+    Raises:
+        Incomparable: The hit has no score details.
+    """
+    at = raw.rfind(_DETAILS)
+    start = raw.rfind(_SCORE, 0, at)
+    if at > start > 0 and (raw[start - 1] == _COMMA or start == 1):
+        try:
+            float(raw[start + len(_SCORE) : at])
+            return Hit(raw, start, at), decode_details(raw[at + len(_DETAILS) : -1])
+        except (ValueError, msgspec.DecodeError):
+            pass  # the key belongs to the document
+    return _cut_carefully(raw)
+
+
+def _cut_carefully(raw: bytes) -> tuple[Hit, Details]:
+    members = _object_decoder.decode(raw)
+    score = members.pop("_rankingScore", None)
+    details = members.pop("_rankingScoreDetails", None)
+    if score is None or details is None:
+        raise Incomparable("a node sent hits without score details")
+    try:
+        decoded = decode_details(details)
+    except msgspec.DecodeError:
+        raise Incomparable("a node sent score details of an unknown shape") from None
+    head = msgspec.json.encode(members)[:-1] + (b"," if members else b"")
+    front = b"%b%b%b" % (head, _SCORE, bytes(score))
+    return Hit(b"%b%b%b}" % (front, _DETAILS, bytes(details)), len(head), len(front)), decoded
+
+
+def merge_hits(lists: Sequence[Sequence[Raw]]) -> Iterator[Hit]:
+    """
+    Yield hits in the order of one node; ties go to the lower shard, then to the earlier hit.
+
+    Args:
+        lists: The sorted hits of each shard.
+
+    Raises:
+        Incomparable: See ranking.py; raised while iterating.
+    """
+    ranking = Ranking()
+    heap = [
+        (*first, rest)
+        for shard, hits in enumerate(lists)
+        if (first := next(rest := _keyed(hits, shard, ranking), None))
+    ]
+    heapq.heapify(heap)
+    while heap:
+        _, _, hit, rest = heap[0]
+        yield hit
+        following = next(rest, None)
+        if following:
+            heapq.heapreplace(heap, (*following, rest))
+        else:
+            heapq.heappop(heap)
+
+
+def _keyed(hits: Sequence[Raw], shard: int, ranking: Ranking) -> Iterator[tuple[Key, int, Hit]]:
+    for raw in hits:
+        hit, details = cut(bytes(raw))
+        yield ranking.key(details), shard, hit

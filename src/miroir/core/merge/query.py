@@ -1,0 +1,210 @@
+"""
+What each shard is asked, so that the answers can be merged, and what the client asked.
+
+Rules:
+- Every shard returns its first offset+limit hits (the window may lie wholly on one shard), with
+  score and score details; no more than `maxTotalHits`, which is where one node would stop.
+- Page mode stays page mode: nodes count exhaustively only there.
+- A parameter that a node would refuse is passed on as it is: the node words the refusal.
+- `distinct` needs its attribute in the hits; if the client did not ask for it, it is asked for and
+  taken out again (distinct.py).
+
+May not be put here: parsing of HTTP, choice of nodes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+FacetOrder = Literal["alpha", "count"]
+
+_LIMIT: Final = 20
+_HITS_PER_PAGE: Final = 20
+_REFUSED: Final = {
+    "personalize": "personalized results cannot be merged over several shards",
+    "useNetwork": "`useNetwork` is not supported: the shards are Miroir's own network",
+}
+_ADDS_ONLY_NOISE: Final = "showPerformanceDetails"
+
+
+@dataclass(frozen=True)
+class CannotMerge:
+    """
+    The answers cannot be merged exactly.
+
+    Attributes:
+        reason: A sentence for the client.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """
+    The settings of the index that merging depends on, as the client set them.
+
+    Attributes:
+        distinct_attribute: The index's own; a query may name another.
+        displayed_attributes: Patterns; what is not displayed is in no hit.
+        max_total_hits: Hits that one node returns at most, whatever the offset.
+        sort_facet_values_by: Order by facet name, `*` for the others.
+        max_values_per_facet: Values kept of each facet.
+    """
+
+    distinct_attribute: str | None = None
+    displayed_attributes: tuple[str, ...] = ("*",)
+    max_total_hits: int = 1000
+    sort_facet_values_by: Mapping[str, FacetOrder] = field(default_factory=lambda: {"*": "alpha"})
+    max_values_per_facet: int = 100
+
+    def facet_order(self, facet: str) -> FacetOrder:
+        """Return the order of this facet's values."""
+        order = self.sort_facet_values_by
+        return order.get(facet, order.get("*", "alpha"))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """
+    What the client asked for, which the merged answer must look like.
+
+    Attributes:
+        offset: Hits to leave out.
+        limit: Hits to return.
+        page: The page; None in offset/limit mode.
+        hits_per_page: Of the page.
+        settings: The settings in force.
+        show_score: Keep `_rankingScore`.
+        show_details: Keep `_rankingScoreDetails`.
+        distinct: The attribute whose values may come once.
+        strip: That attribute was added to the hits and is to be taken out.
+    """
+
+    offset: int = 0
+    limit: int = _LIMIT
+    page: int | None = None
+    hits_per_page: int = _HITS_PER_PAGE
+    settings: SearchSettings = field(default_factory=SearchSettings)
+    show_score: bool = False
+    show_details: bool = False
+    distinct: str | None = None
+    strip: bool = False
+
+    @property
+    def window_end(self) -> int:
+        """Merged hits to look at; a node shows none beyond `maxTotalHits`."""
+        return min(self.offset + self.limit, self.settings.max_total_hits)
+
+
+@dataclass(frozen=True)
+class NodeQuery:
+    """
+    One search, rewritten.
+
+    Attributes:
+        body: The JSON body for every shard.
+        asked: What `merge_search` needs to know.
+    """
+
+    body: dict[str, Any]
+    asked: Asked
+
+
+def rewrite_search(
+    query: Mapping[str, Any], shards: int, settings: SearchSettings | None = None
+) -> NodeQuery | CannotMerge:
+    """
+    Return what each shard is asked and what was asked of all of them.
+
+    Args:
+        query: The client's search body.
+        shards: How many shards answer.
+        settings: The index's settings in force; None = defaults.
+    """
+    assert shards > 1, "one shard's answer passes through untouched"
+    settings = settings or SearchSettings()
+    for name, reason in _REFUSED.items():
+        if query.get(name):
+            return CannotMerge(reason)
+    body = {name: value for name, value in query.items() if name != _ADDS_ONLY_NOISE}
+    distinct, added = _distinct(query, settings)
+    if distinct and not _covered(distinct, settings.displayed_attributes):
+        return CannotMerge(
+            f"`{distinct}` is the distinct attribute and not displayed: "
+            "its values cannot be compared over several shards"
+        )
+    if added:
+        body["attributesToRetrieve"] = [*query["attributesToRetrieve"], distinct]
+    asked = _window(query, settings, distinct, strip=added)
+    _ask_for_window(body, asked)
+    for name in ("showRankingScore", "showRankingScoreDetails"):
+        if isinstance(body.get(name, False), bool):
+            body[name] = True
+    return NodeQuery(body, asked)
+
+
+def _window(
+    query: Mapping[str, Any], settings: SearchSettings, distinct: str | None, *, strip: bool
+) -> Asked:
+    paged = query.get("page") is not None or query.get("hitsPerPage") is not None
+    size = _count(query.get("hitsPerPage"), _HITS_PER_PAGE)
+    if paged:
+        page = _count(query.get("page"), 1)
+        limit = size if page else 0
+        offset = max(page - 1, 0) * size
+    else:
+        page, offset = None, _count(query.get("offset"), 0)
+        limit = _count(query.get("limit"), _LIMIT)
+    return Asked(
+        offset=offset,
+        limit=limit,
+        page=page,
+        hits_per_page=size,
+        settings=settings,
+        show_score=query.get("showRankingScore") is True,
+        show_details=query.get("showRankingScoreDetails") is True,
+        distinct=distinct,
+        strip=strip,
+    )
+
+
+def _ask_for_window(body: dict[str, Any], asked: Asked) -> None:
+    """Ask for everything up to the window's end, where the client's own values make sense."""
+    size, start, first = (
+        ("limit", "offset", 0) if asked.page is None else ("hitsPerPage", "page", 1)
+    )
+    if all(_is_count(body.get(name, 0)) or body[name] is None for name in (size, start)):
+        body[size] = asked.window_end
+        body[start] = first
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _count(value: object, default: int) -> int:
+    """Read a parameter; a node refuses what is no count, so any number does for that."""
+    return value if type(value) is int and value >= 0 else default
+
+
+def _distinct(query: Mapping[str, Any], settings: SearchSettings) -> tuple[str | None, bool]:
+    """Return the distinct attribute and whether it must be asked for on top."""
+    named = query.get("distinct")
+    distinct = named if isinstance(named, str) else settings.distinct_attribute
+    retrieved = query.get("attributesToRetrieve")
+    if not distinct or not isinstance(retrieved, list):
+        return distinct, False
+    if not all(isinstance(pattern, str) for pattern in retrieved):
+        return distinct, False
+    return distinct, not _covered(distinct, retrieved)
+
+
+def _covered(attribute: str, patterns: list[str] | tuple[str, ...]) -> bool:
+    """Whether the patterns show this attribute: itself, a parent, or `prefix*`."""
+    return any(
+        attribute == pattern
+        or attribute.startswith(pattern + ".")
+        or (pattern.endswith("*") and attribute.startswith(pattern[:-1]))
+        for pattern in patterns
+    )

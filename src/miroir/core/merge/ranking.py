@@ -1,0 +1,195 @@
+"""
+Score details -> a key that sorts hits of different shards as one node would sort them.
+
+Rule by rule, in the order in which the node applied them, smaller is better:
+
+    words         more matching words                typo       fewer typos (absolute counts:
+    proximity, attributeRank, wordPosition  score                the maxima differ per node)
+    attribute     ranking order, then word distance  exactness  kind of match, then words
+    field:asc|desc    numbers, then strings, then nothing, in both directions
+    _geoPoint(..):asc|desc  distance, then nothing   vectorSort similarity
+    skipped       worst: the node ran out of time before this rule
+
+`_rankingScore` is of no use: it leaves out `sort`, geo and custom rules, and overflows on long
+queries. Every slot of a key begins with a number, so that "skipped" (infinity) compares with
+any rule. A rule that appears twice is shown once by nodes, where it stood first.
+
+What cannot be compared is refused (`Incomparable`): a sort attribute that the node hides, pinned
+documents, hits ranked by different rules (keyword and vector hits of one hybrid search).
+
+Source: milli's score_details.rs; except that geo distances honour asc, which upstream's own merge
+does not.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+Key = tuple[Any, ...]
+
+_INFINITY: Final = float("inf")
+_MATCH_TYPES: Final = {"exactMatch": 0, "matchesStart": 1, "noExactMatch": 2}
+_HIDDEN: Final = "<hidden>"
+
+
+class Incomparable(Exception):
+    """These hits cannot be put in order; the text says why. Never leaves core.merge."""
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One entry of `_rankingScoreDetails`; each rule fills its own fields."""
+
+    order: int
+    score: float = 0.0
+    matching_words: int = msgspec.field(name="matchingWords", default=0)
+    typo_count: int = msgspec.field(name="typoCount", default=0)
+    attribute_score: float = msgspec.field(name="attributeRankingOrderScore", default=0.0)
+    distance_score: float = msgspec.field(name="queryWordDistanceScore", default=0.0)
+    match_type: str = msgspec.field(name="matchType", default="noExactMatch")
+    value: Any = None
+    distance: float | None = None
+    similarity: float | None = None
+
+
+Details = Mapping[str, Rule]
+_Slots = Callable[[Rule], Key]
+
+_decode = msgspec.json.Decoder(dict[str, Rule]).decode
+
+
+def decode_details(raw: bytes | memoryview | msgspec.Raw) -> Details:
+    """
+    Read the value of `_rankingScoreDetails`.
+
+    Raises:
+        msgspec.DecodeError: It is not of the expected shape.
+    """
+    return _decode(raw)
+
+
+class Ranking:
+    """
+    The comparison of one search's hits; the rules are found in the first hit and hold for all.
+
+    The only mutable object of the package: it remembers, within one merge, how the rules of the
+    hits that it saw are to be read.
+    """
+
+    __slots__ = ("_names", "_plans")
+
+    def __init__(self) -> None:
+        self._names: tuple[str, ...] | None = None
+        self._plans: dict[tuple[str, ...], list[tuple[str, _Slots]]] = {}
+
+    def key(self, details: Details) -> Key:
+        """
+        Return the sort key of a hit.
+
+        Raises:
+            Incomparable: A rule cannot be compared over shards, or the hits have different rules.
+        """
+        names = tuple(details)
+        plan = self._plans.get(names)
+        if plan is None:
+            plan = self._plans[names] = self._new_plan(details)
+        key: list[Any] = []
+        for name, slots in plan:
+            key += slots(details[name])
+        return tuple(key)
+
+    def _new_plan(self, details: Details) -> list[tuple[str, _Slots]]:
+        names = _applied_order(details)
+        if self._names is None or self._names[-1:] == ("skipped",):
+            self._names = names
+        _check_same(self._names, names)
+        return [(name, _slots(name, details[name])) for name in names]
+
+
+def _applied_order(details: Details) -> tuple[str, ...]:
+    """
+    Return the rules as they were applied.
+
+    `order` tells, unless a number is missing: then a repeated rule overwrote its first entry, in
+    place, with its later number, and the place in the object is right.
+    """
+    if {rule.order for rule in details.values()} == set(range(len(details))):
+        return tuple(sorted(details, key=lambda name: details[name].order))
+    return tuple(details)
+
+
+def _check_same(known: tuple[str, ...], names: tuple[str, ...]) -> None:
+    """Let the rules of a hit end early with "skipped", and differ in no other way."""
+    if names[-1:] == ("skipped",):
+        names = names[:-1]
+        known = known[: len(names)]
+    elif known[-1:] == ("skipped",):
+        known = known[:-1]
+        names = names[: len(known)]
+    if names != known:
+        raise Incomparable(
+            "the hits were ranked by different rules (keyword and semantic hits of one search), "
+            "which cannot be merged over several shards"
+        )
+
+
+def _slots(name: str, rule: Rule) -> _Slots:
+    if name in _FIXED:
+        return _FIXED[name]
+    if name.startswith("<hidden-rule-") and rule.value == _HIDDEN:
+        raise Incomparable(
+            "sorting by an attribute that is not displayed cannot be merged over several shards"
+        )
+    field, _, direction = name.rpartition(":")
+    if not field or direction not in {"asc", "desc"}:
+        raise Incomparable(f"the ranking rule `{name}` cannot be merged over several shards")
+    if field.startswith("_geoPoint("):
+        return _geo_asc if direction == "asc" else _geo_desc
+    return _sort_asc if direction == "asc" else _sort_desc
+
+
+_FIXED: Final[Mapping[str, _Slots]] = {
+    "words": lambda rule: (-rule.matching_words,),
+    "typo": lambda rule: (rule.typo_count,),
+    "proximity": lambda rule: (-rule.score,),
+    "attributeRank": lambda rule: (-rule.score,),
+    "wordPosition": lambda rule: (-rule.score,),
+    "attribute": lambda rule: (-rule.attribute_score, -rule.distance_score),
+    "exactness": lambda rule: (_MATCH_TYPES.get(rule.match_type, 2), -rule.matching_words),
+    "vectorSort": lambda rule: (-(rule.similarity or 0.0),),
+    "skipped": lambda _: (_INFINITY,),
+}
+
+
+class _Reversed(str):
+    """A string that sorts backwards."""
+
+    __slots__ = ()
+
+    def __lt__(self, other: str) -> bool:
+        return str.__gt__(self, other)
+
+    def __gt__(self, other: str) -> bool:
+        return str.__lt__(self, other)
+
+
+def _sort_asc(rule: Rule) -> Key:
+    value = rule.value
+    if isinstance(value, str):
+        return (1, value)
+    return (2, 0) if value is None else (0, value)
+
+
+def _sort_desc(rule: Rule) -> Key:
+    value = rule.value
+    if isinstance(value, str):
+        return (1, _Reversed(value))
+    return (2, 0) if value is None else (0, -value)
+
+
+def _geo_asc(rule: Rule) -> Key:
+    return (1, 0) if rule.distance is None else (0, rule.distance)
+
+
+def _geo_desc(rule: Rule) -> Key:
+    return (1, 0) if rule.distance is None else (0, -rule.distance)

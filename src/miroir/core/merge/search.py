@@ -1,0 +1,148 @@
+"""
+The answers of a scattered search -> one answer.
+
+    hits        merged by score details, windowed, stripped (hits.py, ranking.py, distinct.py)
+    totals      summed; pages computed anew
+    facets      facets.py
+    time        the slowest node's
+
+Members stand in the order in which a node writes them. `requestUid` is the caller's; what only one
+node could say of itself (performanceDetails) is left out.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from miroir.core.merge.distinct import Value, distinct_values, without
+from miroir.core.merge.facets import FacetStats, merge_distributions, merge_facet_stats
+from miroir.core.merge.hits import Hit, merge_hits
+from miroir.core.merge.query import Asked, CannotMerge
+from miroir.core.merge.ranking import Incomparable
+from miroir.errors import NodeAnswerUnreadable
+
+_VECTOR: Final = b'"vectorSort":{'
+
+
+class _Answer(msgspec.Struct, rename="camel"):
+    hits: list[Raw]
+    query: Raw
+    processing_time_ms: int
+    query_vector: Raw | UnsetType = UNSET
+    estimated_total_hits: int | UnsetType = UNSET
+    total_hits: int | UnsetType = UNSET
+    facet_distribution: dict[str, dict[str, int]] | UnsetType = UNSET
+    facet_stats: dict[str, FacetStats] | UnsetType = UNSET
+    metadata: Raw | UnsetType = UNSET
+    semantic_hit_count: int | UnsetType = UNSET
+
+    @property
+    def total(self) -> int:
+        """The count of whichever mode was asked for."""
+        total = self.estimated_total_hits if self.total_hits is UNSET else self.total_hits
+        return 0 if isinstance(total, UnsetType) else total
+
+
+_decode: Final = msgspec.json.Decoder(_Answer).decode
+
+
+def merge_search(
+    answers: Sequence[bytes], asked: Asked, request_uid: str | None = None
+) -> bytes | CannotMerge:
+    """
+    Merge one answer per shard into one.
+
+    Args:
+        answers: The nodes' bodies, in shard order.
+        asked: What `rewrite_search` remembered.
+        request_uid: A fresh id for the answer; None leaves it out.
+
+    Raises:
+        NodeAnswerUnreadable: An answer is not one of a search.
+    """
+    parts = [_read(answer, position) for position, answer in enumerate(answers)]
+    try:
+        hits = list(_window(parts, asked))
+    except Incomparable as reason:
+        return CannotMerge(str(reason))
+    body = b",".join(_body(hit, asked) for hit in hits)
+    return b'{"hits":[%b],%b}' % (body, b",".join(_members(parts, asked, hits, request_uid)))
+
+
+def _read(answer: bytes, position: int) -> _Answer:
+    try:
+        return _decode(answer)
+    except msgspec.DecodeError as error:
+        raise NodeAnswerUnreadable(f"not a search answer: {error}", position) from None
+
+
+def _window(parts: Sequence[_Answer], asked: Asked) -> Iterator[Hit]:
+    hits: Iterable[Hit] = merge_hits([part.hits for part in parts])
+    if asked.distinct is not None:
+        hits = _once_per_value(hits, asked.distinct)
+    return islice(hits, asked.offset, max(asked.window_end, asked.offset))
+
+
+def _once_per_value(hits: Iterable[Hit], attribute: str) -> Iterator[Hit]:
+    seen: set[Value] = set()
+    for hit in hits:
+        values = distinct_values(hit.document, attribute)
+        if seen.isdisjoint(values):
+            seen |= values
+            yield hit
+
+
+def _body(hit: Hit, asked: Asked) -> bytes:
+    if asked.strip:
+        assert asked.distinct is not None
+        hit = hit.with_document(without(hit.document, asked.distinct))
+    return hit.body(show_score=asked.show_score, show_details=asked.show_details)
+
+
+def _members(
+    parts: Sequence[_Answer], asked: Asked, hits: Sequence[Hit], request_uid: str | None
+) -> Iterator[bytes]:
+    yield b'"query":%b' % bytes(parts[0].query)
+    vectors = [part.query_vector for part in parts if part.query_vector is not UNSET]
+    if vectors:
+        yield _member("queryVector", vectors[0])
+    yield b'"processingTimeMs":%d' % max(part.processing_time_ms for part in parts)
+    total = sum(part.total for part in parts)
+    yield _pagination(asked, total)
+    yield from _facets(parts, asked, total)
+    if request_uid is not None:
+        yield _member("requestUid", request_uid)
+    if parts[0].metadata is not UNSET:
+        yield _member("metadata", parts[0].metadata)
+    if any(part.semantic_hit_count is not UNSET for part in parts):
+        yield b'"semanticHitCount":%d' % sum(_VECTOR in hit.details for hit in hits)
+
+
+def _facets(parts: Sequence[_Answer], asked: Asked, total: int) -> Iterator[bytes]:
+    counts = [p.facet_distribution for p in parts if p.facet_distribution is not UNSET]
+    if counts:
+        yield _member("facetDistribution", merge_distributions(counts, asked.settings, total))
+    stats = [part.facet_stats for part in parts if part.facet_stats is not UNSET]
+    if stats:
+        yield _member("facetStats", merge_facet_stats(stats))
+
+
+def _pagination(asked: Asked, total: int) -> bytes:
+    if asked.page is None:
+        numbers = (asked.limit, asked.offset, total)
+        return b'"limit":%d,"offset":%d,"estimatedTotalHits":%d' % numbers
+    size = asked.hits_per_page
+    pages = -(-total // size) if size else 0
+    return b'"hitsPerPage":%d,"page":%d,"totalPages":%d,"totalHits":%d' % (
+        size,
+        asked.page,
+        pages,
+        total,
+    )
+
+
+def _member(name: str, value: Any) -> bytes:
+    return b'"%b":%b' % (name.encode(), msgspec.json.encode(value))
