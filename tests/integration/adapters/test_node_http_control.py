@@ -108,6 +108,23 @@ async def test_a_node_that_says_it_must_restart_is_not_healthy():
         await outcome(lambda control: control.check_health(N1), b'{"status":"mustRestart"}')
 
 
+@pytest.mark.parametrize(
+    ("uid", "quoted"), [("a/b", "a%2Fb"), ("../..", "..%2F.."), ("é?#%", "%C3%A9%3F%23%25")]
+)
+async def test_a_strange_uid_is_quoted_into_one_path_segment(uid, quoted):
+    """Unquoted it would be the path of another route."""
+    async with FaultServer(answering(b'{"taskUid":1}')) as server:
+        client = NodeHttp({N1: server.url}, master_key=None)
+        control = NodeControlHttp(client)
+        await control.patch_settings(N1, IndexUid(uid), {})
+        await control.delete_index(N1, IndexUid(uid))
+        assert [one.line for one in server.requests] == [
+            f"PATCH /indexes/{quoted}/settings HTTP/1.1",
+            f"DELETE /indexes/{quoted} HTTP/1.1",
+        ]
+        await client.aclose()
+
+
 async def test_a_forwarded_5xx_is_unreachable():
     """A write that ended so has an unknown outcome, which no status may hide."""
     request = NodeRequest("POST", "/x", b"{}", "application/json")

@@ -4,6 +4,7 @@ import asyncio
 
 import orjson
 import pytest
+from tests.integration.adapters.servers import REAL
 from tests.support.node_process import KEY
 
 from miroir.adapters.node_http import HttpLimits, NodeHttp
@@ -70,6 +71,7 @@ async def test_a_large_payload_is_taken(server):
     await client.aclose()
 
 
+@pytest.mark.parametrize("server", ["uvicorn", REAL], indirect=True)  # those with a limit
 async def test_a_payload_over_the_limit_is_refused_and_the_next_request_served(server):
     """The refusal comes before the body is sent; what is left of it must not be read as HTTP."""
     client = NodeHttp({N1: server}, master_key=KEY)
