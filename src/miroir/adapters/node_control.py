@@ -7,7 +7,7 @@ instance a proxy's page or a 404 without an error object, so that no stranger's 
 `index_not_found`. No retries and no caching here. Routes and shapes as of Meilisearch 1.50.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Final
 from urllib.parse import quote
 
@@ -83,6 +83,20 @@ class NodeControlHttp:
             if len(results) < limit:
                 return tuple(found.values())
         raise _unexpected(node_id, "a list of indexes without an end")
+
+    async def index(self, node_id: NodeId, index_uid: IndexUid) -> Mapping[str, Json] | None:
+        """See `NodeControl.index`."""
+        try:
+            return _object(node_id, await self._get(node_id, _path(index_uid)))
+        except NodeRefused as refused:
+            if refused.status == 404:
+                return None
+            raise
+
+    async def document_count(self, node_id: NodeId, index_uid: IndexUid) -> int:
+        """See `NodeControl.document_count`."""
+        answer = await self._get(node_id, _path(index_uid) + "/stats")
+        return _number(node_id, _object(node_id, answer), "numberOfDocuments")
 
     async def create_index(
         self, node_id: NodeId, index_uid: IndexUid, primary_key: str | None

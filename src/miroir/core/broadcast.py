@@ -312,7 +312,8 @@ def _did_nothing(progress: Progress) -> bool:
 
 def _restored(state: Broadcast) -> Step:
     """End an abort: a covering set at base is enough, what lags behind stays unproved."""
-    at_base = set(state.verified) | (set().union(*state.columns) - set(state.touched))
+    changed = {n for n in state.touched if not _did_nothing(state.nodes[n])}
+    at_base = set(state.verified) | (set().union(*state.columns) - changed)
     if state.covers(at_base) or not state.freeze:
         return replace(state, phase=Phase.ABORTED), ()
     return state, (Freeze(),)

@@ -1,6 +1,7 @@
 """Time and chance, as the services see them. The only file that may touch the real clock."""
 
 import asyncio
+import random
 import time
 from typing import Protocol
 
@@ -43,3 +44,8 @@ class SystemClock:
     async def sleep(self, duration_s: float) -> None:
         """See `Clock.sleep`."""
         await asyncio.sleep(duration_s)
+
+
+def system_chance() -> Chance:
+    """Return chance without a seed: for jitter, never for secrets."""
+    return random.Random()  # noqa: S311 - see above

@@ -87,6 +87,10 @@ class NodeTransport(Protocol):
         """
         ...
 
+    def in_flight(self, node_id: NodeId) -> int:
+        """Return how many calls to a node have not ended; for least-loaded routing."""
+        ...
+
 
 @dataclass(frozen=True)
 class NodeTask:

@@ -287,7 +287,7 @@ def check_uid(index_uid: str) -> None:
         raise InvalidIndexUid(
             f"`{index_uid}` is not a valid index uid. Index uid can be an integer or a string "
             "containing only alphanumeric characters, hyphens (-) and underscores (_), "
-            "and can not be more than 400 bytes."
+            "and can not be more than 512 bytes."
         )
     if index_uid == PROBE_INDEX:
         raise InvalidIndexUid(f"`{index_uid}` is reserved by Miroir.")

@@ -11,6 +11,6 @@ program does.
 """
 
 from miroir.telemetry.logs import Redactor, set_up_logs
-from miroir.telemetry.metrics import Metrics
+from miroir.telemetry.metrics import BroadcastPhase, Metrics
 
-__all__ = ["Metrics", "Redactor", "set_up_logs"]
+__all__ = ["BroadcastPhase", "Metrics", "Redactor", "set_up_logs"]

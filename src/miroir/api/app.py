@@ -1,0 +1,96 @@
+"""
+The ASGI application: one request in, one reply out, every error in Meilisearch's form.
+
+A bare callable with a path table: no framework and no middleware on the way of a search. Routes
+raise errors of the tree; they become replies here and nowhere else. Anything else that is raised
+is our bug: it is logged whole and answered as `internal`, without details.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+
+from miroir.api import (
+    admin,
+    public_documents,
+    public_indexes,
+    public_search,
+    public_settings,
+    public_system,
+    public_tasks,
+)
+from miroir.api.edge import Edge
+from miroir.api.http import (
+    Receive,
+    Reply,
+    Request,
+    Scope,
+    Send,
+    read_request,
+    reply_json,
+    send_reply,
+)
+from miroir.api.router import Route, Router
+from miroir.errors import LeaseLost, MiroirError, NodeError, Unavailable
+from miroir.services.registrar import RefusedByNode
+
+_UNROUTED: Final = "unrouted"
+_log = structlog.get_logger(__name__)
+
+
+class App:
+    """The application of one process."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+        self._router = Router(
+            (
+                *public_search.routes(edge),
+                *public_documents.routes(edge),
+                *public_settings.routes(edge),
+                *public_indexes.routes(edge),
+                *public_tasks.routes(edge),
+                *public_system.routes(edge),
+                *admin.routes(edge),
+            )
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI 3, http only)."""
+        if scope["type"] != "http":
+            return
+        started_s = self._edge.clock.monotonic_s()
+        route_name = _UNROUTED
+        try:
+            route, named = self._router.find(scope["method"], scope["raw_path"].decode("latin-1"))
+            route_name = route.pattern
+            request = await read_request(scope, receive, bytes_max=self._edge.payload_bytes_max)
+            reply = await self._answer(route, request, named)
+        except ConnectionResetError:
+            return  # Nobody is there to be answered.
+        except MiroirError as error:
+            reply = _refusal(error)
+        duration_s = self._edge.clock.monotonic_s() - started_s
+        self._edge.metrics.request(route_name, reply.status, duration_s)
+        await send_reply(reply, send)
+
+    async def _answer(self, route: Route, request: Request, named: Mapping[str, str]) -> Reply:
+        try:
+            return await route.handler(request, named)
+        except MiroirError:
+            raise
+        except Exception:  # noqa: BLE001 - the last place where our bug can be told from a crash
+            _log.exception("request_failed", route=route.pattern)
+            return _refusal(MiroirError("An internal error has occurred. See Miroir's log."))
+
+
+def _refusal(error: MiroirError) -> Reply:
+    if isinstance(error, RefusedByNode):
+        return Reply(error.reply.status, error.reply.body)
+    headers: dict[str, str] = {}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, NodeError | LeaseLost):
+        headers["Retry-After"] = "1"
+    return reply_json(error.body(), error.http_status, headers)

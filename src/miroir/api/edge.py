@@ -1,0 +1,83 @@
+"""What the routes work with: the services, and nothing of how they are made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from miroir.api.auth import Guard
+from miroir.api.http import Request
+from miroir.core.topology import IndexUid
+from miroir.errors import IndexNotFound, InvalidFloor
+from miroir.ports.clock import Clock
+from miroir.ports.store import Store
+from miroir.services.catalog import Catalog
+from miroir.services.cluster import Cluster, IndexView
+from miroir.services.reconciler import Reconciler
+from miroir.services.registrar import Registrar
+from miroir.services.searcher import Searcher
+from miroir.services.writer import Writer
+from miroir.telemetry import Metrics
+
+
+@dataclass(frozen=True)
+class Edge:
+    """
+    The services behind the routes.
+
+    Attributes:
+        payload_bytes_max: Largest body taken.
+    """
+
+    guard: Guard
+    cluster: Cluster
+    store: Store
+    registrar: Registrar
+    writer: Writer
+    searcher: Searcher
+    catalog: Catalog
+    reconciler: Reconciler
+    metrics: Metrics
+    clock: Clock
+    payload_bytes_max: int
+
+    def index(self, index_uid: str) -> IndexView:
+        """
+        Return a live index.
+
+        Raises:
+            IndexNotFound: There is none of this uid.
+        """
+        index = self.cluster.view.live(index_uid)
+        if index is None:
+            raise IndexNotFound(f"Index `{index_uid}` not found.")
+        return index
+
+
+def uid_of(named: Mapping[str, str]) -> IndexUid:
+    """Return the index uid in the path."""
+    return IndexUid(named["uid"])
+
+
+def floor_of(request: Request, index_uid: str) -> int | None:
+    """
+    Return the settings version that the client asks for at least, for this index.
+
+    The header is a number, or `movies=12,books=4`.
+
+    Raises:
+        InvalidFloor: Anything else.
+    """
+    text = request.header("x-miroir-min-settings-version")
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit():
+        return int(text)
+    floors: dict[str, int] = {}
+    for pair in text.split(","):
+        uid, equals, version = pair.strip().partition("=")
+        if not (uid and equals and version.isascii() and version.isdigit()):
+            raise InvalidFloor(
+                f"`X-Miroir-Min-Settings-Version: {text}` is neither a number nor a list "
+                "of `index=number`."
+            )
+        floors[uid] = int(version)
+    return floors.get(index_uid)

@@ -1,0 +1,194 @@
+"""
+Requests and replies of the public side, over bare ASGI.
+
+A request's body is read here and nowhere else: limited, and undone of its content coding, before a
+route sees it. Nothing here knows Meilisearch or Miroir.
+"""
+
+import zlib
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import orjson
+
+from miroir.errors import (
+    InvalidContentType,
+    MalformedPayload,
+    MissingContentType,
+    MissingPayload,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+JSON_TYPE: Final = "application/json"
+_WINDOW_BITS: Final = {"gzip": 31, "deflate": 15, "x-gzip": 31}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """
+    What goes back.
+
+    Attributes:
+        status: HTTP status.
+        body: The bytes; empty for none.
+        headers: By name; content type and length are added.
+        content_type: Of the body.
+    """
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = JSON_TYPE
+
+
+def reply_json(
+    value: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Reply:
+    """Return a JSON reply."""
+    return Reply(status, orjson.dumps(value), headers or {})
+
+
+class Request:
+    """One request, its body already read."""
+
+    def __init__(self, scope: Scope, body: bytes) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["raw_path"].decode("latin-1")
+        self.query_string: str = scope["query_string"].decode("latin-1")
+        self.body = body
+        self._raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
+
+    def header(self, name: str) -> str | None:
+        """Return a header by its lower-case name; of a repeated one the first."""
+        wanted = name.encode()
+        for key, value in self._raw_headers:
+            if key == wanted:
+                return value.decode("latin-1")
+        return None
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """The query parameters; of a repeated one the last."""
+        return dict(parse_qsl(self.query_string, keep_blank_values=True))
+
+    @property
+    def content_type(self) -> str | None:
+        """The content type without its parameters, lower case."""
+        value = self.header("content-type")
+        return value.split(";", 1)[0].strip().lower() if value is not None else None
+
+    def json(self) -> Any:
+        """
+        Return the decoded JSON body.
+
+        Raises:
+            MissingContentType, InvalidContentType: Not announced as JSON.
+            MissingPayload, MalformedPayload: No body, or not JSON.
+        """
+        announced = self.content_type
+        if announced is None:
+            raise MissingContentType(
+                "A Content-Type header is missing. Accepted values for the Content-Type header "
+                f"are: `{JSON_TYPE}`"
+            )
+        if announced != JSON_TYPE:
+            raise InvalidContentType(
+                f"The Content-Type `{announced}` is invalid. Accepted values for the "
+                f"Content-Type header are: `{JSON_TYPE}`"
+            )
+        if not self.body:
+            raise MissingPayload("A json payload is missing.")
+        try:
+            return orjson.loads(self.body)
+        except orjson.JSONDecodeError as error:
+            raise MalformedPayload(f"The json payload provided is malformed. `{error}`.") from None
+
+
+async def read_request(scope: Scope, receive: Receive, *, bytes_max: int) -> Request:
+    """
+    Read a request whole.
+
+    Raises:
+        PayloadTooLarge: More than `bytes_max`, announced, sent, or after decoding.
+        UnsupportedMediaType: A content coding other than gzip and deflate.
+        MalformedPayload: The coding is broken.
+    """
+    headers = dict(scope["headers"])
+    announced = headers.get(b"content-length", b"0")
+    if announced.isdigit() and int(announced) > bytes_max:
+        raise _too_large(bytes_max)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionResetError("the client went away")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > bytes_max:
+            raise _too_large(bytes_max)
+        if chunk:
+            chunks.append(chunk)
+        if not message.get("more_body", False):
+            break
+    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    coding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
+    return Request(scope, _decoded(body, coding, bytes_max))
+
+
+def _decoded(body: bytes, coding: str, bytes_max: int) -> bytes:
+    if coding in {"", "identity"}:
+        return body
+    if coding not in _WINDOW_BITS:
+        raise UnsupportedMediaType(
+            f"The Content-Encoding `{coding}` is not supported. Use `gzip`, `deflate` or none."
+        )
+    machine = zlib.decompressobj(_WINDOW_BITS[coding])
+    try:
+        plain = machine.decompress(body, bytes_max + 1)
+    except zlib.error as error:
+        raise MalformedPayload(f"The {coding} payload provided is malformed. `{error}`.") from None
+    if len(plain) > bytes_max:
+        raise _too_large(bytes_max)
+    if not machine.eof:
+        raise MalformedPayload(f"The {coding} payload provided is malformed. `it is cut short`.")
+    return plain
+
+
+def _too_large(bytes_max: int) -> PayloadTooLarge:
+    return PayloadTooLarge(
+        "The provided payload reached the size limit. "
+        f"The maximum accepted payload size is {_size_text(bytes_max)}."
+    )
+
+
+def _size_text(size: int) -> str:
+    """Format a size as Meilisearch does: binary units for multiples of 1024, else decimal."""
+    base, units = (1024, ("B", "KiB", "MiB", "GiB")) if size % 1024 == 0 else (
+        1000, ("B", "KB", "MB", "GB")
+    )  # fmt: skip
+    value, unit = float(size), units[0]
+    for name in units:
+        unit = name
+        if value < base or name == units[-1]:
+            break
+        value /= base
+    return f"{value:.2f}".rstrip("0").rstrip(".") + f" {unit}"
+
+
+async def send_reply(reply: Reply, send: Send) -> None:
+    """Send a reply whole."""
+    headers = [(b"content-length", b"%d" % len(reply.body))]
+    if reply.body:
+        headers.append((b"content-type", reply.content_type.encode("latin-1")))
+    headers += [(k.lower().encode(), v.encode("latin-1")) for k, v in reply.headers.items()]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

@@ -1,0 +1,119 @@
+"""Public routes: documents."""
+
+from collections.abc import Mapping
+
+from miroir.api.edge import Edge, floor_of, uid_of
+from miroir.api.http import Reply, Request, reply_json
+from miroir.api.parameters import check_names
+from miroir.api.router import Route
+from miroir.api.views import task_summary
+from miroir.core import documents as rules
+from miroir.services.catalog import DocumentQuery
+from miroir.services.writer import DocumentsWrite
+
+_WRITE_PARAMETERS = ("primaryKey", "csvDelimiter", "customMetadata", "skipCreation")
+
+
+def routes(edge: Edge) -> tuple[Route, ...]:
+    """Return the rows of these routes."""
+    documents = Documents(edge)
+    path = "/indexes/{uid}/documents"
+    return (
+        Route("GET", path, documents.list),
+        Route("POST", path, documents.add),
+        Route("PUT", path, documents.add),
+        Route("DELETE", path, documents.delete_all),
+        Route("POST", f"{path}/fetch", documents.fetch),
+        Route("POST", f"{path}/delete-batch", documents.delete_batch),
+        Route("POST", f"{path}/delete", documents.delete_matching),
+        Route("GET", f"{path}/{{id}}", documents.get),
+        Route("DELETE", f"{path}/{{id}}", documents.delete_one),
+    )
+
+
+class Documents:
+    """Writes go to every replica of their shard, reads to one."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+
+    async def add(self, request: Request, named: Mapping[str, str]) -> Reply:
+        """`POST` (replace) and `PUT` (update) of documents."""
+        self._edge.guard.check_master(request)
+        query = request.query
+        check_names(query, _WRITE_PARAMETERS)
+        write = DocumentsWrite(
+            index_uid=uid_of(named),
+            method=request.method,
+            body=request.body,
+            content_type=request.header("content-type"),
+            primary_key=query.get("primaryKey"),
+            csv_delimiter=query.get("csvDelimiter"),
+            custom_metadata=query.get("customMetadata"),
+            skip_creation=query.get("skipCreation"),
+        )
+        return reply_json(task_summary(await self._edge.writer.add(write)), 202)
+
+    async def delete_one(self, request: Request, named: Mapping[str, str]) -> Reply:
+        """`DELETE /indexes/{uid}/documents/{id}`."""
+        self._edge.guard.check_master(request)
+        metadata = _metadata(request)
+        task = await self._edge.writer.delete_ids(uid_of(named), (named["id"],), metadata)
+        return reply_json(task_summary(task), 202)
+
+    async def delete_batch(self, request: Request, named: Mapping[str, str]) -> Reply:
+        """`POST .../delete-batch`, a list of ids."""
+        self._edge.guard.check_master(request)
+        metadata = _metadata(request)
+        request.json()  # Content type and syntax, in the words of every JSON route.
+        ids = rules.delete_ids(request.body)
+        task = await self._edge.writer.delete_ids(uid_of(named), ids, metadata)
+        return reply_json(task_summary(task), 202)
+
+    async def delete_matching(self, request: Request, named: Mapping[str, str]) -> Reply:
+        """`POST .../delete`, by filter; a node judges the filter before anything is deleted."""
+        self._edge.guard.check_master(request)
+        metadata = _metadata(request)
+        refusal = await self._edge.catalog.filter_refusal(self._edge.index(named["uid"]), request)
+        if refusal is not None:
+            return Reply(refusal.status, refusal.body)
+        task = await self._edge.writer.delete_matching(uid_of(named), request.body, metadata)
+        return reply_json(task_summary(task), 202)
+
+    async def delete_all(self, request: Request, named: Mapping[str, str]) -> Reply:
+        """`DELETE /indexes/{uid}/documents`."""
+        self._edge.guard.check_master(request)
+        task = await self._edge.writer.delete_all(uid_of(named), _metadata(request))
+        return reply_json(task_summary(task), 202)
+
+    async def get(self, request: Request, named: Mapping[str, str]) -> Reply:
+        """`GET /indexes/{uid}/documents/{id}`, from a replica of its shard."""
+        query = DocumentQuery(
+            index=self._edge.index(named["uid"]),
+            authorization=self._edge.guard.for_nodes(request),
+            floor=floor_of(request, named["uid"]),
+        )
+        answer = await self._edge.catalog.document(query, named["id"], request.query_string)
+        return Reply(answer.status, answer.body, answer.headers)
+
+    async def list(self, request: Request, named: Mapping[str, str]) -> Reply:
+        """`GET /indexes/{uid}/documents`."""
+        return await self._page(request, named)
+
+    async def fetch(self, request: Request, named: Mapping[str, str]) -> Reply:
+        """`POST /indexes/{uid}/documents/fetch`."""
+        return await self._page(request, named)
+
+    async def _page(self, request: Request, named: Mapping[str, str]) -> Reply:
+        query = DocumentQuery(
+            index=self._edge.index(named["uid"]),
+            authorization=self._edge.guard.for_nodes(request),
+            floor=floor_of(request, named["uid"]),
+        )
+        answer = await self._edge.catalog.documents(query, request)
+        return Reply(answer.status, answer.body, answer.headers)
+
+
+def _metadata(request: Request) -> str | None:
+    check_names(request.query, ("customMetadata",))
+    return request.query.get("customMetadata")

@@ -1,0 +1,90 @@
+"""Public routes: indexes and their stats."""
+
+from collections.abc import Mapping
+
+from miroir.api.edge import Edge, uid_of
+from miroir.api.http import Reply, Request, reply_json
+from miroir.api.parameters import body_object, check_names, number, text_field
+from miroir.api.router import Route
+from miroir.api.views import index_view, task_summary
+from miroir.core.topology import IndexUid
+from miroir.errors import BadParameter, RouteNotSupported
+
+
+def routes(edge: Edge) -> tuple[Route, ...]:
+    """Return the rows of these routes."""
+    indexes = Indexes(edge)
+    return (
+        Route("GET", "/indexes", indexes.list),
+        Route("POST", "/indexes", indexes.create),
+        Route("GET", "/indexes/{uid}", indexes.get),
+        Route("PATCH", "/indexes/{uid}", indexes.update),
+        Route("DELETE", "/indexes/{uid}", indexes.delete),
+        Route("GET", "/indexes/{uid}/stats", indexes.stats),
+        Route("GET", "/stats", indexes.all_stats),
+    )
+
+
+class Indexes:
+    """Indexes are the cluster's own: answered from the store, changed on every node."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+
+    async def list(self, request: Request, _named: Mapping[str, str]) -> Reply:
+        """`GET /indexes`."""
+        self._edge.guard.check_master(request)
+        check_names(request.query, ("offset", "limit"))
+        offset = number(request.query, "offset", 0, "invalid_index_offset")
+        limit = number(request.query, "limit", 20, "invalid_index_limit")
+        view = self._edge.cluster.view
+        live = [i.record for _, i in sorted(view.indexes.items()) if not i.record.deleted]
+        page = [index_view(record) for record in live[offset : offset + limit]]
+        return reply_json({"results": page, "offset": offset, "limit": limit, "total": len(live)})
+
+    async def create(self, request: Request, _named: Mapping[str, str]) -> Reply:
+        """`POST /indexes`."""
+        self._edge.guard.check_master(request)
+        body = body_object(request.json(), ("uid", "primaryKey"))
+        uid = text_field(body, "uid", "invalid_index_uid")
+        key = text_field(body, "primaryKey", "invalid_index_primary_key")
+        if uid is None:
+            raise BadParameter("missing_index_uid", "Missing field `uid`")
+        task = await self._edge.registrar.create_index(IndexUid(uid), key)
+        return reply_json(task_summary(task), 202)
+
+    async def get(self, request: Request, named: Mapping[str, str]) -> Reply:
+        """`GET /indexes/{uid}`."""
+        self._edge.guard.check_master(request)
+        return reply_json(index_view(self._edge.index(named["uid"]).record))
+
+    async def update(self, request: Request, named: Mapping[str, str]) -> Reply:
+        """`PATCH /indexes/{uid}`: the primary key; renaming is refused for now."""
+        self._edge.guard.check_master(request)
+        body = body_object(request.json(), ("primaryKey", "uid"))
+        if body.get("uid") is not None:
+            raise RouteNotSupported(
+                "Renaming an index (`uid` in `PATCH /indexes/{uid}`) is not supported by Miroir "
+                "yet: create the new index and add the documents to it."
+            )
+        key = text_field(body, "primaryKey", "invalid_index_primary_key")
+        task = await self._edge.registrar.update_index(uid_of(named), key)
+        return reply_json(task_summary(task), 202)
+
+    async def delete(self, request: Request, named: Mapping[str, str]) -> Reply:
+        """`DELETE /indexes/{uid}`."""
+        self._edge.guard.check_master(request)
+        task = await self._edge.registrar.delete_index(uid_of(named))
+        return reply_json(task_summary(task), 202)
+
+    async def stats(self, request: Request, named: Mapping[str, str]) -> Reply:
+        """`GET /indexes/{uid}/stats`, summed over one replica of each shard."""
+        authorization = self._edge.guard.for_nodes(request)
+        index = self._edge.index(named["uid"])
+        answer = await self._edge.catalog.index_stats(index, authorization)
+        return Reply(answer.status, answer.body, answer.headers)
+
+    async def all_stats(self, request: Request, _named: Mapping[str, str]) -> Reply:
+        """`GET /stats`, of every index of the cluster."""
+        self._edge.guard.check_master(request)
+        return reply_json(await self._edge.catalog.stats())
