@@ -89,7 +89,7 @@ class NodeControlHttp:
         try:
             return _object(node_id, await self._get(node_id, _path(index_uid)))
         except NodeRefused as refused:
-            if refused.status == 404:
+            if refused.error["code"] == "index_not_found":
                 return None
             raise
 

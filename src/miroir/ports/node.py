@@ -54,7 +54,8 @@ class NodeReply:
 
     Attributes:
         status: HTTP status.
-        headers: By lower-case name; of a repeated one the last.
+        headers: By lower-case name; of a repeated one the last. Those that told of a content
+            coding go with it.
         body: Decoded from any transfer or content coding.
     """
 
@@ -73,9 +74,11 @@ class NodeTransport(Protocol):
         Write the request at once where a connection is idle, and return the awaitable answer.
 
         Writing to all nodes first and awaiting afterwards is what makes a scatter cheap. Any HTTP
-        status is an answer. A cancelled await gives the connection up. Requests whose connection
-        turns out to have been closed by the node before the first byte of an answer are sent again
-        once on a fresh one if their method is GET, or if nothing of them can have been acted upon.
+        status is an answer. A cancelled await gives the connection up; await every answer, or
+        cancel it. Requests whose kept-alive connection turns out to have been closed by the node
+        before the first byte of an answer are sent again once on a fresh one if their method is
+        GET, or if the node cannot have got them whole. A connection that was fresh already is a
+        fault of the node: nothing is sent again.
 
         Args:
             node_id: Who.
@@ -84,6 +87,7 @@ class NodeTransport(Protocol):
 
         Raises:
             NodeUnreachable: See the module; the message tells refused, reset, timeout or garbage.
+            ValueError: At once, for a request that cannot be written as HTTP; a bug of ours.
         """
         ...
 
@@ -163,15 +167,20 @@ class NodeControl(Protocol):
     async def update_index(
         self, node_id: NodeId, index_uid: IndexUid, primary_key: str | None
     ) -> int:
-        """Ask for another primary key; return the node's task uid."""
+        """Ask for another primary key; return the node's task uid, which fails if missing."""
         ...
 
     async def delete_index(self, node_id: NodeId, index_uid: IndexUid) -> int:
-        """Ask for the end of an index; return the node's task uid. Refused: index_not_found."""
+        """Ask for the end of an index; return the node's task uid, which fails if missing."""
         ...
 
     async def patch_settings(self, node_id: NodeId, index_uid: IndexUid, patch: Settings) -> int:
-        """PATCH the settings; return the node's task uid. The body is sent in one write."""
+        """
+        PATCH the settings; return the node's task uid. A missing index is created.
+
+        Written at once as far as the connection takes it; nothing is written after the deadline,
+        and a node does not act on a part.
+        """
         ...
 
     async def read_settings(self, node_id: NodeId, index_uid: IndexUid) -> Settings:

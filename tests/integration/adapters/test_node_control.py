@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 
+import orjson
 import pytest
 from tests.support.node_process import KEY
 
@@ -89,6 +90,28 @@ async def test_an_index_is_created_listed_changed_and_deleted(control, uid):
     task = await ended(control, await control.delete_index(N1, uid))
     assert (task.type, task.status) == ("indexDeletion", "succeeded")
     assert uid not in {index.uid for index in await control.indexes(N1)}
+
+
+async def test_one_index_is_shown_or_missing(control, uid):
+    """Adoption and repair ask for one, and must not take a missing one for an error."""
+    assert await control.index(N1, uid) is None
+    await created(control, uid, "id")
+    shown = await control.index(N1, uid)
+    assert (shown["uid"], shown["primaryKey"]) == (uid, "id")
+    assert "createdAt" in shown
+
+
+async def test_documents_are_counted(control, uid):
+    """A created index may be taken back only while it holds none."""
+    with pytest.raises(NodeRefused) as caught:
+        await control.document_count(N1, uid)
+    assert caught.value.error["code"] == "index_not_found"
+    await created(control, uid, "id")
+    assert await control.document_count(N1, uid) == 0
+    body = b'[{"id":1},{"id":2}]'
+    add = NodeRequest("POST", f"/indexes/{uid}/documents", body, "application/json")
+    await ended(control, orjson.loads((await control.forward(N1, add)).body)["taskUid"])
+    assert await control.document_count(N1, uid) == 2
 
 
 async def test_every_index_is_listed_over_all_pages(control):
