@@ -173,6 +173,8 @@ class _Scanner:
             self._fail("invalid number")
             return
         self._at = match.end()
+        if match[0] in {"0", "-0"} and self._text[self._at : self._at + 1].isdigit():
+            self._fail("invalid number")
 
 
 _KEY: Final = "key must be a string"

@@ -23,6 +23,14 @@ class UnknownChoiceError(ValueError):
         self.value, self.accepted = value, accepted
 
 
+class FaultyItemError(ValueError):
+    """An element of a list that cannot be read; its place is named unless it is alone."""
+
+    def __init__(self, index: int | None, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.where = "" if index is None else f"[{index}]"
+
+
 @dataclass(frozen=True)
 class Parameter:
     """How one parameter is read: its parser and the error code of its faults."""
@@ -65,7 +73,8 @@ def _parsed(name: str, text: str, parameter: Parameter) -> Any:
             f"expected one of {listed(error.accepted)}",
         ) from error
     except ValueError as error:
-        message = f"Invalid value in parameter `{name}`: {error}"
+        where = error.where if isinstance(error, FaultyItemError) else ""
+        message = f"Invalid value in parameter `{name}{where}`: {error}"
         raise ApiError(parameter.code, message) from error
 
 
@@ -101,7 +110,12 @@ def star_or_list(item: Parser) -> Parser:
 
     def parse(value: str) -> list[Any] | None:
         words = value.split(",")
-        parsed = [item(word) for word in words if word != "*"]
+        parsed = []
+        for index, word in enumerate(words):
+            try:
+                parsed.append(None if word == "*" else item(word))
+            except ValueError as error:
+                raise FaultyItemError(index if len(words) > 1 else None, error) from error
         return None if "*" in words else parsed
 
     return parse

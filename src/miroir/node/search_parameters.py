@@ -247,9 +247,9 @@ def split_sort(value: str) -> list[str]:
     return parts
 
 
-def require_filter(filter_: Any, code: str) -> None:
-    """Refuse a filter that is neither a string nor an array."""
-    if filter_ is not None and not isinstance(filter_, str | list):
+def require_filter(filter_: Any, code: str, *, required: bool = False) -> None:
+    """Refuse a filter that is neither a string nor an array, nor absent where it may be."""
+    if (filter_ is not None or required) and not isinstance(filter_, str | list):
         raise ApiError(
             code,
             "Invalid syntax for the filter parameter: "

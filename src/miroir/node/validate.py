@@ -7,7 +7,7 @@ first fault raises. Checks compose: `array(string)`, `struct(...)`. The wording 
 keys.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
@@ -111,7 +111,7 @@ def described(value: Any) -> str:
     return "null" if kind == "null" else f"{_KINDS[kind]}: `{encode_text(value)}`"
 
 
-def listed(names: list[str]) -> str:
+def listed(names: Iterable[str]) -> str:
     """Return the names in back quotes, joined by commas."""
     return ", ".join(f"`{name}`" for name in names)
 

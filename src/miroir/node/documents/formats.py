@@ -8,6 +8,7 @@ sent.
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -59,11 +60,11 @@ def read_documents(body: bytes, kind: str, delimiter: str | None = None) -> list
         if kind == "csv":
             return [Raw(encode(row)) for row in _csv_rows(body, delimiter or ",")]
         documents = _json_items(body) if kind == "json" else _ndjson_items(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, ValueError) as error:
+        if isinstance(error, NotAnObjectError):
+            raise _malformed(kind, _NEITHER) from error
         several = kind == "ndjson"
         raise _malformed(kind, json_fault(body, several=several) or str(error)) from error
-    except NotAnObjectError as error:
-        raise _malformed(kind, _NEITHER) from error
     return documents
 
 
@@ -86,7 +87,18 @@ def _json_items(body: bytes) -> list[Raw]:
 
 def _ndjson_items(body: bytes) -> list[Raw]:
     lines = [line for line in body.split(b"\n") if line.strip()]
-    return [Raw(encode(raw_fields(line))) for line in lines]
+    try:
+        return [Raw(encode(raw_fields(line))) for line in lines]
+    except msgspec.DecodeError:
+        # A document may also span lines, or share one with others.
+        return [Raw(encode(raw_fields(value))) for value in _values_in_a_row(body.decode())]
+
+
+def _values_in_a_row(text: str) -> Iterator[bytes]:
+    decoder, at = json.JSONDecoder(), 0
+    while (start := at + len(text[at:]) - len(text[at:].lstrip())) < len(text):
+        _, at = decoder.raw_decode(text, start)
+        yield text[start:at].encode()
 
 
 def _csv_rows(body: bytes, delimiter: str) -> Iterator[dict[str, Any]]:
@@ -96,16 +108,19 @@ def _csv_rows(body: bytes, delimiter: str) -> Iterator[dict[str, Any]]:
         raise _malformed_csv(str(error)) from error
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     fields = [_csv_field(name) for name in next(reader, [])]
-    line = 0
+    line, begin = 0, reader.line_num
     for row in reader:
         if not row:
+            begin = reader.line_num
             continue
         line += 1
         if len(row) != len(fields):
+            byte = sum(map(len, body.splitlines(keepends=True)[:begin]))
             raise _malformed_csv(
-                f"CSV error: record {line} (line: {reader.line_num}, byte: 0): found record with "
+                f"CSV error: record {line} (line: {begin + 1}, byte: {byte}): found record with "
                 f"{len(row)} fields, but the previous record has {len(fields)} fields"
             )
+        begin = reader.line_num
         yield {
             name: _csv_value(cell, kind, line)
             for (name, kind), cell in zip(fields, row, strict=True)

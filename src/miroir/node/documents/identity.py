@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from miroir.node.errors import ApiError
-from miroir.node.json_text import Raw, RawDocument, decode, encode, encode_text
+from miroir.node.json_text import Raw, RawDocument, decode, encode_text
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,511}\Z")
 _INFERENCE: Final = "The primary key inference failed as the engine "
@@ -69,15 +69,18 @@ def document_id(document: RawDocument, primary_key: str) -> str:
     if not values:
         raise ApiError(
             "missing_document_id",
-            f"Document doesn't have a `{primary_key}` attribute: `{encode(document).decode()}`.",
+            f"Document doesn't have a `{primary_key}` attribute: `{_compact(document)}`.",
         )
     if len(values) > 1:
         raise ApiError(
             "invalid_document_id",
-            f"Document have too many matching `{primary_key}` attribute: "
-            f"`{encode(document).decode()}`.",
+            f"Document have too many matching `{primary_key}` attribute: `{_compact(document)}`.",
         )
     return id_text(values[0])
+
+
+def _compact(document: RawDocument) -> str:
+    return encode_text({name: decode(raw) for name, raw in document.items()})
 
 
 def id_text(value: Any) -> str:
@@ -117,9 +120,6 @@ def _inside(value: Any, path: str) -> Iterator[Any]:
                 yield member
             elif path.startswith(f"{name}."):
                 yield from _inside(member, path[len(name) + 1 :])
-    elif isinstance(value, list):
-        for item in value:
-            yield from _inside(item, path)
 
 
 def field_names(raw: Raw) -> list[str]:

@@ -6,6 +6,7 @@ from miroir.node.documents.formats import format_of, read_documents
 from miroir.node.documents.identity import id_text
 from miroir.node.documents.selection import shown_document
 from miroir.node.documents.table import count_documents, find_documents, page_of_documents
+from miroir.node.engine.filter_parser import parse_filter
 from miroir.node.errors import ApiError
 from miroir.node.features import require_feature
 from miroir.node.http import Response, answer
@@ -20,6 +21,7 @@ from miroir.node.validate import (
     anything,
     array,
     boolean,
+    kind_of,
     nullable,
     string,
     struct,
@@ -142,6 +144,7 @@ def _post_fetch(call: Call) -> Response:
 
 def _browse(call: Call, asked: dict[str, Any]) -> Response:
     row = call.index()
+    require_filter(asked.get("filter"), "invalid_document_filter")
     offset, limit = asked.get("offset", 0), asked.get("limit", 20)
     fields = asked.get("fields")
     if fields is not None and "*" in fields:
@@ -204,10 +207,28 @@ def _delete_one(call: Call) -> Response:
 
 
 def _delete_batch(call: Call) -> Response:
-    values = array(anything)(call.request.json(), Place())
+    values = call.request.json()
+    if not isinstance(values, list):
+        raise _no_sequence(values)
     return _delete_ids(
         call, [value if isinstance(value, str) else encode_text(value) for value in values]
     )
+
+
+def _no_sequence(value: Any) -> ApiError:
+    """Return the error of a body that is no list; this route words it in a way of its own."""
+    kind = kind_of(value)
+    words = {"object": "map", "null": "null", "string": f"string {encode_text(value)}"}
+    found = words.get(kind) or f"{_SERDE_KINDS.get(kind, kind)} `{encode_text(value)}`"
+    column = 0 if kind == "object" else len(encode(value))
+    return ApiError(
+        "bad_request",
+        f"Json deserialize error: invalid type: {found}, expected a sequence at line 1 "
+        f"column {column}",
+    )
+
+
+_SERDE_KINDS: Final = {"negative": "integer", "float": "floating point"}
 
 
 def _delete_ids(call: Call, ids: list[str]) -> Response:
@@ -221,8 +242,8 @@ def _delete_all(call: Call) -> Response:
 
 def _delete_by_filter(call: Call) -> Response:
     filter_ = _by_filter(call.request.json(), Place())["filter"]
-    require_filter(filter_, "invalid_document_filter")
-    if filter_ is None or not str(filter_ if filter_ != [] else "").strip():
+    require_filter(filter_, "invalid_document_filter", required=True)
+    if parse_filter(filter_, code="invalid_document_filter") is None:
         raise ApiError("invalid_document_filter", "Sending an empty filter is forbidden.")
     details = {
         "providedIds": 0,

@@ -35,7 +35,7 @@ _MANY: Final = struct(
     federation=Member(nullable(anything)),
 )
 # Errors that the evaluation of a query raises name the index; those of its syntax do not.
-_OF_EVALUATION: Final = ("Attribute `", "Filter operator `")
+_OF_EVALUATION: Final = ("Attribute `", "Filter operator `", "You must specify where `sort`")
 _NO_FEDERATION: Final = (
     "Federated multi-search is not available in the embedded node yet.\n"
     " - Hint: remove `federation` from the request."

@@ -74,7 +74,7 @@ def _number(text: str, what: str) -> int:
     if text.isascii() and text.isdigit() and int(text) <= UID_MAX:
         return int(text)
     raise ApiError(
-        f"invalid_{what}_uid" if what == "batch" else "invalid_task_uids",
+        f"invalid_{what}_uids",
         f"{what.capitalize()} uid `{text}` is invalid. It should only contain numeric characters.",
     )
 

@@ -34,6 +34,8 @@ FIELDS: Final = (
     "response", "headers", "searchEmbedder", "indexingEmbedder", "distribution",
     "binaryQuantized",
 )  # fmt: skip
+# Errors list the fields in one order, answers show them in another.
+FIELDS_SHOWN: Final = (*FIELDS[:6], "binaryQuantized", *FIELDS[6:-1])
 SOURCES: Final = ("openAi", "huggingFace", "ollama", "userProvided", "rest", "composite")
 _EVERYWHERE: Final = frozenset({"source", "distribution", "binaryQuantized"})
 _TEMPLATE: Final = frozenset({"documentTemplate", "documentTemplateMaxBytes"})
@@ -125,13 +127,19 @@ def require_valid(patch: Mapping[str, Any], features: Mapping[str, bool]) -> Non
 
 
 def _require_plausible(name: str, embedder: Mapping[str, Any]) -> None:
-    for key in ("documentTemplateMaxBytes", "dimensions"):
-        if embedder.get(key) == 0:
-            raise ApiError(CODE, f"`.embedders.{name}.{key}`: `{key}` cannot be zero")
+    if embedder.get("documentTemplate") is not None:
+        require_not_zero(name, "documentTemplateMaxBytes", embedder)
+    require_not_zero(name, "dimensions", embedder)
     url = embedder.get("url")
     if url is not None and not urlsplit(url).scheme:
         reason = "relative URL without a base"
         raise ApiError(CODE, f"`.embedders.{name}.url`: could not parse `{url}`: {reason}")
+
+
+def require_not_zero(name: str, key: str, embedder: Mapping[str, Any]) -> None:
+    """Refuse an embedder with a zero where there may be none (`invalid_settings_embedders`)."""
+    if embedder.get(key) == 0:
+        raise ApiError(CODE, f"`.embedders.{name}.{key}`: `{key}` cannot be zero")
 
 
 def require_fields(name: str, embedder: Mapping[str, Any], source: str) -> None:
@@ -187,7 +195,7 @@ def shown_embedder(embedder: Mapping[str, Any]) -> dict[str, Any]:
         defaults["documentTemplateMaxBytes"] = TEMPLATE_BYTES_MAX
     defaults |= _SOURCE_DEFAULTS.get(source, {})
     values = {**defaults, **embedder}
-    return {key: values[key] for key in FIELDS if values.get(key) is not None}
+    return {key: values[key] for key in FIELDS_SHOWN if values.get(key) is not None}
 
 
 _SOURCE_DEFAULTS: Final[dict[str, dict[str, Any]]] = {

@@ -9,7 +9,13 @@ set explicitly: an absent key has its default. Pure.
 from typing import Any
 
 from miroir.node.errors import ApiError
-from miroir.node.settings.embedders import ALLOWED, CODE, require_fields, require_usable
+from miroir.node.settings.embedders import (
+    ALLOWED,
+    CODE,
+    require_fields,
+    require_not_zero,
+    require_usable,
+)
 from miroir.node.settings.locales import iso_639_3
 from miroir.node.settings.patch import Patch
 from miroir.node.settings.table import SETTINGS, TYPO_DEFAULT, typo_sizes_reason
@@ -93,6 +99,10 @@ def _chat(name: str, old: Any, new: Any) -> Any:
     if patch.get("searchParameters") is not None:
         before = (old or {}).get("searchParameters")
         patch["searchParameters"] = _leaves(name, before, patch["searchParameters"])
+    if patch.get("documentTemplateMaxBytes") == 0:
+        raise ApiError(
+            CODE, "`.chat.documentTemplateMaxBytes`: `documentTemplateMaxBytes` cannot be zero"
+        )
     return _leaves(name, old, patch)
 
 
@@ -126,6 +136,8 @@ def _embedder(name: str, old: dict[str, Any] | None, new: dict[str, Any]) -> dic
     both = {**before, **new, "source": source}
     fused = {key: value for key, value in both.items() if value is not None}
     require_fields(name, fused, source)
+    if before:
+        require_not_zero(name, "documentTemplateMaxBytes", fused)
     require_usable(fused)
     return fused
 

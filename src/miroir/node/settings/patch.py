@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from miroir.node.features import require_feature
-from miroir.node.settings.embedders import FIELDS, masked, require_valid
+from miroir.node.settings.embedders import FIELDS_SHOWN, masked, require_valid
 from miroir.node.settings.ranking import require_unmixed
 from miroir.node.settings.table import SETTINGS, Setting
 from miroir.node.validate import Member, Place, Struct, nullable
@@ -74,6 +74,10 @@ def _detail(setting: Setting, value: Any) -> Any:
         return {key: value[key] for key in sorted(value)}
     if setting.name == "embedders":
         return {name: _embedder(embedder) for name, embedder in sorted(value.items())}
+    if setting.name == "faceting" and value.get("sortFacetValuesBy") is not None:
+        value = {**value, "sortFacetValuesBy": dict(sorted(value["sortFacetValuesBy"].items()))}
+    if isinstance(setting.default, dict) and setting.default:
+        return {key: value[key] for key in setting.default if key in value}
     return value
 
 
@@ -81,4 +85,4 @@ def _embedder(embedder: dict[str, Any] | None) -> dict[str, Any] | None:
     if embedder is None:
         return None
     shown = masked(embedder)
-    return {key: shown[key] for key in FIELDS if key in shown}
+    return {key: shown[key] for key in FIELDS_SHOWN if key in shown}

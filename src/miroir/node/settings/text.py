@@ -8,9 +8,6 @@ Normal forms of words in settings.
 import unicodedata
 from typing import Final
 
-_RECOMPOSED: Final = {
-    "A\u030a": "Å", "a\u030a": "å", "A\u0308": "Ä", "a\u0308": "ä", "O\u0308": "Ö", "o\u0308": "ö",
-}  # fmt: skip
 # Applied to every word, whatever its language: the setting is normalised without one.
 _PERSIAN: Final = str.maketrans({
     "ي": "ی", "ى": "ی", "ۀ": "ی", "ك": "ک", "،": ",", "؟": "?", "\u200c": None,
@@ -22,8 +19,6 @@ def stop_word(word: str) -> str:
     """Return a stop word as it is stored."""
     text = unicodedata.normalize("NFKD", word)
     text = "".join(char for char in text if char.isspace() or unicodedata.category(char) != "Cc")
-    for apart, together in _RECOMPOSED.items():
-        text = text.replace(apart, together)
     return text.translate(_PERSIAN)
 
 

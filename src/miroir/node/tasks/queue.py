@@ -209,6 +209,20 @@ def rename_index_of_tasks(db: sqlite3.Connection, names: dict[str, str], before:
         f"WHERE uid < ? AND index_uid IN ({marks})",
         (*pairs, before, *names),
     )
+    swaps = db.execute(
+        "SELECT uid, details FROM tasks WHERE uid < ? AND type = 'indexSwap'", (before,)
+    ).fetchall()
+    for row in swaps:
+        _rename_in_swap(db, row["uid"], decode(row["details"]), names)
+
+
+def _rename_in_swap(
+    db: sqlite3.Connection, uid: int, details: dict[str, Any], names: dict[str, str]
+) -> None:
+    for pair in details["swaps"]:
+        pair["indexes"] = [names.get(index, index) for index in pair["indexes"]]
+    text = encode_text(details)
+    db.execute("UPDATE tasks SET details = ?, request = ? WHERE uid = ?", (text, text, uid))
 
 
 def _count_up(db: sqlite3.Connection, counter: str) -> int:

@@ -26,10 +26,11 @@ def add_documents(bench: Bench, task: Task) -> Plan:
     """
     row = ensure_index(bench, task)
     payload = raw_items(bench.queue.payload(task.uid))
-    key = _primary_key(row, task, payload)
-    if key is None:
+    if not payload:
         return Plan(store=lambda _: {"indexedDocuments": 0})
-    documents = _resulting(bench, row, task, key, payload)
+    asked, first = task.request.get("primaryKey"), field_names(payload[0])
+    key = primary_key_of(row.primary_key, asked, first)
+    indexed, documents = _resulting(bench, row, task, key, payload)
     parsed = [(name, decode(raw)) for name, raw in documents.items()]
 
     def memory() -> None:
@@ -45,27 +46,15 @@ def add_documents(bench: Bench, task: Task) -> Plan:
             set_primary_key(db, row.iid, key)
         put_documents(db, row.iid, documents)
         touch_index(db, row.iid)
-        return {"indexedDocuments": len(payload)}
+        return {"indexedDocuments": indexed}
 
     return Plan(store, memory, reload=row.uid)
 
 
-def _primary_key(row: IndexRow, task: Task, payload: list[Raw]) -> str | None:
-    """Return the key to use; None for an empty payload into an index that has none."""
-    asked = task.request.get("primaryKey")
-    first = field_names(payload[0]) if payload else None
-    try:
-        return primary_key_of(row.primary_key, asked, first)
-    except ApiError as error:
-        if error.code == "index_primary_key_already_exists":
-            raise named(error, row.uid) from error
-        raise
-
-
 def _resulting(
     bench: Bench, row: IndexRow, task: Task, key: str, payload: list[Raw]
-) -> dict[str, bytes]:
-    """Return the documents as they will be stored, by id."""
+) -> tuple[int, dict[str, bytes]]:
+    """Return how many documents are meant, and those to store, by id."""
     fields = [raw_fields(raw) for raw in payload]
     ids = [document_id(document, key) for document in fields]
     update, skip = task.request["update"], task.request.get("skipCreation")
@@ -78,7 +67,7 @@ def _resulting(
         if skip and old is None:
             continue
         after[name] = {**old, **document} if update and old is not None else document
-    return {name: encode(document) for name, document in after.items()}
+    return len(set(ids)), {name: encode(document) for name, document in after.items()}
 
 
 def delete(bench: Bench, task: Task) -> Plan:

@@ -56,13 +56,15 @@ def delete(bench: Bench, task: Task) -> Plan:
 def update(bench: Bench, task: Task) -> Plan:
     """Plan a change of the primary key, a new uid, or both."""
     row = index_of(bench, task)
-    primary_key, new_uid = task.request.get("primaryKey"), task.request.get("uid")
-    moved = new_uid is not None and new_uid != row.uid
+    primary_key, new_uid = task.request.get("primaryKey"), task.request.get("uid") or row.uid
+    moved = new_uid != row.uid
     if moved and find_index(bench.store, new_uid) is not None:
-        raise _taken(row.uid, new_uid)
+        raise _exists(new_uid)
+    if primary_key == row.primary_key:
+        primary_key = None
     if primary_key is not None and count_documents(bench.store, row.iid)[0]:
         assert row.primary_key is not None, "documents without a primary key"
-        raise named(primary_key_exists(row.primary_key), new_uid or row.uid)
+        raise named(primary_key_exists(row.primary_key), new_uid)
 
     def memory() -> None:
         if primary_key is not None:
