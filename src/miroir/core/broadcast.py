@@ -84,8 +84,11 @@ def step(state: Broadcast, event: Event) -> Step:  # noqa: PLR0911 - one return 
     match event:
         case Begin():
             return _begin(state, event)
-        case Refused(error=error) | ProbeRefused(error=error):
-            return _refuse(state, error)
+        case Refused(error=error):
+            assert state.phase in {Phase.QUEUED, Phase.PROBING}, "nothing live has been touched"
+            return replace(state, phase=Phase.REFUSED, error=error), ()
+        case ProbeRefused(error=error):
+            return _probe_refused(state, error)
         case Probed(expected=expected):
             return _probed(state, expected)
         case BackoffElapsed(round=round_):
@@ -109,8 +112,10 @@ def _begin(state: Broadcast, event: Begin) -> Step:
     """Start, or go on from the stored state after a crash or a take-over."""
     match state.phase:
         case Phase.QUEUED | Phase.PROBING:
-            after = _leave_out(replace(state, phase=Phase.PROBING), event.down)
-            return after, (Probe(),)
+            # Nothing has been sent yet: who was left out before a crash may be back.
+            return _leave_out(replace(state, phase=Phase.PROBING, nodes={}), event.down), (
+                Probe(),
+            )
         case Phase.PROPOSING:
             return _go_on_proposing(state)
         case Phase.VERIFYING:
@@ -137,17 +142,16 @@ def _go_on_proposing(state: Broadcast) -> Step:
 
 def _leave_out(state: Broadcast, down: frozenset[NodeId]) -> Broadcast:
     """A node known to be down never blocks a change while the others cover (quarantine)."""
-    everyone = {n for wave in state.waves for n in wave}
-    if state.phase is not Phase.PROBING or not down & everyone:
-        return state
     if not state.covers(set().union(*state.columns) - down):
         return state  # They are needed: try them, however long it takes.
+    everyone = {n for wave in state.waves for n in wave}
     silent = {n: Progress(NodeState.SILENT) for n in sorted(down & everyone)}
-    return replace(state, nodes={**state.nodes, **silent})
+    return replace(state, nodes=silent)
 
 
-def _refuse(state: Broadcast, error: Mapping[str, Any]) -> Step:
-    assert state.phase in {Phase.QUEUED, Phase.PROBING}, "nothing live has been touched"
+def _probe_refused(state: Broadcast, error: Mapping[str, Any]) -> Step:
+    if state.phase is not Phase.PROBING:
+        return state, ()  # Late or repeated: live nodes have been asked by now.
     return replace(state, phase=Phase.REFUSED, error=error), ()
 
 
@@ -178,6 +182,8 @@ def _proposal_answered(
     if before.state not in _UNENDED:
         return state, ()  # Repeated, or given up meanwhile.
     match event:
+        case PatchAccepted() if before.state is NodeState.SENT:
+            return state, ()  # Repeated: its task is awaited already.
         case PatchAccepted(task_uid=task_uid):
             now = replace(before, state=NodeState.SENT, task_uid=task_uid)
             after = _with(state, event.node_id, now)
@@ -267,8 +273,7 @@ def _carries(state: Broadcast) -> bool:
     silent = [n for n, p in state.nodes.items() if p.state is NodeState.SILENT]
     if not silent:
         return True
-    untouched_yet = {n for wave in state.waves[state.wave + 1 :] for n in wave}
-    planned = untouched_yet if state.wave + 1 < state.commit_after else set()
+    planned = {n for wave in state.waves[state.wave + 1 : state.commit_after] for n in wave}
     others = {n for c in state.columns for n in c} - {n for w in state.waves for n in w}
     return state.covers((set(state.verified) | planned | others) - set(silent))
 
@@ -276,15 +281,24 @@ def _carries(state: Broadcast) -> bool:
 def _wave_done(state: Broadcast) -> Step:
     if state.undoing:
         return _restored(state)
-    after = replace(state, wave=state.wave + 1, retries=0)
+    state = replace(state, expected={**_shown(state), **state.expected})
     if state.decision is None and state.wave + 1 == state.commit_after:
         return replace(state, phase=Phase.COMMITTING, retries=0), (CommitVersion(),)
-    if after.wave < len(state.waves):
-        return _propose(after, state.waves[after.wave])
-    return replace(state, phase=Phase.CONVERGED), ()
+    if state.wave + 1 == len(state.waves):
+        return replace(state, phase=Phase.CONVERGED), ()
+    following = state.waves[state.wave + 1]
+    return _propose(replace(state, wave=state.wave + 1, retries=0), following)
+
+
+def _shown(state: Broadcast) -> dict[str, str]:
+    """What the verified nodes show binds every later wave, also where no probe could say it."""
+    verified = (state.nodes[n] for n in state.verified)
+    return {p.engine: p.fingerprint for p in verified if p.engine and p.fingerprint}
 
 
 def _committed(state: Broadcast, version: int) -> Step:
+    if state.decision is Decision.COMMIT:
+        return state, ()  # Repeated.
     assert state.phase is Phase.COMMITTING, state.phase
     after = replace(state, decision=Decision.COMMIT, version=version)
     if state.wave + 1 == len(state.waves):
@@ -299,30 +313,40 @@ def _abort(state: Broadcast) -> Step:
     touched = tuple(n for n in state.touched if not _did_nothing(state.nodes[n]))
     if not state.undoable or not touched:
         return replace(after, phase=Phase.ABORTED), ()
-    nodes = {n: replace(state.nodes[n], state=NodeState.ENDED) for n in touched}
+    nodes = {n: Progress(NodeState.ENDED) for n in touched}
     return _propose(
         replace(after, waves=(touched,), commit_after=1, wave=0, retries=0, nodes=nodes), touched
     )
 
 
 def _did_nothing(progress: Progress) -> bool:
-    """Whether the node refused the only proposal it ever got."""
-    return progress.state is NodeState.REJECTED and progress.proposals == 1
+    """Whether the node was left out from the start, or refused the only proposal it ever got."""
+    refused_all = progress.state is NodeState.REJECTED and progress.proposals == 1
+    return refused_all or progress.proposals == 0
 
 
 def _restored(state: Broadcast) -> Step:
     """End an abort: a covering set at base is enough, what lags behind stays unproved."""
-    changed = {n for n in state.touched if not _did_nothing(state.nodes[n])}
-    at_base = set(state.verified) | (set().union(*state.columns) - changed)
+    at_base = set(state.verified) | (set().union(*state.columns) - set(state.touched))
     if state.covers(at_base) or not state.freeze:
         return replace(state, phase=Phase.ABORTED), ()
     return state, (Freeze(),)
 
 
-def _cause(state: Broadcast) -> Mapping[str, Any] | None:
-    """The node's own error that ended the change, if there is one."""
-    errors = [p.error for p in state.nodes.values() if p.error is not None]
-    return errors[0] if errors else None
+def _cause(state: Broadcast) -> Mapping[str, Any]:
+    """Return the node's own error that ended the change; ours where no node gave one."""
+    failed = {n: p for n, p in state.nodes.items() if p.state is not NodeState.VERIFIED}
+    errors = [p.error for p in failed.values() if p.error is not None]
+    if errors:
+        return errors[0]
+    seen = "; ".join(f"{n}: {', '.join(p.faults) or p.state}" for n, p in failed.items())
+    code = "miroir_settings_not_verified"
+    return {
+        "message": f"Settings of index `{state.index_uid}` could not be verified ({seen}).",
+        "code": code,
+        "type": "internal",
+        "link": f"docs/reference/errors.md#{code}",
+    }
 
 
 def _silent(state: Broadcast, node_id: NodeId) -> Step:
