@@ -24,7 +24,7 @@ _STATES: Final[Mapping[str, tuple[str, str, str]]] = {
     # state: mark, colour, meaning
     "synced": ("", "green", "proved at this version"),
     "unproved": ("?", "yellow", "not proved at any version; not used while others can answer"),
-    "differs": ("≠", "red", "shows other settings; being repaired, or left as it is"),
+    "behind": ("<", "yellow", "proved at an older version; about to follow"),
     "out_of_sync": ("…", "yellow", "has missed writes; used again when it has caught up"),
     "down": ("✗", "red", "does not answer"),
 }

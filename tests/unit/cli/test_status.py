@@ -50,7 +50,7 @@ def test_a_healthy_cluster_is_said_to_be_well():
     assert text.rstrip().endswith("all is well")
 
 
-@pytest.mark.parametrize("state", ["unproved", "differs", "out_of_sync", "down"])
+@pytest.mark.parametrize("state", ["unproved", "behind", "out_of_sync", "down"])
 def test_a_node_in_another_state_is_marked_and_the_mark_explained(state):
     """A mark without a legend is looked up, or ignored."""
     answer = cluster(["synced"] * 5 + [state])
@@ -58,7 +58,7 @@ def test_a_node_in_another_state_is_marked_and_the_mark_explained(state):
     assert not all_is_well(answer)
     assert "all is well" not in text
     assert "not the same everywhere: airports" in text
-    marks = {"unproved": "?", "differs": "≠", "out_of_sync": "…", "down": "✗"}
+    marks = {"unproved": "?", "behind": "<", "out_of_sync": "…", "down": "✗"}
     legend = [line for line in text.splitlines() if line[:2] == f"{marks[state]} "]
     assert len(legend) == 1
     assert not any(
@@ -87,7 +87,7 @@ def test_a_frozen_index_says_why():
 def test_no_line_is_wider_than_the_terminal(width):
     """A wrapped table cannot be read."""
     answer = cluster(
-        ["synced", "unproved", "differs", "out_of_sync", "down", "synced"], version=1234
+        ["synced", "unproved", "behind", "out_of_sync", "down", "synced"], version=1234
     )
     answer["indexes"][0]["uid"] = "a-long-name-of-an-index-that-somebody-gave-it-in-2026"
     assert max(map(len, drawn(answer, width).splitlines())) <= width
