@@ -48,6 +48,7 @@ from miroir.services.planner import Planner, Policy
 from miroir.services.prober import Prober
 from miroir.services.reconciler import Reconciler, SweepTools
 from miroir.services.registrar import Registrar
+from miroir.services.resync import Resync
 from miroir.services.scatter import Scatter
 from miroir.services.searcher import Searcher
 from miroir.services.tasks import Tasks
@@ -89,6 +90,7 @@ class Services:
     searcher: Searcher
     catalog: Catalog
     reconciler: Reconciler
+    resync: Resync
 
     @property
     def loops(self) -> tuple[Callable[[], Awaitable[None]], ...]:
@@ -101,6 +103,7 @@ class Services:
             self.tasks.run,
             self.health.run,
             self.reconciler.run,
+            self.resync.run,
         )
 
 
@@ -209,6 +212,14 @@ def make_services(config: Config, topology: Topology, outside: Outside) -> Servi
             timeout_s=config.limits.search_timeout_s,
         ),
         reconciler=reconciler,
+        resync=Resync(
+            control=control,
+            store=store,
+            cluster=cluster,
+            lanes=lanes,
+            watcher=watcher,
+            clock=clock,
+        ),
     )
 
 

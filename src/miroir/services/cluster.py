@@ -27,6 +27,7 @@ class IndexView:
         record: As the store keeps it.
         proved: Node -> settings version that it is proved to serve; absent = none.
         out_of_sync: Node -> why it misses documents.
+        catching_up: Nodes out of sync that take new writes while the old ones are copied.
         intent: The started intent of this index, or None.
         queued: Intents that wait behind it or have not started.
     """
@@ -34,6 +35,7 @@ class IndexView:
     record: IndexRecord
     proved: Mapping[NodeId, int] = field(default_factory=dict)
     out_of_sync: Mapping[NodeId, str] = field(default_factory=dict)
+    catching_up: frozenset[NodeId] = frozenset()
     intent: Intent | None = None
     queued: tuple[Intent, ...] = ()
 
@@ -41,6 +43,11 @@ class IndexView:
     def in_flight(self) -> bool:
         """Whether nodes may differ because a change is on its way."""
         return self.intent is not None and bool(self.intent.state.touched)
+
+    @property
+    def lagging(self) -> frozenset[NodeId]:
+        """Nodes that take no writes: out of sync, and not being brought up."""
+        return frozenset(self.out_of_sync) - self.catching_up
 
     @property
     def accepted(self) -> tuple[Intent, ...]:
@@ -170,7 +177,10 @@ class Cluster:
         """The store has taken a commit: switch, in one step."""
         index = self._view.indexes.get(record.uid) or IndexView(record)
         if record.deleted:
-            self._put(record.uid, replace(index, record=record, proved={}, out_of_sync={}))
+            self._put(
+                record.uid,
+                replace(index, record=record, proved={}, out_of_sync={}, catching_up=frozenset()),
+            )
             return
         proved = {n: v for n, v in index.proved.items() if n not in commit.unproved}
         proved.update(dict.fromkeys(commit.proved, record.version))
@@ -201,7 +211,14 @@ class Cluster:
         index = self._view.indexes[index_uid]
         rest = {n: w for n, w in index.out_of_sync.items() if n != node_id}
         now = rest if why is None else {**rest, node_id: why}
-        self._put(index_uid, replace(index, out_of_sync=now))
+        catching_up = index.catching_up - {node_id}
+        self._put(index_uid, replace(index, out_of_sync=now, catching_up=catching_up))
+
+    def apply_catching_up(self, index_uid: IndexUid, node_id: NodeId) -> None:
+        """A replica takes new writes from now on, while it is brought up from a sibling."""
+        index = self._view.indexes[index_uid]
+        assert node_id in index.out_of_sync
+        self._put(index_uid, replace(index, catching_up=index.catching_up | {node_id}))
 
     def _index(self, intent: Intent) -> IndexView:
         known = self._view.indexes.get(intent.index_uid)

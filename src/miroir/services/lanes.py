@@ -100,14 +100,15 @@ class Lanes:
     async def _until_taken(
         self, index_uid: IndexUid, part: WritePart, unsent: Sequence[NodeTaskRecord]
     ) -> tuple[NodeTaskRecord, ...]:
-        behind = self._cluster.view.indexes[index_uid].out_of_sync
-        able = [share for share in unsent if share.node_id not in behind]
-        assert able, "the last in-sync replica of a shard is never dropped"
+        index = self._cluster.view.indexes[index_uid]
+        able = [share for share in unsent if share.node_id not in index.lagging]
+        in_sync = {share.node_id for share in able} - index.out_of_sync.keys()
+        assert in_sync, "the last in-sync replica of a shard is never dropped"
         pause_s = _RETRY_FIRST_S
         while True:
             replies = await self._to_all(part, [share.node_id for share in able])
             shares = tuple(_judged(share, replies.get(share.node_id)) for share in unsent)
-            if any(share.status != "missed" for share in shares):
+            if any(share.status != "missed" for share in shares if share.node_id in in_sync):
                 break
             _log.warning("shard_takes_no_write", index=index_uid, shard=part.shard_id)
             await self._clock.sleep(pause_s)
