@@ -25,7 +25,7 @@ BROKEN = [
     b"nonsense", b'[{"id":1}', b'[{"id":1},]', b'{"id":1} x', b'{"id":1}{"id":2}', b'{"a":tru}',
     b'[{"a":01}]', b'[{"a":"x\ty"}]', b'{"a":"x\ty"}', b'[{"a":[1,]}]', b'{"a":[1,]}', b'{a:1}',
     b'[{"a" 1}]', b'[{"a":1.}]', b'{"a":1.', b'[{"a":"\\x"}]', b'\n[\n{"a":\n"\xc3\xa9" x}]',
-    b'[{"a":"\xff"}]', b'{"a":{"b":1,}}', b"[1,", b"-", b'[{"a":"b',
+    b'[{"a":"\xff"}]', b'{"a":{"b":1,}}', b'[{"a":1},', b"-", b'[{"a":"b',
 ]  # fmt: skip
 
 numbers = itertools.count()
@@ -73,8 +73,9 @@ def test_a_node_agrees_with_what_we_expect_of_it(node, case: Case):
 def test_broken_payloads_are_refused_in_the_same_words(node, body: bytes, content_type: str):
     """Also the place of the fault is the node's, to the column."""
     answer = post(node, body, content_type)
-    if answer["code"] == "internal":
-        pytest.skip("an element that is no object: a node answers 500 here, we answer 400")
+    if "taskUid" in answer:
+        assert parse_payload(body, content_type).document_count == 2
+        return
     with pytest.raises(MalformedPayload) as error:
         parse_payload(body, content_type)
     assert error.value.message == answer["message"]

@@ -154,8 +154,8 @@ def groups(answer: dict) -> list[set]:
 QUERIES = [
     {"q": "red"},
     {"q": "sho"},
-    {"q": "wol"},
-    {"q": "gren hat"},
+    {"q": "wintre"},
+    {"q": "cottn hat"},
     {"q": "red shoe winter"},
     {"q": "blue wool coat scarf", "matchingStrategy": "all"},
     {"q": '"winter summer" -hat'},
@@ -168,7 +168,7 @@ QUERIES = [
     {"q": "", "sort": ["_geoPoint(-33.5, 0.25):asc"]},
     {"q": "coat", "filter": "price >= 10 AND color = red"},
     {"q": "scarf", "attributesToSearchOn": ["description"]},
-    {"q": "redd", "attributesToRetrieve": ["id", "title"], "attributesToHighlight": ["title"]},
+    {"q": "wollen", "attributesToRetrieve": ["id", "title"], "attributesToHighlight": ["title"]},
 ]
 
 
@@ -222,7 +222,8 @@ def test_pages_are_counted_as_one_node_counts_them(cluster, query):
 @pytest.mark.parametrize("query", [{"q": ""}, {"q": "red"}, {"filter": "tags = sale"}])
 def test_facets_are_those_of_one_node_in_its_order(cluster, query):
     """Counts add up; the order of values matters to those who show them."""
-    query = {**query, "facets": ["*"], "limit": 0}
+    # Not `group`: a node that holds 7 and "7" forgets the count of one of them.
+    query = {**query, "facets": ["price", "tags", "color", "nested.level"], "limit": 0}
     whole, found = json.loads(cluster[0].search(query)), merged(cluster, query)
     assert {facet: list(values) for facet, values in found["facetDistribution"].items()} == {
         facet: list(values) for facet, values in whole["facetDistribution"].items()

@@ -193,7 +193,7 @@ def _may_repeat(payload: JsonPayload, primary_key: str) -> bool:
     return (
         any(payload.text.count(key) > payload.document_count for key in keys)
         or not all(name.isascii() for name in names)
-        or (b"\\u00" in payload.text and _ESCAPED_ASCII.search(payload.text) is not None)
+        or (b"\\" in payload.text and _ESCAPED_ASCII.search(payload.text) is not None)
     )
 
 

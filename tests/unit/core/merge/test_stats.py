@@ -1,0 +1,92 @@
+"""Statistics over shards."""
+
+import json
+
+import pytest
+
+from miroir.core.merge.stats import merge_index_stats, merge_stats
+from miroir.errors import NodeAnswerUnreadable
+
+# The members of a 1.50 node's answer, in its order.
+ONE = {
+    "numberOfDocuments": 8,
+    "rawDocumentDbSize": 4096,
+    "avgDocumentSize": 500,
+    "isIndexing": False,
+    "numberOfEmbeddings": 1,
+    "numberOfEmbeddedDocuments": 1,
+    "fieldDistribution": {"id": 8, "title": 7},
+}
+OTHER = {
+    "numberOfDocuments": 2,
+    "rawDocumentDbSize": 100,
+    "avgDocumentSize": 50,
+    "isIndexing": True,
+    "numberOfEmbeddings": 2,
+    "numberOfEmbeddedDocuments": 2,
+    "fieldDistribution": {"extra": 1, "id": 2},
+}
+BOTH = {
+    "numberOfDocuments": 10,
+    "rawDocumentDbSize": 4196,
+    "avgDocumentSize": 410,
+    "isIndexing": True,
+    "numberOfEmbeddings": 3,
+    "numberOfEmbeddedDocuments": 3,
+    "fieldDistribution": {"extra": 1, "id": 10, "title": 7},
+}
+
+
+def encoded(*values: dict) -> list[bytes]:
+    return [json.dumps(value).encode() for value in values]
+
+
+def test_counts_add_up_and_averages_are_weighted():
+    """The average of averages would be wrong as soon as shards differ in size."""
+    assert json.dumps(json.loads(merge_index_stats(encoded(ONE, OTHER)))) == json.dumps(BOTH)
+
+
+def test_empty_shards_have_no_average():
+    """No division by nothing."""
+    empty = {"numberOfDocuments": 0, "avgDocumentSize": 0}
+    assert json.loads(merge_index_stats(encoded(empty, empty)))["avgDocumentSize"] == 0
+
+
+def test_global_statistics_list_every_index_once():
+    """An index that only some shards have been asked to fill is still one index."""
+    parts = encoded(
+        {
+            "databaseSize": 10,
+            "usedDatabaseSize": 5,
+            "lastUpdate": "2026-01-01T00:00:00.1Z",
+            "indexes": {"m": ONE},
+        },
+        {
+            "databaseSize": 20,
+            "usedDatabaseSize": 6,
+            "lastUpdate": "2026-01-01T00:00:00.14Z",
+            "indexes": {"m": OTHER, "b": OTHER},
+        },
+    )
+    assert json.dumps(json.loads(merge_stats(parts))) == json.dumps(
+        {
+            "databaseSize": 30,
+            "usedDatabaseSize": 11,
+            "lastUpdate": "2026-01-01T00:00:00.14Z",
+            "indexes": {"b": OTHER, "m": BOTH},
+        }
+    )
+
+
+def test_a_cluster_without_any_update_has_none():
+    """A fresh node says null."""
+    fresh = {"databaseSize": 1, "usedDatabaseSize": 1, "lastUpdate": None, "indexes": {}}
+    assert json.loads(merge_stats(encoded(fresh, fresh)))["lastUpdate"] is None
+
+
+@pytest.mark.parametrize("merge", [merge_stats, merge_index_stats])
+def test_an_answer_to_another_question_names_its_shard(merge):
+    """See merge_search."""
+    with pytest.raises(NodeAnswerUnreadable, match="not statistics") as error:
+        merge([b"{}", b"[]"])
+    assert error.value.position == 1
