@@ -173,9 +173,24 @@ class Reconciler:
         await self._tools.store.unprove(index_uid, (node_id,))
         self._tools.cluster.apply_demotion(index_uid, (node_id,))
         self._note(index_uid, node_id, finding, action)
+        if finding.state is State.MISSING:
+            await self._miss(index_uid, node_id)
         if action is Action.REPAIR:
             reason = f"drift on {node_id}: {', '.join(finding.faults)}"
             await self._tools.registrar.repair(index_uid, (node_id,), reason)
+
+    async def _miss(self, index_uid: IndexUid, node_id: NodeId) -> None:
+        """A node without the index has no documents either; siblings can fill it, if there are."""
+        tools = self._tools
+        view = tools.cluster.view
+        index = view.live(index_uid)
+        if index is None or node_id in index.out_of_sync:
+            return
+        column = view.topology.columns[view.topology.by_id[node_id].shard_id]
+        if any(n != node_id and n not in index.out_of_sync for n in column):
+            why = "the index was missing on it"
+            await tools.store.set_out_of_sync(index_uid, node_id, why)
+            tools.cluster.apply_sync(index_uid, node_id, why)
 
     async def _synced(self, index_uid: IndexUid, node_id: NodeId, finding: Finding) -> None:
         index = self._tools.cluster.view.live(index_uid)

@@ -8,8 +8,9 @@ Brings replicas that missed writes up from a sibling, while reads and writes go 
 From the first step on the replica gets every new write like its siblings. A page is copied while
 its lane is held and the sibling has nothing queued, so that what is read is what all earlier
 writes led to, and what comes later comes after it: the copy can never overwrite something newer.
-Memory is bounded by the ids of one shard and one page. Anything that goes wrong leaves the replica out of
-sync, and the next round begins anew.
+Memory is bounded by the ids of one shard and one page. Anything that goes wrong leaves the
+replica out of sync, and the next round begins anew. A replica that has lost the whole index gets
+it again only here, where a sibling can fill it.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -83,24 +84,37 @@ class Resync:
         sibling = self._sibling(index_uid, node_id)
         if sibling is None:
             return
-        _log.info("resync_begins", index=index_uid, node=node_id, sibling=sibling)
         try:
-            await self._bring_up(index_uid, node_id, sibling)
+            if await self._control.index(node_id, index_uid) is None:
+                await self._create(index_uid, node_id)
+            elif self._settings_are_right(index_uid, node_id):
+                _log.info("resync_begins", index=index_uid, node=node_id, sibling=sibling)
+                await self._bring_up(index_uid, node_id, sibling)
         except (NodeError, Interrupted) as why:
             _log.warning("resync_interrupted", index=index_uid, node=node_id, why=str(why))
             if self._cluster.view.live(index_uid) is not None:
                 self._cluster.apply_sync(index_uid, node_id, f"resync interrupted: {why}")
 
     def _sibling(self, index_uid: IndexUid, node_id: NodeId) -> NodeId | None:
-        """Return whom to copy from, if the replica is up and its settings are right."""
+        """Return whom to copy from, if the replica is up and no change of the index is open."""
         view = self._cluster.view
         index = view.live(index_uid)
         if index is None or node_id not in view.healthy or index.accepted:
             return None
-        if index.proved.get(node_id) != index.record.version:
-            return None
         column = view.topology.columns[view.topology.by_id[node_id].shard_id]
         return next((n for n in column if n in view.ready(index)), None)
+
+    def _settings_are_right(self, index_uid: IndexUid, node_id: NodeId) -> bool:
+        """Whether the sweep has brought the settings up; before, documents would be in vain."""
+        index = self._index(index_uid)
+        return index.proved.get(node_id) == index.record.version
+
+    async def _create(self, index_uid: IndexUid, node_id: NodeId) -> None:
+        """Give the index back; the sweep finds its settings to be repaired, then comes the copy."""
+        key = self._index(index_uid).record.primary_key
+        uid = await self._control.create_index(node_id, index_uid, key)
+        await self._watcher.ended(node_id, uid)
+        _log.warning("index_given_back", index=index_uid, node=node_id)
 
     async def _bring_up(self, index_uid: IndexUid, node_id: NodeId, sibling: NodeId) -> None:
         pair = (sibling, node_id)
