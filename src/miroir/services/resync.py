@@ -110,7 +110,7 @@ class Resync:
         return index.proved.get(node_id) == index.record.version
 
     async def _create(self, index_uid: IndexUid, node_id: NodeId) -> None:
-        """Give the index back; the sweep finds its settings to be repaired, then comes the copy."""
+        """Give the index back; the sweep has its settings repaired, then comes the copy."""
         key = self._index(index_uid).record.primary_key
         uid = await self._control.create_index(node_id, index_uid, key)
         await self._watcher.ended(node_id, uid)
