@@ -113,9 +113,8 @@ def _begin(state: Broadcast, event: Begin) -> Step:
     match state.phase:
         case Phase.QUEUED | Phase.PROBING:
             # Nothing has been sent yet: who was left out before a crash may be back.
-            return _leave_out(replace(state, phase=Phase.PROBING, nodes={}), event.down), (
-                Probe(),
-            )
+            fresh = replace(state, phase=Phase.PROBING, nodes={})
+            return _leave_out(fresh, event.down), (Probe(),)
         case Phase.PROPOSING:
             return _go_on_proposing(state)
         case Phase.VERIFYING:
@@ -123,7 +122,8 @@ def _begin(state: Broadcast, event: Begin) -> Step:
         case Phase.WAITING:
             return state, (StartBackoff(state.retries, state.round),)
         case Phase.COMMITTING:
-            return _verify(state)  # What was read before the crash is no longer evidence.
+            # What was read before the crash is no longer evidence, of no wave.
+            return _verify(replace(state, wave=0, retries=0))
         case _:
             raise AssertionError(state.phase)
 

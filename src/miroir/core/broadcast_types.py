@@ -100,8 +100,10 @@ class Broadcast:
         wave: Index of the wave in work.
         round: Grows with every proposal round; ties events to commands.
         retries: Rounds of this wave after the first.
-        expected: Engine version -> fingerprint that the probe showed; may lack engines.
-        nodes: Progress of every node; absent = never touched.
+        expected: Engine version -> fingerprint that the probe showed, or, where it showed none,
+            the nodes of an earlier wave; may lack engines.
+        nodes: Progress of every node in the present direction; absent = never touched. An abort
+            keeps those that may show the target.
         error: Meilisearch error object that ended the change, if one did.
         version: The committed version; None before.
     """
