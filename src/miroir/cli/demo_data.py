@@ -27,6 +27,7 @@ _CONTENT_TYPES: Final = {
     ".csv": "text/csv",
 }
 _FILE_BYTES_MAX: Final = 90 * 1024 * 1024
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,511}")
 _INVENTED: Final = "miroirword"
 _PLAIN_RULES: Final = (
     "words", "typo", "proximity", "attributeRank", "sort", "wordPosition", "exactness",
@@ -43,7 +44,7 @@ class Story:
         payload: The file as it is.
         content_type: Its kind.
         documents: The same, decoded.
-        primary_key: The attribute that identifies a document, or None: Meilisearch infers it.
+        primary_key: The attribute that identifies a document.
         title: Attribute that hits are shown by.
         query: A search that finds something from the start.
         alias: A search that finds more once `synonyms` are in force.
@@ -57,7 +58,7 @@ class Story:
     payload: bytes
     content_type: str
     documents: Sequence[Mapping[str, Any]]
-    primary_key: str | None
+    primary_key: str
     title: str
     query: str
     alias: str
@@ -74,6 +75,11 @@ class Story:
             "rankingRules": [*_PLAIN_RULES, f"{self.title}:asc"],
             "filterableAttributes": [self.facet],
         }
+
+    @property
+    def ids(self) -> set[str]:
+        """What identifies the documents."""
+        return {str(document[self.primary_key]) for document in self.documents}
 
     @property
     def matching(self) -> int:
@@ -121,10 +127,16 @@ def story_of(path: Path) -> Story:
         documents = _decoded(payload, content_type)
     except ValueError as error:
         raise UsageFault(f"{path}: not {content_type}: {error}") from error
-    texts = _text_attributes(documents)
+    primary_key = _primary_key(documents)
+    if primary_key is None:
+        remedy = "give each document an `id` of letters, digits, - and _"
+        raise UsageFault(f"{path}: no attribute identifies its documents; {remedy}")
+    texts = [name for name in _text_attributes(documents) if name != primary_key]
     facet = _facet(documents, texts)
     if not texts or facet is None:
-        raise UsageFault(f"{path}: needs at least two documents with text in them")
+        raise UsageFault(
+            f"{path}: needs at least two documents with text in them to show anything"
+        )
     words = _words(documents, texts[0])
     if not words:
         raise UsageFault(f"{path}: no word of three letters or more in `{texts[0]}`")
@@ -133,7 +145,7 @@ def story_of(path: Path) -> Story:
         payload=payload,
         content_type=content_type,
         documents=documents,
-        primary_key=None,
+        primary_key=primary_key,
         title=texts[0],
         query=words[0],
         alias=_INVENTED,
@@ -169,6 +181,17 @@ def _decoded(payload: bytes, content_type: str) -> list[dict[str, Any]]:
     return documents
 
 
+def _primary_key(documents: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the first attribute whose values can be ids, each another; `...id` comes first."""
+    names = sorted(documents[0], key=lambda n: not n.lower().endswith("id")) if documents else []
+    for name in names:
+        ids = [document.get(name) for document in documents]
+        usable = all(isinstance(i, str | int) and _ID.fullmatch(str(i)) for i in ids)
+        if usable and len(set(map(str, ids))) == len(ids):
+            return name
+    return None
+
+
 def _text_attributes(documents: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return attributes that hold text in most documents, the most varied first."""
     values: dict[str, set[str]] = {}
@@ -179,8 +202,8 @@ def _text_attributes(documents: Sequence[Mapping[str, Any]]) -> list[str]:
                 values.setdefault(name, set()).add(value)
                 counts[name] += 1
     common = [name for name in values if counts[name] * 2 > len(documents)]
-    # Stable: among equals the order of the file decides. Ids are varied, too, but no words.
-    return sorted(common, key=lambda name: ("id" in name.lower(), -len(values[name])))
+    # Stable: among equals the order of the file decides.
+    return sorted(common, key=lambda name: -len(values[name]))
 
 
 def _facet(documents: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> tuple[str, str] | None:

@@ -84,18 +84,26 @@ def wait_until(holds: Callable[[], bool], timeout_s: float) -> bool:
 
 
 class Searches:
-    """A client that searches all the time, in a thread of its own, and remembers failures."""
+    """
+    A client that searches all the time, in a thread of its own, and remembers failures.
+
+    It fails, too, when it finds another number of documents than at first.
+    """
 
     def __init__(self, client: AdminClient, story: Story) -> None:
         self.count = 0
+        self.failed = 0
         self.failures: list[str] = []
         self._client = client
         self._path = f"/indexes/{story.index_uid}/search"
         self._body = {"q": story.query, "limit": 3}
+        self._total = 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
+        first = self._client.request("POST", self._path, self._body).ok()
+        self._total = int(first["estimatedTotalHits"])
         self._thread.start()
         return self
 
@@ -113,11 +121,13 @@ class Searches:
             self.count += 1
             try:
                 reply = self._client.request("POST", self._path, self._body)
-                if not reply.ok()["hits"]:
-                    self._failed("no hits")
+                found = int(reply.ok()["estimatedTotalHits"])
+                if found != self._total:
+                    self._failed(f"found {found} documents instead of {self._total}")
             except (NoAnswer, Refused) as error:
                 self._failed(str(error))
 
     def _failed(self, why: str) -> None:
+        self.failed += 1
         if len(self.failures) < _FAILURES_MAX:
             self.failures.append(why)
