@@ -8,14 +8,13 @@ and tests.
 
 import asyncio
 import ipaddress
-import signal
 import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -94,10 +93,14 @@ class _Server(uvicorn.Server):
         shown = f"[{host}]" if ":" in host else host
         print(f"listening on http://{shown}:{port}", flush=True)  # noqa: T201  our one output
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop at the first signal, without waiting for open connections."""
-        self.force_exit = True
-        super().handle_exit(sig, frame)
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """
+        Stop at the first signal, without waiting for open connections.
+
+        The signal is not noted: uvicorn would raise it again at the end, before the node has
+        closed its database.
+        """
+        self.should_exit = self.force_exit = True
 
     def refuse_for(self, span_s: float) -> None:
         address, family = self._listener.getsockname()[:2], self._listener.family
@@ -193,8 +196,3 @@ def serve(options: NodeOptions) -> None:
     finally:
         app.close()
         node.stop()
-
-
-def ignore_interrupt() -> Any:
-    """Return the handler of SIGINT that was in force, after switching it off."""
-    return signal.signal(signal.SIGINT, signal.SIG_IGN)
