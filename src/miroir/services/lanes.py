@@ -113,7 +113,7 @@ class Lanes:
             _log.warning("shard_takes_no_write", index=index_uid, shard=part.shard_id)
             await self._clock.sleep(pause_s)
             pause_s = min(_RETRY_MAX_S, pause_s * 2)
-        lost = _out_of_sync(shares)
+        lost = {n: why for n, why in _out_of_sync(shares).items() if n not in index.lagging}
         await self._store.save_shares(shares, out_of_sync=lost)
         for node_id, why in lost.items():
             _log.warning("replica_out_of_sync", index=index_uid, node=node_id, why=why)

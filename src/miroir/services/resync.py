@@ -31,10 +31,10 @@ from miroir.services.cluster import Cluster, IndexView
 from miroir.services.lanes import Lanes
 from miroir.services.watcher import TaskWatcher
 
-_PAGE_DOCUMENTS: Final = 500
+_PAGE_DOCUMENTS: Final = 1000
 _PAGE_IDS: Final = 1000
 _ROUND_S: Final = 2.0
-_IDLE_CHECKS_MAX: Final = 200
+_HOLD_MAX_S: Final = 20.0
 _IDLE_TICK_S: Final = 0.05
 _JSON: Final = "application/json"
 _log = structlog.get_logger(__name__)
@@ -142,13 +142,13 @@ class Resync:
         """Hold the lane while these nodes have nothing queued for the index."""
         topology = self._cluster.view.topology
         lane = self._lanes.lock(index_uid, topology.by_id[nodes[0]].shard_id)
-        for _ in range(_IDLE_CHECKS_MAX):
-            async with lane:
-                if all([await self._idle(index_uid, node_id) for node_id in nodes]):
-                    yield
-                    return
-            await self._clock.sleep(_IDLE_TICK_S)
-        raise Interrupted("the queue of the sibling does not run dry")
+        async with lane:  # What is queued now is all there is: nothing more comes in meanwhile.
+            until_s = self._clock.monotonic_s() + _HOLD_MAX_S
+            while not all([await self._idle(index_uid, node_id) for node_id in nodes]):
+                if self._clock.monotonic_s() > until_s:
+                    raise Interrupted("the queue does not run dry in time")
+                await self._clock.sleep(_IDLE_TICK_S)
+            yield
 
     async def _idle(self, index_uid: IndexUid, node_id: NodeId) -> bool:
         query = f"indexUids={quote(index_uid)}&statuses=enqueued,processing&limit=1"

@@ -73,7 +73,9 @@ class Tasks:
                 ends = [waits.create_task(self._ended(share)) for share in by_node.values()]
             if before is not None:
                 await before.wait()
-            await self._settle(write.task, tuple(end.result() for end in ends))
+            shares = tuple(end.result() for end in ends)
+            lost = [s for s in shares if s.status == "missed" and by_node[s.node_id] != s]
+            await self._settle(write.task, shares, tuple(s.node_id for s in lost))
         finally:
             done.set()
 
@@ -89,14 +91,14 @@ class Tasks:
             return replace(share, status="missed")  # Its outcome can no longer be learnt.
         return replace(share, status=task.status, error=task.error, details=task.details)
 
-    async def _settle(self, task: TaskRecord, shares: tuple[NodeTaskRecord, ...]) -> None:
+    async def _settle(
+        self, task: TaskRecord, shares: tuple[NodeTaskRecord, ...], silent: tuple[NodeId, ...]
+    ) -> None:
         outcome = rules.outcome(task.details, [_share(share) for share in shares])
         assert outcome is not None, "every share has ended"
         lost = dict.fromkeys(outcome.deviants, f"ended task {task.uid} differently")
-        taken = [s for s in shares if s.status in rules.ENDED]
-        if taken:
-            gone = [s for s in shares if s.status == "missed"]
-            lost.update({s.node_id: f"missed task {s.task_uid}" for s in gone})
+        if any(share.status in rules.ENDED for share in shares):
+            lost.update(dict.fromkeys(silent, f"did not tell how task {task.uid} ended"))
         await self._store.save_shares(shares, out_of_sync=lost)
         for node_id, why in lost.items():
             self._leave(task, node_id, why)

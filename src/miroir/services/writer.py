@@ -274,14 +274,15 @@ def _changes_meaning(intent: Intent) -> bool:
 def _shares(
     view: View, index: IndexView, parts: Sequence[WritePart]
 ) -> tuple[NodeTaskRecord, ...]:
-    """Every replica that takes writes, of every shard concerned; each needs one in sync and up."""
+    """
+    Every replica of every shard concerned; each shard needs one that is in sync and up.
+
+    Who of them takes writes is decided when the part is sent: a replica may begin to catch up
+    between now and then.
+    """
     shares: list[NodeTaskRecord] = []
     for part in parts:
-        targets = [
-            node_id
-            for node_id in write_targets(view.topology, part.shard_id)
-            if node_id not in index.lagging
-        ]
+        targets = write_targets(view.topology, part.shard_id)
         if not view.ready(index).intersection(targets):
             raise NoCoveringSet(
                 f"no replica of shard {part.shard_id} can take the write", (part.shard_id,)
