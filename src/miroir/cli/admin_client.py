@@ -24,7 +24,16 @@ class NoAnswer(CliFault):
 
 
 class Refused(CliFault):
-    """The server's answer was an error; the message is its own."""
+    """
+    The server's answer was an error; the message is its own.
+
+    Attributes:
+        status: HTTP status.
+    """
+
+    def __init__(self, status: int, said: object) -> None:
+        super().__init__(f"{status}: {said}")
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,7 @@ class Reply:
         if 200 <= self.status < 300:
             return self.body
         said = self.body.get("message") if isinstance(self.body, dict) else self.body
-        raise Refused(f"{self.status}: {said}")
+        raise Refused(self.status, said)
 
 
 class AdminClient:
@@ -66,13 +75,15 @@ class AdminClient:
     """
 
     def __init__(self, url: str, key: str | None = None, *, timeout_s: float = 10.0) -> None:
-        parts = urlsplit(url if "//" in url else f"http://{url}")
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            parts = urlsplit(url if "//" in url else f"http://{url}")
+            self._host, self._port = parts.hostname or "", parts.port
+        except ValueError:
+            parts, self._host = urlsplit(""), ""
+        if parts.scheme not in {"http", "https"} or not self._host:
             raise UsageFault(f"`{url}` is not a URL; write it as http://host:port")
         self.url = f"{parts.scheme}://{parts.netloc}"
         self._secure = parts.scheme == "https"
-        self._host = parts.hostname
-        self._port = parts.port
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._timeout_s = timeout_s
 

@@ -7,6 +7,7 @@ alone. Drawing is in demo_view.py, the data in demo_data.py, looking at a change
 Exit status: 0 when all claims hold, 1 when one does not.
 """
 
+import json
 import os
 import tempfile
 import time
@@ -154,7 +155,8 @@ class Tour:
         counts = [self._count(name) for name in self._names]
         shards = self._cluster.layout.shape.shards
         groups = [counts[start : start + shards] for start in range(0, len(counts), shards)]
-        self._view.say("documents on each node, group by group: " + "   ".join(map(str, groups)))
+        for number, group in enumerate(groups):
+            self._view.say(f"replica group {number}: {' + '.join(map(str, group))} documents")
         wanted = len(story.ids)
         self._prove(
             all(group == groups[0] and sum(group) == wanted for group in groups),
@@ -189,7 +191,7 @@ class Tour:
         )
         self._prove(
             self._same_everywhere(),
-            f"asked directly, {_several(len(self._names), 'node')} of {len(self._names)} agree",
+            f"every node ({len(self._names)}), asked directly, shows the same settings",
         )
         after = self._total(story.alias)
         self._prove(
@@ -264,7 +266,7 @@ class Tour:
         node.pause()  # so that the change is certainly in its middle when the node dies
         died: list[str] = []
         change = {"stopWords": list(self._story.stop_words)}
-        self._view.request(f"PATCH {self._index}/settings   {change}")
+        self._view.request(f"PATCH {self._index}/settings   {json.dumps(change)}")
 
         def kill(intent: dict[str, Any], view: Any, elapsed_s: float) -> None:
             if not died and intent["nodes"].get(name, {}).get("state") == "sending":
@@ -371,4 +373,4 @@ def _several(count: int, noun: str) -> str:
 def _ended(task: dict[str, Any]) -> str:
     if task["error"]:
         return f"{task['status']}: {task['error']['message']}"
-    return f"{task['status']} ({task['duration']})"
+    return f"{task['status']} ({task['duration'].removeprefix('PT').removesuffix('S')} s)"

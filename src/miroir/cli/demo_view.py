@@ -17,7 +17,14 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-_PHASES: Final = ("probing", "proposing", "verifying", "committing", "converged")
+# Phases of an intent in their order, as short words: the line must fit on 80 columns.
+_PHASES: Final[Mapping[str, str]] = {
+    "probing": "probe",
+    "proposing": "propose",
+    "verifying": "verify",
+    "committing": "commit",
+    "converged": "converged",
+}
 _FINGERPRINT_CHARS: Final = 12
 _STEPS: Final = ("proposed", "applied", "verified")
 # Node states of an intent -> column of the table.
@@ -25,7 +32,6 @@ _COLUMNS: Final[Mapping[str, str]] = {
     "sending": "proposed",
     "sent": "proposed",
     "ended": "applied",
-    "reading": "applied",
     "verified": "verified",
 }
 _TROUBLE: Final = frozenset({"unanswered", "silent", "rejected", "different"})
@@ -108,8 +114,8 @@ class DemoView:
 
     def proof(self, ok: bool, text: str) -> None:
         """Show one check."""
-        mark = Text("✓ ", "bold green") if ok else Text("✗ ", "bold red")
-        self._line(mark.append(text, "default"))
+        mark = ("✓ ", "bold green") if ok else ("✗ ", "bold red")
+        self._line(Text.assemble(mark, text))
 
     @contextmanager
     def change(self, node_ids: tuple[str, ...]) -> Iterator["ChangeView"]:
@@ -117,9 +123,9 @@ class DemoView:
         seen = ChangeSeen(node_ids)
         if not self._console.is_terminal:
             yield ChangeView(seen, self._console, None)
-            self._console.print(Padding(picture(seen), (0, 0, 0, 2)))
+            self._console.print(_indented(seen))
             return
-        with Live(picture(seen), console=self._console, refresh_per_second=20) as live:
+        with Live(_indented(seen), console=self._console, refresh_per_second=20) as live:
             yield ChangeView(seen, self._console, live)
 
     def summary(self, proofs: list[tuple[bool, str]], took_s: float) -> None:
@@ -164,13 +170,17 @@ class ChangeView:
         """Take one look in and show what is new."""
         news = self.seen.look(intent, elapsed_s)
         if self._live:
-            self._live.update(picture(self.seen))
+            self._live.update(_indented(self.seen))
         elif news:
             self.note(", ".join(news), elapsed_s)
 
     def note(self, text: str, elapsed_s: float) -> None:
         """Tell something in between."""
         self._console.print(f"    +{elapsed_s:.3f} s  {text}")
+
+
+def _indented(seen: ChangeSeen) -> Padding:
+    return Padding(picture(seen), (0, 0, 0, 2))
 
 
 def picture(seen: ChangeSeen) -> RenderableType:
@@ -189,15 +199,16 @@ def picture(seen: ChangeSeen) -> RenderableType:
 
 
 def _track(seen: ChangeSeen) -> Text:
-    """Phases with the times at which they were seen; a phase too quick to be seen has none."""
-    parts: list[Text] = []
+    """Phases with the seconds at which they were seen; one too quick to be seen has none."""
     last = str(seen.intent.get("phase", ""))
-    shown = [*_PHASES[:-1], last] if seen.intent and last not in _PHASES else list(_PHASES)
-    for phase in shown:
-        at_s = seen.phases.get(phase)
+    # A change that was taken back ends in another phase than the last of the row.
+    phases = [*tuple(_PHASES)[:-1], last] if last and last not in _PHASES else [*_PHASES]
+    parts = []
+    for phase in phases:
+        at_s, word = seen.phases.get(phase), _PHASES.get(phase, phase)
         style = "bold green" if phase == last else "green" if at_s is not None else "dim"
-        parts.append(Text(phase if at_s is None else f"{phase} {at_s:.2f}s", style))
-    return Text(" > ").join(parts)
+        parts.append(Text(word if at_s is None else f"{word} {at_s:.2f}", style))
+    return Text(" > ").join(parts).append(" s", "dim")
 
 
 def _time(at_s: float | None) -> Text:

@@ -15,7 +15,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from miroir.cli.admin_client import AdminClient
+from miroir.cli.admin_client import AdminClient, Refused
+from miroir.cli.faults import UsageFault
 from miroir.cli.screen import screen
 
 _NODES_PER_TABLE: Final = 8
@@ -46,7 +47,12 @@ def status(
     ] = "table",
 ) -> None:
     """Show nodes and indexes with their settings versions."""
-    answer = AdminClient(url, admin_key).get("/_miroir/topology")
+    try:
+        answer = AdminClient(url, admin_key).get("/_miroir/topology")
+    except Refused as refused:
+        if refused.status in {401, 403}:
+            raise UsageFault(f"{refused} Set MIROIR_ADMIN_KEY to Miroir's admin key.") from refused
+        raise
     out = screen()
     if output == "json":
         typer.echo(json.dumps(answer, indent=2))
@@ -149,5 +155,5 @@ def _summary(answer: Mapping[str, Any]) -> Text:
         if index["frozen"] or any(cell["state"] != "synced" for cell in index["nodes"].values())
     ]
     said = [f"down: {', '.join(down)}"] * bool(down)
-    said += [f"not the same everywhere: {', '.join(unwell)}"] * bool(unwell)
+    said += [f"not served by every node: {', '.join(unwell)}"] * bool(unwell)
     return Text("; ".join(said), "bold yellow")

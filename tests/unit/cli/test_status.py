@@ -57,7 +57,7 @@ def test_a_node_in_another_state_is_marked_and_the_mark_explained(state):
     text = drawn(answer)
     assert not all_is_well(answer)
     assert "all is well" not in text
-    assert "not the same everywhere: airports" in text
+    assert "not served by every node: airports" in text
     marks = {"unproved": "?", "behind": "<", "out_of_sync": "…", "down": "✗"}
     legend = [line for line in text.splitlines() if line[:2] == f"{marks[state]} "]
     assert len(legend) == 1
