@@ -146,6 +146,8 @@ def test_a_proved_node_that_is_not_ready_does_not_answer():
 
 def test_a_floor_excludes_older_covers():
     """A pinned client never goes back."""
+    with pytest.raises(SettingsVersionStale):
+        covering_set(candidates(grid(1, 1), {"n0a": 3}), floor=4)
     known = candidates(grid(2, 1), {"n0a": 3, "n1a": 4})
     assert covering_set(candidates(grid(1, 2), {"n0a": 3, "n0b": 4}), floor=4).nodes == ("n0b",)
     with pytest.raises(SettingsVersionStale, match="settings version 4 or later"):

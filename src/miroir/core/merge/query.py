@@ -93,8 +93,9 @@ class Asked:
 
     @property
     def window_end(self) -> int:
-        """Merged hits to look at; a node shows none beyond `maxTotalHits`."""
-        return min(self.offset + self.limit, self.settings.max_total_hits)
+        """Merged hits to look at, 0 if none is shown; a node stops at `maxTotalHits`."""
+        end = min(self.offset + self.limit, self.settings.max_total_hits)
+        return end if end > self.offset else 0
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,11 @@ def _ask_for_window(body: dict[str, Any], asked: Asked) -> None:
     size, start, first = (
         ("limit", "offset", 0) if asked.page is None else ("hitsPerPage", "page", 1)
     )
-    if all(_is_count(body.get(name, 0)) or body[name] is None for name in (size, start)):
+    null_is_fine = asked.page is not None
+    if all(
+        _is_count(body.get(name, 0)) or (null_is_fine and body[name] is None)
+        for name in (size, start)
+    ):
         body[size] = asked.window_end
         body[start] = first
 

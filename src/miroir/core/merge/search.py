@@ -83,7 +83,7 @@ def _window(parts: Sequence[_Answer], asked: Asked) -> Iterator[Hit]:
     hits: Iterable[Hit] = merge_hits([part.hits for part in parts])
     if asked.distinct is not None:
         hits = _once_per_value(hits, asked.distinct)
-    return islice(hits, asked.offset, max(asked.window_end, asked.offset))
+    return islice(hits, asked.offset, asked.window_end) if asked.window_end else iter(())
 
 
 def _once_per_value(hits: Iterable[Hit], attribute: str) -> Iterator[Hit]:

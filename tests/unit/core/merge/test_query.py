@@ -22,7 +22,11 @@ FORCED = {"showRankingScore": True, "showRankingScoreDetails": True}
         ({"offset": 5, "limit": 3}, {"offset": 0, "limit": 8}),
         ({"limit": 0}, {"offset": 0, "limit": 0}),
         ({"offset": 990, "limit": 50}, {"offset": 0, "limit": 1000}),
-        ({"offset": 2**63, "limit": 2**63}, {"offset": 0, "limit": 1000}),
+        ({"limit": 2**63}, {"offset": 0, "limit": 1000}),
+        ({"offset": 1000, "limit": 5}, {"offset": 0, "limit": 0}),
+        ({"offset": 2**63, "limit": 2**63}, {"offset": 0, "limit": 0}),
+        ({"offset": 7, "limit": 0}, {"offset": 0, "limit": 0}),
+        ({"page": None, "hitsPerPage": 4}, {"page": 1, "hitsPerPage": 4}),
         ({"page": 1}, {"page": 1, "hitsPerPage": 20}),
         ({"page": 3, "hitsPerPage": 7}, {"page": 1, "hitsPerPage": 21}),
         ({"page": 0}, {"page": 1, "hitsPerPage": 0}),
@@ -42,6 +46,7 @@ def test_every_shard_is_asked_for_everything_up_to_the_window(query, asked):
         {"limit": -1},
         {"limit": "a"},
         {"limit": True},
+        {"limit": None},
         {"limit": 1.5},
         {"offset": "1", "limit": 3},
         {"page": -1},
@@ -100,6 +105,12 @@ def test_the_distinct_attribute_is_asked_for_where_it_is_missing(retrieve, sent,
     found = rewritten(query, SearchSettings(distinct_attribute="a.b"))
     assert found.body.get("attributesToRetrieve") == sent
     assert (found.asked.distinct, found.asked.strip) == ("a.b", strip)
+
+
+def test_a_longer_name_is_not_a_child():
+    """`sku` is not retrieved by asking for `s`."""
+    found = rewritten({"attributesToRetrieve": ["s"], "distinct": "sku"})
+    assert found.asked.strip
 
 
 def test_the_query_names_another_distinct_attribute():
