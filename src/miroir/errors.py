@@ -226,6 +226,13 @@ class SettingsVersionStale(Unavailable):
     code = "miroir_settings_version_stale"
 
 
+class TooManyIntents(Unavailable):
+    """The queue of changes of one index is full."""
+
+    code = "miroir_too_many_intents"
+    retry_after_s = 10
+
+
 class SettingsFrozen(Unavailable):
     """Document writes are refused until the settings are repaired or thawed."""
 

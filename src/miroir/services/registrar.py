@@ -13,7 +13,7 @@ from typing import Any, Final
 from miroir.core import settings as rules
 from miroir.core.broadcast_types import Phase
 from miroir.core.topology import IndexUid, NodeId
-from miroir.errors import IndexNotFound, InvalidIndexUid, MiroirError, Unavailable
+from miroir.errors import IndexNotFound, InvalidIndexUid, MiroirError, TooManyIntents, Unavailable
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeReply, NodeRequest, Settings
 from miroir.ports.records import Intent, IntentKind, NewIntent, NewTask, TaskRecord
@@ -45,13 +45,6 @@ class RefusedByNode(MiroirError):
     def __init__(self, reply: NodeReply) -> None:
         super().__init__(f"a node refused with status {reply.status}")
         self.reply = reply
-
-
-class TooManyIntents(Unavailable):
-    """The queue of changes of one index is full."""
-
-    code = "miroir_too_many_intents"
-    retry_after_s = 10
 
 
 @dataclass(frozen=True)

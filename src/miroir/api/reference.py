@@ -1,0 +1,161 @@
+"""
+docs/reference/http-api.md, headers.md and errors.md, made from the code.
+
+`python -m miroir.api.reference http-api > docs/reference/http-api.md`, likewise `headers` and
+`errors`. Text only; a test compares the files with what these functions return.
+"""
+
+import sys
+from collections.abc import Iterator
+from typing import Any, Final, cast
+
+from miroir import errors
+from miroir.api import (
+    admin,
+    public_documents,
+    public_indexes,
+    public_search,
+    public_settings,
+    public_system,
+    public_tasks,
+)
+from miroir.api.edge import Edge
+from miroir.api.router import Route
+
+_HTTP_API: Final = """\
+# HTTP API
+
+<!-- Made by `python -m miroir.api.reference http-api`; the rows are the route table. -->
+
+Miroir speaks Meilisearch's API on one port. What a row says of a route: **pass** means that with
+one shard a node's answer comes back byte for byte; **merge** that with several shards the answers
+are merged exactly, or refused with 501 `miroir_cannot_merge` (docs/reference/exactness.md);
+**broadcast** that it is carried to every node by the two-phase protocol; **routed** that it goes
+to every replica of the shard that owns the document; **own** that Miroir answers from its store.
+
+Reads that nodes answer take any key that the nodes know; what Miroir answers or accepts itself
+needs the master key. `/_miroir/*` needs the admin key.
+
+| method | path | class |
+|---|---|---|
+"""
+_REFUSED: Final = """
+## Not offered
+
+These routes of Meilisearch 1.50 answer 501 `miroir_route_not_supported`, with the reason in the
+message. Any other path answers 404 `miroir_route_not_found`.
+
+| method | path | why |
+|---|---|---|
+"""
+_CLASSES: Final = (
+    ("/_miroir/", "own"),
+    ("/search", "pass / merge"),
+    ("/documents", "routed / merge"),
+    ("/settings", "own / broadcast"),
+    ("/stats", "merge"),
+    ("/tasks", "own"),
+    ("/indexes", "own / broadcast"),
+)
+
+HEADERS: Final[tuple[tuple[str, str, str], ...]] = (
+    (
+        "X-Miroir-Settings-Version",
+        "answer",
+        "The settings version of the nodes that answered; with the flag below, the last committed "
+        "one. Never a number that is not committed.",
+    ),
+    (
+        "X-Miroir-Settings-Inconsistent",
+        "answer",
+        "`true` when one version could not be guaranteed: a change was in flight and no covering "
+        "set was proved at one version (`settings_broadcast.when_no_cover: available`).",
+    ),
+    (
+        "X-Miroir-Min-Settings-Version",
+        "request",
+        "Answer only with nodes proved at this version or a later one, else 503 "
+        "`miroir_settings_version_stale` with `Retry-After`. A number, or `movies=12,books=4`.",
+    ),
+    ("Retry-After", "answer", "Seconds; with every 503."),
+    ("Meili-Include-Metadata", "request", "Passed on to the nodes by search."),
+    ("Authorization", "request", "`Bearer KEY`, as with Meilisearch."),
+)
+
+
+def http_api() -> str:
+    """Return the page of routes."""
+    offered = "".join(
+        f"| {route.method} | `{route.pattern}` | {_class(route.pattern)} |\n"
+        for route in sorted(_offered(), key=lambda r: (r.pattern, r.method))
+    )
+    refused = "".join(
+        f"| {method} | `{path}` | {why} |\n"
+        for method, path, why in sorted(public_system.UNSUPPORTED, key=lambda row: row[1])
+    )
+    return _HTTP_API + offered + _REFUSED + refused
+
+
+def headers() -> str:
+    """Return the page of headers."""
+    rows = "".join(f"| `{name}` | {side} | {text} |\n" for name, side, text in HEADERS)
+    return (
+        "# Headers\n\n<!-- Made by `python -m miroir.api.reference headers`. -->\n\n"
+        "| header | in | meaning |\n|---|---|---|\n" + rows
+    )
+
+
+def error_page() -> str:
+    """Return the page of Miroir's own error codes."""
+    rows = "".join(
+        f'| <a id="{code}"></a>`{code}` | {status} | {kind} | {text} |\n'
+        for code, status, kind, text in sorted(_own_errors())
+    )
+    return (
+        "# Errors\n\n<!-- Made by `python -m miroir.api.reference errors`. -->\n\n"
+        "Every error has Meilisearch's form (`message`, `code`, `type`, `link`). Errors that "
+        "Meilisearch has\nkeep its code and words; these are Miroir's own.\n\n"
+        "| code | status | type | meaning |\n|---|---|---|---|\n" + rows
+    )
+
+
+def _offered() -> Iterator[Route]:
+    edge = cast("Edge", None)  # Routes are made, none is called.
+    for module in _modules():
+        for route in module.routes(edge):
+            if (route.method, route.pattern) not in {row[:2] for row in public_system.UNSUPPORTED}:
+                yield route
+
+
+def _modules() -> tuple[Any, ...]:
+    return (
+        public_search,
+        public_documents,
+        public_settings,
+        public_indexes,
+        public_tasks,
+        public_system,
+        admin,
+    )
+
+
+def _class(pattern: str) -> str:
+    return next((kind for mark, kind in _CLASSES if mark in pattern), "own")
+
+
+def _own_errors() -> set[tuple[str, int, str, str]]:
+    found: set[tuple[str, int, str, str]] = set()
+    waiting: list[type[errors.MiroirError]] = [errors.MiroirError]
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        if "code" in vars(kind) and kind.code.startswith("miroir_"):
+            text = (kind.__doc__ or "").strip().splitlines()[0]
+            found.add((kind.code, kind.http_status, kind.error_type, text))
+    return found
+
+
+PAGES: Final = {"http-api": http_api, "headers": headers, "errors": error_page}
+
+if __name__ == "__main__":
+    sys.stdout.write(PAGES[sys.argv[1]]())
