@@ -23,7 +23,7 @@ import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 HEAD_END = b"\r\n\r\n"
 
@@ -96,6 +96,10 @@ class Peer:
                 pass
         except ConnectionError:
             pass  # closed with a reset: gone all the same
+
+    def deafen(self) -> None:
+        """Take nothing more off the wire."""
+        cast("asyncio.ReadTransport", self._writer.transport).pause_reading()
 
     def close(self) -> None:
         """Close both directions."""

@@ -40,7 +40,6 @@ class Call(asyncio.Future[NodeReply]):
         body: The body.
         method: HTTP method.
         connection: The one that carries it now.
-        resent: Whether it has been sent a second time.
         started_s: Loop time of `send`.
     """
 
@@ -52,7 +51,6 @@ class Call(asyncio.Future[NodeReply]):
         "head",
         "method",
         "owner",
-        "resent",
         "started_s",
     )
 
@@ -66,7 +64,6 @@ class Call(asyncio.Future[NodeReply]):
         self.body = b""
         self.connection: HttpConnection | None = None
         self.deadline: asyncio.TimerHandle | None = None
-        self.resent = False
         self.started_s = loop.time()
 
     def finish(self, reply: NodeReply) -> None:

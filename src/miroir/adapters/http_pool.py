@@ -186,10 +186,9 @@ class NodePool:
         call = self._leave(connection)
         self._discard(connection)
         if call is not None:
-            stale = connection.answers > 0 and not connection.answer_started and not call.resent
+            stale = connection.answers > 0 and not connection.answer_started
             if stale and (call.method == "GET" or unseen):
-                call.resent = True
-                self._open_connection(call)
+                self._open_connection(call)  # which has no answers yet: there is no third time
                 return
             call.fail(self._message(reason))
         self._open_for_waiting()

@@ -158,6 +158,16 @@ async def test_a_compressed_answer_is_decoded(coding, coded):
     assert coding == b"identity" or "content-encoding" not in answer.headers
 
 
+async def test_a_trailer_is_no_header():
+    """It comes after the body: a coding named there would garble what is whole."""
+    trailer = b"content-encoding: gzip\r\nx-late: 1\r\n"
+    chunks = b"transfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n" + trailer + b"\r\n"
+    answer = await ask(sending(OK + chunks))
+    assert answer.body == b"hi"
+    assert list(answer.headers) == ["transfer-encoding"]
+    assert "content-encoding" not in answer.headers
+
+
 def length(body: bytes) -> bytes:
     return b"content-length: %d\r\n\r\n" % len(body) + body
 

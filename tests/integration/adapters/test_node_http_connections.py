@@ -1,6 +1,8 @@
 """Connections of `NodeHttp`: kept, limited, given up, found closed, sent over once more."""
 
 import asyncio
+import socket
+import struct
 
 import pytest
 from tests.support.fault_server import FaultServer, Peer, answering, reply, turns
@@ -59,9 +61,16 @@ async def test_a_warm_request_is_written_before_anybody_awaits_it_and_costs_no_t
         reply(headers=b"connection: close\r\n"),
         b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\n{}",
         reply() + reply(b"for nobody"),
+        reply() + b"HTTP/1.1 204 No Content\r\n\r\n",
         reply() + b"garbage",
     ],
-    ids=["close", "HTTP/1.0", "two answers at once", "garbage behind the answer"],
+    ids=[
+        "close",
+        "HTTP/1.0",
+        "two answers at once",
+        "an empty one more",
+        "garbage behind the answer",
+    ],
 )
 async def test_a_connection_that_cannot_be_used_again_is_not(answer):
     """The next request would be answered with what belongs to nobody, or not at all."""
@@ -134,6 +143,47 @@ async def test_a_connection_that_rested_too_long_is_closed_by_us():
         await client.aclose()
 
 
+async def test_a_connection_that_rested_too_long_is_not_used_even_if_it_is_still_there():
+    """Our timer may be late, and then the server's closing meets the request."""
+    async with FaultServer(answering()) as server:
+        client = client_of(server, idle_max_s=1000)
+        await client.send(N1, POST, timeout_s=5)
+        client._pools[N1]._idle[0].idle_since_s -= 1001
+        await client.send(N1, POST, timeout_s=5)
+        assert server.connections == 2
+        await client.aclose()
+
+
+async def test_a_connection_with_unsent_bytes_is_not_used_again():
+    """A node that refused a payload early may never read the rest of it, nor what follows."""
+    sent, ended = asyncio.Event(), asyncio.Event()
+
+    async def refusing(peer: Peer) -> None:
+        await peer.request()
+        peer.deafen()
+        await peer.send(reply())
+        await sent.wait()
+        await peer.send(reply(b"too large", status="413 Payload Too Large"))
+        await ended.wait()
+
+    async with FaultServer(refusing, answering(b"fresh")) as server:
+        client = client_of(server)
+        await client.send(N1, POST, timeout_s=5)
+        (connection,) = client._pools[N1]._idle
+        sock = connection._transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        body = b"a" * 250_000  # more than both ends buffer, less than two slices
+        call = client.send(N1, NodeRequest("POST", "/x", body), timeout_s=5)
+        await turns()
+        assert connection._rest is None
+        assert connection._transport.get_write_buffer_size() > 0
+        sent.set()
+        assert (await call).status == 413
+        assert (await client.send(N1, POST, timeout_s=5)).body == b"fresh"
+        ended.set()
+        await client.aclose()
+
+
 # ------------------------------------------------------------ sent once more
 
 
@@ -187,6 +237,39 @@ async def test_a_write_that_the_node_cannot_have_got_whole_is_sent_once_more(end
         assert (await client.send(N1, BIG, timeout_s=5)).body == b"fresh"
         assert server.requests[-1].body == BIG.body
         await client.aclose()
+
+
+@pytest.mark.parametrize(
+    "anyio_backend", [("asyncio", {"use_uvloop": False})]
+)  # uvloop writes later, and cannot tell
+async def test_a_write_of_which_nothing_could_be_sent_is_sent_once_more():
+    """The reset was there before the request: nobody can have got it."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.setblocking(False)
+
+        async def serve_one(sock: socket.socket, body: bytes) -> None:
+            got = b""
+            while not got.endswith(POST.body):
+                got += await loop.sock_recv(sock, 65536)
+            await loop.sock_sendall(sock, reply(body))
+
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        client = NodeHttp({N1: url}, master_key=None)
+        first = client.send(N1, POST, timeout_s=5)
+        sock, _ = await loop.sock_accept(listener)
+        await serve_one(sock, b"first")
+        await first
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+        second = client.send(N1, POST, timeout_s=5)  # no turn of the loop in between
+        sock, _ = await loop.sock_accept(listener)
+        await serve_one(sock, b"second")
+        assert (await second).body == b"second"
+        await client.aclose()
+        sock.close()
 
 
 async def test_nothing_is_sent_a_third_time():
