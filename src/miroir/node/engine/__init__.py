@@ -1,5 +1,6 @@
 """The search engine of the embedded node: documents of one index in memory, searchable."""
 
+from miroir.node.engine.index import SearchIndex
 from miroir.node.engine.types import (
     FacetQuery,
     FacetResult,
@@ -14,6 +15,7 @@ __all__ = [
     "FacetResult",
     "Features",
     "HitScore",
+    "SearchIndex",
     "SearchQuery",
     "SearchResult",
 ]

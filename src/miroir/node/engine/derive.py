@@ -89,3 +89,14 @@ def _other_first_letter(dictionary: Dictionary, word: str, *, prefix: bool) -> I
 def _contains(words: list[str], word: str) -> bool:
     at = bisect_left(words, word)
     return at < len(words) and words[at] == word
+
+
+def prefix_distance(word: str, text: str, cutoff: int) -> int:
+    """Return the distance of `word` to the nearest beginning of `text`, or more than `cutoff`."""
+    first = max(len(word) - cutoff, 0)
+    last = min(len(text), len(word) + cutoff)
+    found = (
+        int(OSA.distance(word, text[:size], score_cutoff=cutoff))
+        for size in range(first, last + 1)
+    )
+    return min(found, default=cutoff + 1)

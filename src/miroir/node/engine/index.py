@@ -5,12 +5,20 @@ Every method answers at once from memory; errors that a client caused are `ApiEr
 thread-safe: the caller locks. What is behind each method is in the file of its noun.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from miroir.node.engine.search import Searcher
+from miroir.node.engine.search import Searcher, filtered
+from miroir.node.engine.sort_parser import DOCUMENT_CODE, check_sort, parse_sort
+from miroir.node.engine.sorting import sort_documents
 from miroir.node.engine.store import Document, IndexStore
-from miroir.node.engine.types import SearchQuery, SearchResult
+from miroir.node.engine.types import (
+    FacetQuery,
+    FacetResult,
+    Features,
+    SearchQuery,
+    SearchResult,
+)
 
 
 class SearchIndex:
@@ -55,10 +63,27 @@ class SearchIndex:
         fresh._store = self._store.reconfigured(settings)
         return fresh
 
+    def match(self, filter: Any, *, code: str, features: Features | None = None) -> list[str]:  # noqa: A002
+        """Return the ids that a filter matches, all for None; ApiError with `code`."""
+        found = filtered(self._store, filter, features or Features(), code=code)
+        return [self._store.id_of[number] for number in found]
+
     def search(self, query: SearchQuery) -> SearchResult:
         """Run one search; ApiError for what the settings do not allow."""
         return Searcher(self._store).search(query)
 
+    def facet_search(self, query: FacetQuery) -> FacetResult:
+        """Search the values of one facet; ApiError if it is not searchable."""
+        return Searcher(self._store).facet_search(query)
+
+    def sorted_ids(self, sort: Sequence[str], ids: Iterable[str]) -> list[str]:
+        """Return known ids in the order of sort expressions; ApiError `invalid_document_sort`."""
+        by = parse_sort(sort, code=DOCUMENT_CODE)
+        check_sort(by, self._store.settings, code=DOCUMENT_CODE)
+        numbers = [self._store.number_of[id_] for id_ in ids if id_ in self._store.number_of]
+        ordered = sort_documents(numbers, self._store.facets, by)
+        return [self._store.id_of[number] for number in ordered]
+
     def field_distribution(self) -> dict[str, int]:
-        """Return how many documents have each field, nested fields by their path."""
+        """Return how many documents have each top-level field."""
         return self._store.field_distribution()

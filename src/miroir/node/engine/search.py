@@ -8,20 +8,38 @@ is decided in `hits.py`, facets in `facets.py`.
 """
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 from pyroaring import BitMap
 
+from miroir.node.engine.distinct import check_distinct, one_per_value, same_value_of
+from miroir.node.engine.facet_search import check_facet, search_values
+from miroir.node.engine.facets import facets_of
+from miroir.node.engine.filter_eval import FilterEvaluator
 from miroir.node.engine.graph import QueryGraph
+from miroir.node.engine.hits import HitMaker
+from miroir.node.engine.matches import MatchingWords
 from miroir.node.engine.query import ParsedQuery, QueryParser
 from miroir.node.engine.ranking import RankedDocument, Ranking
 from miroir.node.engine.rule_list import Keywords, RuleList
 from miroir.node.engine.rules import Part, Words
 from miroir.node.engine.scores import global_score, shown
+from miroir.node.engine.search_on import restricted_fields
 from miroir.node.engine.sort_parser import check_sort, parse_sort
 from miroir.node.engine.store import IndexStore
 from miroir.node.engine.terms import Slots
-from miroir.node.engine.types import HitScore, SearchQuery, SearchResult
+from miroir.node.engine.types import (
+    FacetQuery,
+    FacetResult,
+    Features,
+    HitScore,
+    SearchQuery,
+    SearchResult,
+)
 from miroir.node.engine.words import WordSource
+
+FILTER_CODE: Final = "invalid_search_filter"
+HITS_PER_PAGE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +56,7 @@ class Page:
         if query.page is None and query.hits_per_page is None:
             offset = min(query.offset, total_hits_max)
             return cls(offset, min(query.limit, total_hits_max - offset), exact_totals=False)
-        size = 20 if query.hits_per_page is None else query.hits_per_page
+        size = HITS_PER_PAGE if query.hits_per_page is None else query.hits_per_page
         page = 1 if query.page is None else query.page
         offset = min(size * (page - 1), total_hits_max) if page else 0
         limit = min(size, total_hits_max - offset) if page else 0
@@ -52,7 +70,6 @@ class Matched:
     ranked: list[RankedDocument]
     candidates: BitMap
     query: ParsedQuery | None
-    source: WordSource
 
 
 class Searcher:
@@ -65,45 +82,88 @@ class Searcher:
         """Run one search."""
         page = Page.of(query, self._store.settings.total_hits_max)
         found = self.match(query, page)
+        terms = () if found.query is None else (*found.query.terms, *found.query.ngrams)
+        maker = HitMaker(self._store, query, MatchingWords(terms))
+        facets, stats = None, None
+        if query.facets is not None:
+            facets, stats = facets_of(self._store, query.facets, found.candidates)
         ids = self._store.id_of
-        hits = [dict(self._store.contents[r.document]) for r in found.ranked]
-        scores = tuple(
-            HitScore(ids[r.document], global_score(r.details), shown(r.details))
-            for r in found.ranked
+        return SearchResult(
+            hits=[maker.hit(ranked) for ranked in found.ranked],
+            pagination=_pagination(query, len(found.candidates)),
+            facet_distribution=facets,
+            facet_stats=stats,
+            scores=tuple(
+                HitScore(ids[r.document], global_score(r.details), shown(r.details))
+                for r in found.ranked
+            ),
         )
-        return SearchResult(hits=hits, pagination={}, scores=scores)
+
+    def facet_search(self, query: FacetQuery) -> FacetResult:
+        """Search the values of a facet among the documents that a query finds."""
+        check_facet(self._store.settings, query.facet_name)
+        search = SearchQuery(
+            q=query.q,
+            filter=query.filter,
+            matching_strategy=query.matching_strategy,
+            attributes_to_search_on=query.attributes_to_search_on,
+            ranking_score_threshold=query.ranking_score_threshold,
+            locales=query.locales,
+            features=query.features,
+        )
+        everything = Page(0, len(self._store), exact_totals=True)
+        page = everything if query.ranking_score_threshold is not None else Page(0, 0, False)
+        candidates = self.match(search, page).candidates
+        hits = search_values(self._store, query.facet_name, query.facet_query, candidates)
+        return FacetResult(hits, query.facet_query)
 
     def match(self, query: SearchQuery, page: Page) -> Matched:
         """Find and rank documents; no further than the page needs."""
         store = self._store
         sort = parse_sort(query.sort or ())
-        check_sort(sort, store.settings)
-        universe = BitMap(store.contents)
+        check_distinct(query.distinct, store.settings)
+        universe = filtered(store, query.filter, query.features, code=FILTER_CODE)
         source = self._source(query)
         parsed = self._parse(query, source)
         if parsed is not None:
             universe -= _excluded(parsed, source)
+        check_sort(sort, store.settings)
         keywords = None
+        bucket = [Part(universe)]
         if parsed is not None and parsed.terms:
             slots = Slots(source)
             words = Words(QueryGraph(parsed, slots), query.matching_strategy)
             keywords = Keywords(words, slots, source, query.matching_strategy != "all")
             universe = words.universe(universe)
-        rules = RuleList(store.settings, store.facets, sort, keywords).build()
-        bucket = [Part(universe)]
-        if keywords is not None and not keywords.ranks_words:
-            bucket = keywords.words.readings(universe)
-        ranking = Ranking(rules, page.offset, page.limit, threshold=query.ranking_score_threshold)
+            bucket = [Part(universe)] if keywords.ranks_words else words.readings(universe)
+        same_value = same_value_of(store, query.distinct)
+        ranking = Ranking(
+            RuleList(store.settings, store.facets, sort, keywords).build(),
+            page.offset,
+            page.limit,
+            same_value=same_value,
+            threshold=query.ranking_score_threshold,
+            evaluate_max=self._evaluate_max(query, page),
+        )
         ranking.run(universe, bucket)
-        return Matched(ranking.ranked, ranking.candidates, parsed, source)
+        candidates = ranking.candidates
+        if page.exact_totals and same_value is not None:
+            candidates = one_per_value(candidates, same_value)
+        return Matched(ranking.ranked, candidates, parsed)
+
+    def _evaluate_max(self, query: SearchQuery, page: Page) -> int | None:
+        """Return how far to rank when exact totals need the score of every document."""
+        if page.exact_totals and query.ranking_score_threshold is not None:
+            return max(self._store.settings.total_hits_max, page.limit)
+        return None
 
     def _source(self, query: SearchQuery) -> WordSource:
-        store = self._store
+        store, settings = self._store, self._store.settings
         return WordSource(
             store.inverted,
-            restricted=None,
-            numbers_exact=bool(store.settings.typos.get("disableOnNumbers")),
-            by_attribute=store.settings.by_attribute,
+            restricted=restricted_fields(query.attributes_to_search_on, store.inverted, settings),
+            numbers_exact=bool(settings.typos.get("disableOnNumbers")),
+            by_attribute=settings.by_attribute,
         )
 
     def _parse(self, query: SearchQuery, source: WordSource) -> ParsedQuery | None:
@@ -120,8 +180,29 @@ class Searcher:
         return parser.parse(query.q)
 
 
+def filtered(store: IndexStore, value: Any, features: Features, *, code: str) -> BitMap:
+    """Return the documents that a filter matches; all without a filter."""
+    documents = BitMap(store.contents)
+    if value is None:
+        return documents
+    evaluator = FilterEvaluator(store.settings, store.facets, documents, code=code)
+    return BitMap(evaluator.matching(value, features))
+
+
 def _excluded(parsed: ParsedQuery, source: WordSource) -> BitMap:
     """Return the documents with a word or phrase that the query excludes."""
     found = [source.documents(word, typed=True) for word in parsed.without_words]
     found.extend(source.phrase_documents(phrase) for phrase in parsed.without_phrases)
     return BitMap.union(*found) if found else BitMap()
+
+
+def _pagination(query: SearchQuery, total: int) -> dict[str, int]:
+    if query.page is None and query.hits_per_page is None:
+        return {"limit": query.limit, "offset": query.offset, "estimatedTotalHits": total}
+    size = HITS_PER_PAGE if query.hits_per_page is None else query.hits_per_page
+    return {
+        "hitsPerPage": size,
+        "page": 1 if query.page is None else query.page,
+        "totalPages": -(-total // size) if size else 0,
+        "totalHits": total,
+    }

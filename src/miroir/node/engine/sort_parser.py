@@ -14,6 +14,7 @@ from miroir.node.engine.sorting import SortBy, SortField, SortPoint
 from miroir.node.errors import ApiError
 
 SEARCH_CODE: Final = "invalid_search_sort"
+DOCUMENT_CODE: Final = "invalid_document_sort"
 _RESERVED: Final = frozenset(
     {"_geo", "_geoDistance", "_geoPoint", "_geoRadius", "_geoBoundingBox"}
 )

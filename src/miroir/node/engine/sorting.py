@@ -110,11 +110,12 @@ def sort_documents(
 
 
 def distance_m(one: tuple[float, float], other: tuple[float, float]) -> float:
-    """Return the distance of two points (latitude, longitude in degrees) in metres."""
+    """Return the distance of two points (degrees) in metres, to the millimetre."""
     lat1, lng1, lat2, lng2 = map(math.radians, (*one, *other))
-    half = math.sin((lat2 - lat1) / 2) ** 2
-    half += math.cos(lat1) * math.cos(lat2) * math.sin((lng2 - lng1) / 2) ** 2
-    return 2 * EARTH_RADIUS_M * math.asin(min(1.0, math.sqrt(half)))
+    half = (1 - math.cos(lat2 - lat1)) / 2
+    half += math.cos(lat1) * math.cos(lat2) * (1 - math.cos(lng2 - lng1)) / 2
+    metres = 2 * EARTH_RADIUS_M * math.asin(min(1.0, math.sqrt(max(half, 0.0))))
+    return math.floor(metres * 1000 + 0.5) / 1000
 
 
 def _grouped(bucket: Bucket, key: Any) -> dict[Any, Bucket]:

@@ -37,6 +37,7 @@ class IndexStore:
         self.primary_key = primary_key
         self.settings = IndexSettings(settings)
         self.tokenizer = Tokenizer.of(settings)
+        self.display_tokenizer = Tokenizer.of({**settings, "stopWords": ()})
         self.synonyms = Synonyms(self.tokenizer, settings.get("synonyms") or {})
         self.typos = TypoRules.of(settings)
         self.inverted = InvertedIndex(_searchable(settings), self.tokenizer)
@@ -45,6 +46,7 @@ class IndexStore:
         self.id_of: dict[int, str] = {}
         self.number_of: dict[str, int] = {}
         self._free: list[int] = []
+        self._known: set[str] = set()
 
     def put(self, documents: Iterable[tuple[str, Document]]) -> None:
         """Add documents, or replace those with the same id whole."""
@@ -56,8 +58,7 @@ class IndexStore:
             else:
                 self._forget(number)
             self.contents[number] = content
-            self.inverted.add(number, content)
-            self.facets.add(number, content)
+            self._index(number, content)
 
     def remove(self, ids: Iterable[str]) -> int:
         """Remove documents; return how many there were. Unknown ids are passed over."""
@@ -91,6 +92,7 @@ class IndexStore:
         fresh = IndexStore(settings, self.primary_key)
         fresh.contents, fresh.id_of = dict(self.contents), dict(self.id_of)
         fresh.number_of, fresh._free = dict(self.number_of), list(self._free)
+        fresh._known = set(self._known)
         old = self.settings.raw
         if not _changed(old, settings, _TEXT_SETTINGS) and _exact(old) == _exact(settings):
             fresh.inverted = self.inverted
@@ -105,12 +107,22 @@ class IndexStore:
         return fresh
 
     def field_distribution(self) -> dict[str, int]:
-        """Return how many documents have each field, nested fields by their path."""
+        """Return how many documents have each top-level field."""
         counts: dict[str, int] = {}
         for content in self.contents.values():
-            for path in {path for path, _, _ in walk(content)}:
-                counts[path] = counts.get(path, 0) + 1
+            for key in content:
+                if key != "_vectors":
+                    counts[key] = counts.get(key, 0) + 1
         return dict(sorted(counts.items()))
+
+    def knows(self, path: str) -> bool:
+        """Tell whether any document ever had this field; nested fields go by their path."""
+        return path in self._known
+
+    def _index(self, number: int, content: Document) -> None:
+        self.inverted.add(number, content)
+        self.facets.add(number, content)
+        self._known.update(path for path, _, _ in walk(content))
 
     def _forget(self, number: int) -> None:
         self.inverted.remove(number, self.contents[number])

@@ -1,0 +1,269 @@
+"""
+Which documents a filter means.
+
+A condition looks at the values kept by `facet_index.py`: a value of the filter is compared as a
+number with numbers, and as a normalised string with strings (also by < and >, as in Meilisearch).
+An operator must be allowed by the rule of `filterableAttributes` that matches the field. A filter
+on a field that no document has finds nothing, `!=` included.
+
+Errors carry the code of where the filter came from. Parsing is `filter_parser.py`.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
+
+from pyroaring import BitMap
+
+from miroir.node.engine.facet_index import FacetIndex, FieldValues, facet_normalized
+from miroir.node.engine.filter_parser import parse_filter
+from miroir.node.engine.filter_tree import (
+    And,
+    Between,
+    Compare,
+    Filter,
+    GeoBox,
+    GeoPolygon,
+    GeoRadius,
+    In,
+    Is,
+    Not,
+    Or,
+    Piece,
+    conditions,
+)
+from miroir.node.engine.index_settings import FilterableRule, IndexSettings
+from miroir.node.engine.sort_parser import bad_coordinate, number_shown
+from miroir.node.engine.sorting import distance_m
+from miroir.node.engine.types import Features
+from miroir.node.errors import ApiError
+
+_FLOAT: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_CONTAINS_IS_OFF: Final = (
+    "Using `CONTAINS` in a filter requires enabling the `contains filter` experimental feature. "
+    "See https://github.com/orgs/meilisearch/discussions/763"
+)
+_RESOLUTIONS: Final = range(3, 1001)
+
+
+class FilterEvaluator:
+    """Evaluates filters over the documents of one index as it is now."""
+
+    def __init__(
+        self, settings: IndexSettings, facets: FacetIndex, documents: BitMap, *, code: str
+    ) -> None:
+        self._settings = settings
+        self._facets = facets
+        self._documents = documents
+        self._code = code
+
+    def matching(self, value: Any, features: Features) -> BitMap:
+        """Return the documents that a filter of a request matches; all, if it is empty."""
+        root = parse_filter(value, code=self._code)
+        if root is None:
+            return BitMap(self._documents)
+        self._check(root, features)
+        return self._evaluate(root)
+
+    def _check(self, root: Filter, features: Features) -> None:
+        for condition in conditions(root):
+            if isinstance(condition, Compare) and condition.operator == "CONTAINS":
+                if not features.contains_filter:
+                    raise ApiError(
+                        "feature_not_enabled", condition.keyword.error(_CONTAINS_IS_OFF)
+                    )
+        for condition in conditions(root):
+            field = condition.field
+            if not self._settings.is_filterable(field.text):
+                self._fail(field, self._not_filterable(field.text))
+
+    def _evaluate(self, node: Filter) -> BitMap:
+        match node:
+            case Not(inner):
+                return self._documents - self._evaluate(inner)
+            case Or(parts):
+                return BitMap.union(*(self._evaluate(part) for part in parts))
+            case And(parts):
+                found = self._evaluate(parts[0])
+                for part in parts[1:]:
+                    if not found:
+                        break
+                    found = found & self._evaluate(part)
+                return found
+            case GeoRadius() | GeoBox() | GeoPolygon():
+                return self._geo(node)
+            case Compare() | Between() | In() | Is():
+                return self._condition(node)
+
+    def _condition(self, node: Compare | Between | In | Is) -> BitMap:
+        path = node.field.text
+        values = self._facets.fields.get(path)
+        found = self._settings.filterable_rule(path)
+        assert found is not None, "checked before"
+        if values is None:
+            return BitMap()
+        number, rule = found
+        match node:
+            case In(_, pieces):
+                self._allow(path, "IN" if not pieces else "=", rule.equality or not pieces, number)
+                return BitMap.union(BitMap(), *(_equal(values, piece) for piece in pieces))
+            case Between(_, low, high):
+                self._allow(path, "TO", rule.comparison, number)
+                return _within(values, low, high)
+            case Is(_, what):
+                return {"EXISTS": values.exists, "IS NULL": values.null}.get(what, values.empty)
+            case Compare():
+                return self._compare(node, values, rule, number)
+
+    def _compare(
+        self, node: Compare, values: FieldValues, rule: FilterableRule, number: int
+    ) -> BitMap:
+        operator, piece = node.operator, node.value
+        if operator in ("=", "!="):
+            self._allow(node.field.text, operator, rule.equality, number)
+            equal = _equal(values, piece)
+            return equal if operator == "=" else self._documents - equal
+        if operator in _COMPARISONS:
+            self._allow(node.field.text, operator, rule.comparison, number)
+            return _beyond(values, piece, _COMPARISONS[operator])
+        wanted = facet_normalized(piece.text)
+        if operator == "CONTAINS":
+            return _strings(values, lambda text: wanted in text)
+        if not wanted:
+            return values.exists
+        return _strings(values, lambda text: text.startswith(wanted))
+
+    def _geo(self, node: GeoRadius | GeoBox | GeoPolygon) -> BitMap:
+        if isinstance(node, GeoRadius):
+            inside, piece = self._in_radius(node), node.lat
+        elif isinstance(node, GeoBox):
+            inside, piece = self._in_box(node), node.top
+        else:
+            inside, piece = self._in_polygon(node.points), node.points[0][0]
+        if not self._settings.is_filterable("_geo"):
+            self._fail(piece, self._not_filterable("_geo/_geojson"))
+        return BitMap(d for d, point in self._facets.points.items() if inside(point))
+
+    def _in_radius(self, node: GeoRadius) -> Callable[[tuple[float, float]], bool]:
+        centre = self._point(node.lat, node.lng)
+        radius = self._number(node.radius_m)
+        if node.resolution is not None:
+            resolution = int(self._number(node.resolution))
+            if resolution not in _RESOLUTIONS:
+                message = f"Invalid resolution `{resolution}`. Resolution must be between 3 and"
+                self._fail(node.resolution, message + " 1000.")
+        return lambda point: distance_m(centre, point) <= radius + 1e-9
+
+    def _in_box(self, node: GeoBox) -> Callable[[tuple[float, float]], bool]:
+        top, right = self._point(node.top, node.right)
+        bottom, left = self._point(node.bottom, node.left)
+        if top < bottom:
+            message = f"The top latitude `{number_shown(top)}` is below the bottom latitude"
+            self._fail(node.left, f"{message} `{number_shown(bottom)}`.")
+        if right < left:  # around the back of the earth
+            return lambda p: bottom <= p[0] <= top and (p[1] >= left or p[1] <= right)
+        return lambda p: bottom <= p[0] <= top and left <= p[1] <= right
+
+    def _in_polygon(
+        self, pieces: tuple[tuple[Piece, Piece], ...]
+    ) -> Callable[[tuple[float, float]], bool]:
+        corners = [self._point(lat, lng) for lat, lng in pieces]
+        return lambda point: _encloses(corners, point)
+
+    def _point(self, lat: Piece, lng: Piece) -> tuple[float, float]:
+        point = self._number(lat), self._number(lng)
+        if (error := bad_coordinate(*point)) is not None:
+            self._fail(lat if error.startswith("Bad latitude") else lng, error)
+        return point
+
+    def _number(self, piece: Piece) -> float:
+        number = float(piece.text)
+        if not math.isfinite(number):
+            self._fail(piece, "Non finite floats are not supported")
+        return number
+
+    def _allow(self, path: str, operator: str, allowed: bool, number: int) -> None:  # noqa: FBT001
+        if not allowed:
+            rule = self._settings.filterable[number]
+            raise ApiError(self._code, _not_allowed(path, operator, rule, number))
+
+    def _not_filterable(self, path: str) -> str:
+        patterns = self._settings.filterable_patterns(lambda rule: rule.is_filterable)
+        if not patterns:
+            rest = "This index does not have configured filterable attributes."
+        else:
+            shown = ", ".join(f"`{pattern}`" for pattern in patterns)
+            rest = f"Available filterable attribute patterns are: {shown}."
+        return f"Attribute `{path}` is not filterable. {rest}"
+
+    def _fail(self, piece: Piece, message: str) -> NoReturn:
+        raise ApiError(self._code, piece.error(message))
+
+
+_COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "<": lambda value, bound: bool(value < bound),
+    "<=": lambda value, bound: bool(value <= bound),
+    ">": lambda value, bound: bool(value > bound),
+    ">=": lambda value, bound: bool(value >= bound),
+}
+
+
+def _not_allowed(path: str, operator: str, rule: FilterableRule, number: int) -> str:
+    operators = ["OR", "AND", "NOT"]
+    operators += ["=", "!=", "IN"] if rule.equality else []
+    operators += ["<", ">", "<=", ">=", "TO"] if rule.comparison else []
+    operators += ["IS EMPTY", "IS NULL", "EXISTS"]
+    feature = "equality" if operator in ("=", "!=", "IN") else "comparison"
+    return (
+        f"Filter operator `{operator}` is not allowed for the attribute `{path}`.\n"
+        f"  - Note: allowed operators: {', '.join(operators)}.\n"
+        f"  - Note: field `{path}` matched rule #{number} in `filterableAttributes`\n"
+        f"  - Hint: enable {feature} in rule #{number} by modifying the features.filter object\n"
+        f"  - Hint: prepend another rule matching `{path}` with appropriate filter features "
+        f"before rule #{number}"
+    )
+
+
+def _as_number(piece: Piece) -> float | None:
+    return float(piece.text) if _FLOAT.fullmatch(piece.text) else None
+
+
+def _equal(values: FieldValues, piece: Piece) -> BitMap:
+    found = values.documents(facet_normalized(piece.text))
+    number = _as_number(piece)
+    return found if number is None else found | values.documents(number)
+
+
+def _beyond(values: FieldValues, piece: Piece, holds: Callable[[Any, Any], bool]) -> BitMap:
+    text, number = facet_normalized(piece.text), _as_number(piece)
+    found = [docs for value, docs in values.strings.items() if holds(value, text)]
+    if number is not None:
+        found += [docs for value, docs in values.numbers.items() if holds(value, number)]
+    return BitMap.union(BitMap(), *found)
+
+
+def _within(values: FieldValues, low: Piece, high: Piece) -> BitMap:
+    first, last = facet_normalized(low.text), facet_normalized(high.text)
+    found = [docs for value, docs in values.strings.items() if first <= value <= last]
+    least, most = _as_number(low), _as_number(high)
+    if least is not None and most is not None:
+        found += [docs for value, docs in values.numbers.items() if least <= value <= most]
+    return BitMap.union(BitMap(), *found)
+
+
+def _strings(values: FieldValues, holds: Callable[[str], bool]) -> BitMap:
+    found = (documents for text, documents in values.strings.items() if holds(text))
+    return BitMap.union(BitMap(), *found)
+
+
+def _encloses(corners: list[tuple[float, float]], point: tuple[float, float]) -> bool:
+    """Tell whether a point lies in a polygon, by counting the edges east of it."""
+    lat, lng = point
+    inside = False
+    for (lat1, lng1), (lat2, lng2) in zip(corners, corners[1:] + corners[:1], strict=True):
+        if (lat1 > lat) != (lat2 > lat):
+            crossing = lng1 + (lat - lat1) / (lat2 - lat1) * (lng2 - lng1)
+            if lng < crossing:
+                inside = not inside
+    return inside
