@@ -223,6 +223,7 @@ SEARCH_PARAMETERS: Final = {
 
 def from_query_string(asked: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters of a GET in the shape of a body."""
+    _require_embedder(asked)
     body = {name: value for name, value in asked.items() if name in _CHECKS}
     if body.get("filter") is not None:
         body["filter"] = decode_loosely(body["filter"])
@@ -234,6 +235,16 @@ def from_query_string(asked: dict[str, Any]) -> dict[str, Any]:
     if "personalizeUserContext" in asked:
         body["personalize"] = {"userContext": asked["personalizeUserContext"]}
     return body
+
+
+def _require_embedder(asked: dict[str, Any]) -> None:
+    codes = {
+        "hybridSemanticRatio": "invalid_search_hybrid_query",
+        "vector": "missing_search_hybrid",
+    }
+    for name, code in codes.items():
+        if name in asked and "hybridEmbedder" not in asked:
+            raise ApiError(code, f"`hybridEmbedder` is mandatory when `{name}` is present")
 
 
 def split_sort(value: str) -> list[str]:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.integration.node.running import RunningNode
 
 MASTER_KEY = "a-master-key-of-tests"

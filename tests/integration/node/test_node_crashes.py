@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-
 from tests.integration.node.running import RunningNode
 
 Start = Callable[..., RunningNode]

@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from tests.integration.node.running import READY_S, RunningNode
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -100,9 +99,14 @@ class Binary(RunningNode):
         folder.mkdir(parents=True)
         self.key = master_key
         self.process = subprocess.Popen(
-            [BINARY, "--db-path", str(folder / "data"), "--http-addr", address, "--no-analytics", *key],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
-        )  # fmt: skip
+            [
+                *(BINARY, "--db-path", str(folder / "data"), "--http-addr", address),
+                *("--no-analytics", *key),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+        )
         # It closes a connection after some errors, in a race with the next request on it.
         close = {"Connection": "close"}
         self.client = httpx.Client(base_url=f"http://{address}", timeout=READY_S, headers=close)

@@ -80,6 +80,8 @@ def _search(call: Call, uid: str, body: dict[str, Any]) -> dict[str, Any]:
         found["facetDistribution"] = result.facet_distribution
         found["facetStats"] = result.facet_stats or {}
     found["requestUid"] = str(_uuid7())
+    if body.get("showPerformanceDetails"):
+        found["performanceDetails"] = {"search": f"{(time.monotonic() - started) * 1e6:.2f}µs"}
     if call.request.headers.get("meili-include-metadata") in {"true", "1"}:
         found["metadata"] = {
             "queryUid": str(_uuid7()),
@@ -112,18 +114,23 @@ def _require_supported(row: IndexRow, body: dict[str, Any], features: dict[str, 
         require_feature(features, "personalization", "reranking search results")
     if body.get("useNetwork") is not None:
         require_feature(features, "network", "passing `useNetwork` in a search query")
+    hybrid = body.get("hybrid")
+    given = body.get("vector") is not None or body.get("media") is not None
+    if hybrid is None and given:
+        message = "missing `hybrid` parameter when `vector` or `media` are present."
+        raise ApiError("missing_search_hybrid", f"Invalid request: {message}")
     if body.get("media") is not None:
         require_feature(features, "multimodal", "passing `media` in a search query")
-    hybrid, semantic = body.get("hybrid"), body.get("vector") is not None
-    if hybrid is None:
-        if semantic:
-            message = "missing `hybrid` parameter when `vector` or `media` are present."
-            raise ApiError("missing_search_hybrid", f"Invalid request: {message}")
-        return
+    if hybrid is not None and (given or body.get("q")):
+        _refuse_semantic(row, hybrid, given=given)
+
+
+def _refuse_semantic(row: IndexRow, hybrid: dict[str, Any], *, given: bool) -> None:
+    """Refuse what is left to be searched by meaning; a ratio of 0 is a search by words."""
     if hybrid["embedder"] not in row.settings.get("embedders", {}):
         message = f"Cannot find embedder with name `{hybrid['embedder']}`."
         raise ApiError("invalid_search_embedder", message)
-    if semantic or (hybrid.get("semanticRatio", 0.5) > 0 and body.get("q")):
+    if given or hybrid.get("semanticRatio", 0.5) > 0:
         message = "Semantic search is not available in the embedded node."
         raise ApiError("vector_embedding_error", message)
 
