@@ -135,8 +135,10 @@ def _go_on_proposing(state: Broadcast) -> Step:
         if progress.state is NodeState.SENT:
             assert progress.task_uid is not None
             commands.append(AwaitTask(node_id, progress.task_uid, state.round))
-        elif progress.state is NodeState.SENDING:
-            commands.append(ApplySettings(node_id, state.round))  # Unknown outcome: idempotent.
+        elif progress.state is NodeState.SENDING:  # Unknown outcome: idempotent.
+            again = replace(progress, proposals=progress.proposals + 1)
+            state = _with(state, node_id, again)
+            commands.append(ApplySettings(node_id, state.round))
     return (state, tuple(commands)) if commands else _verify(state)
 
 

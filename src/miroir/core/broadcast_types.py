@@ -130,6 +130,9 @@ class Broadcast:
         assert all(self.waves)
         assert 1 <= self.commit_after <= len(self.waves)
         assert self.wave < len(self.waves)
+        late = {n for wave in self.waves[self.commit_after :] for n in wave}
+        everyone = {n for column in self.columns for n in column}
+        assert self.covers(everyone - late), "a commit without a cover would be nobody's version"
 
     @property
     def closed(self) -> bool:

@@ -31,10 +31,11 @@ def broadcast(**changes):
         {"commit_after": 0},
         {"commit_after": 3},
         {"wave": 2},
+        {"waves": (("a0", "b0"), ("a1", "b1"))},
     ],
 )
 def test_a_plan_that_cannot_be_carried_out_is_refused(changes):
-    """An empty wave would be verified without anybody being asked."""
+    """Its commit would rest on nobody, or on half of the shards."""
     with pytest.raises(AssertionError):
         broadcast(**changes)
 
