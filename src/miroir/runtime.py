@@ -53,7 +53,7 @@ from miroir.services.scatter import Scatter
 from miroir.services.searcher import Searcher
 from miroir.services.tasks import Tasks
 from miroir.services.watcher import TaskWatcher
-from miroir.services.writer import Writer
+from miroir.services.writer import Writer, WriteTools
 from miroir.telemetry import Metrics
 
 _GRACE_S = 10
@@ -159,7 +159,14 @@ def make_services(config: Config, topology: Topology, outside: Outside) -> Servi
         clock=clock,
         timeout_s=config.limits.write_timeout_s,
     )
-    tasks = Tasks(store=store, cluster=cluster, lanes=lanes, watcher=watcher, clock=clock)
+    tasks = Tasks(
+        store=store,
+        cluster=cluster,
+        lanes=lanes,
+        watcher=watcher,
+        broadcaster=broadcaster,
+        clock=clock,
+    )
     scatter = Scatter(
         transport=outside.transport,
         cluster=cluster,
@@ -192,12 +199,7 @@ def make_services(config: Config, topology: Topology, outside: Outside) -> Servi
         lanes=lanes,
         tasks=tasks,
         writer=Writer(
-            store=store,
-            cluster=cluster,
-            clock=clock,
-            registrar=registrar,
-            broadcaster=broadcaster,
-            tasks=tasks,
+            WriteTools(store, cluster, clock, registrar, broadcaster, lanes, tasks),
         ),
         scatter=scatter,
         searcher=Searcher(

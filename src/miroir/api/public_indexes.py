@@ -74,7 +74,7 @@ class Indexes:
     async def delete(self, request: Request, named: Mapping[str, str]) -> Reply:
         """`DELETE /indexes/{uid}`."""
         self._edge.guard.check_master(request)
-        task = await self._edge.registrar.delete_index(uid_of(named))
+        task = await self._edge.writer.delete_index(uid_of(named))
         return reply_json(task_summary(task), 202)
 
     async def stats(self, request: Request, named: Mapping[str, str]) -> Reply:

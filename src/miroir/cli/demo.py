@@ -29,7 +29,7 @@ from miroir.cli.signals import Stop, stop_on_signals
 # Short enough that a visitor sees each of them pass; the defaults suit production.
 _SETTINGS: Final[dict[str, Any]] = {
     "settings_broadcast": {"node_silence_s": 3},
-    "settings_drift_check": {"interval_s": 2, "feed_interval_s": 1},
+    "settings_drift_check": {"interval_s": 2},
     "limits": {"search_timeout_s": 2, "control_timeout_s": 2},
 }
 _TASK_S: Final = 60.0

@@ -149,7 +149,10 @@ class SettingsBroadcastConfig(_Section):
     probe_wait_s: SecondsOrZero = 2
     """How long to wait for the probe's task before going on without its result."""
     drain_max_s: SecondsOrZero = 10
-    """How long to wait for running searches before a node is changed."""
+    """
+    How long to wait for running searches before a node is changed. **Without effect in this
+    release** (see `waves`).
+    """
     verify_timeout_s: Seconds = 60
     """
     How long reading back the settings may take, counted from the end of the nodes'
@@ -175,7 +178,10 @@ class SettingsDriftCheckConfig(_Section):
     interval_s: Seconds = 300
     """Every index on every node is read and compared once in this time."""
     feed_interval_s: Seconds = 2
-    """How often each node's task list is read for changes that are not ours."""
+    """
+    How often each node's task list is read for changes that are not ours. **Without effect in
+    this release**: foreign changes are found by the sweep, within `interval_s`.
+    """
     auto_repair: bool = True
     """`false`: report only."""
     repair_attempts_max: Count = 3

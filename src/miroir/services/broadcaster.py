@@ -75,9 +75,19 @@ class Broadcaster:
             self._drives[index_uid] = self._group.create_task(self._drive(index_uid))
 
     async def ended(self, intent_id: int) -> t.Phase:
-        """Wait until an open intent is closed; return its last phase."""
+        """Wait until an intent is closed, which it may be already; return its last phase."""
         future = self._ends.setdefault(intent_id, asyncio.get_running_loop().create_future())
+        intent = await self._tools.store.intent(intent_id)
+        if intent.state.closed and not future.done():
+            self._ends.pop(intent_id, None)
+            future.set_result(intent.state.phase)
         return await asyncio.shield(future)
+
+    async def settled(self, index_uid: IndexUid) -> None:
+        """Wait until the changes of an index that are accepted now have ended."""
+        index = self._tools.cluster.view.indexes.get(index_uid)
+        for intent in index.accepted if index else ():
+            await self.ended(intent.intent_id)
 
     async def _drive(self, index_uid: IndexUid) -> None:
         """Carry this index's intents, oldest first, until none is left."""

@@ -12,7 +12,8 @@ never dropped.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +21,7 @@ import orjson
 import structlog
 
 from miroir.core.topology import IndexUid, NodeId, ShardId
-from miroir.errors import NodeError
+from miroir.errors import IndexNotFound, NodeError
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeReply, NodeRequest, NodeTransport
 from miroir.ports.records import NodeTaskRecord, TaskRecord, WritePart
@@ -78,6 +79,14 @@ class Lanes:
         """Return the lane's lock; first come, first served."""
         return self._locks.setdefault((index_uid, shard_id), asyncio.Lock())
 
+    @asynccontextmanager
+    async def drained(self, index_uid: IndexUid) -> AsyncIterator[None]:
+        """Hold every lane of an index when all that was queued before has been sent."""
+        async with AsyncExitStack() as stack:
+            for shard in range(self._cluster.view.topology.shard_count):
+                await stack.enter_async_context(self.lock(index_uid, ShardId(shard)))
+            yield
+
     def put(self, write: Write) -> "asyncio.Task[tuple[NodeTaskRecord, ...]]":
         """Queue a write; calls in order give sends in order. The task ends with all its shares."""
         assert self._group is not None, "run() comes first"
@@ -100,7 +109,9 @@ class Lanes:
     async def _until_taken(
         self, index_uid: IndexUid, part: WritePart, unsent: Sequence[NodeTaskRecord]
     ) -> tuple[NodeTaskRecord, ...]:
-        index = self._cluster.view.indexes[index_uid]
+        index = self._cluster.view.live(index_uid)
+        if index is None:
+            return await self._too_late(index_uid, unsent)
         able = [share for share in unsent if share.node_id not in index.lagging]
         in_sync = {share.node_id for share in able} - index.out_of_sync.keys()
         assert in_sync, "the last in-sync replica of a shard is never dropped"
@@ -117,7 +128,17 @@ class Lanes:
         await self._store.save_shares(shares, out_of_sync=lost)
         for node_id, why in lost.items():
             _log.warning("replica_out_of_sync", index=index_uid, node=node_id, why=why)
-            self._cluster.apply_sync(index_uid, node_id, why)
+            if self._cluster.view.live(index_uid) is not None:
+                self._cluster.apply_sync(index_uid, node_id, why)
+        return shares
+
+    async def _too_late(
+        self, index_uid: IndexUid, unsent: Sequence[NodeTaskRecord]
+    ) -> tuple[NodeTaskRecord, ...]:
+        """Fail what waited so long that its index is gone; a node would create it anew."""
+        error = IndexNotFound(f"Index `{index_uid}` not found.").body()
+        shares = tuple(replace(share, status="failed", error=error) for share in unsent)
+        await self._store.save_shares(shares, out_of_sync={})
         return shares
 
     async def _to_all(

@@ -8,6 +8,7 @@ that ended a write differently from its siblings, or no longer answers, leaves t
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -16,6 +17,7 @@ from miroir.core.topology import IndexUid, NodeId
 from miroir.ports.clock import Clock
 from miroir.ports.records import NodeTaskRecord, TaskRecord
 from miroir.ports.store import Store
+from miroir.services.broadcaster import Broadcaster
 from miroir.services.cluster import Cluster
 from miroir.services.lanes import Lanes, Write
 from miroir.services.watcher import NodeSilenceError, TaskWatcher
@@ -27,8 +29,16 @@ class Tasks:
     """Follows writes to their end."""
 
     def __init__(
-        self, *, store: Store, cluster: Cluster, lanes: Lanes, watcher: TaskWatcher, clock: Clock
+        self,
+        *,
+        store: Store,
+        cluster: Cluster,
+        lanes: Lanes,
+        watcher: TaskWatcher,
+        broadcaster: Broadcaster,
+        clock: Clock,
     ) -> None:
+        self._broadcaster = broadcaster
         self._store = store
         self._cluster = cluster
         self._lanes = lanes
@@ -42,7 +52,10 @@ class Tasks:
         async with asyncio.TaskGroup() as group:
             self._group = group
             for task, parts, shares in await self._store.unfinished_writes():
-                _ = self.follow(Write(task, parts, shares))
+                assert task.index_uid is not None
+                # Which of them had to wait for a change is not kept: all of them do.
+                gate = partial(self._broadcaster.settled, task.index_uid)
+                _ = self.follow(Write(task, parts, shares, gate=gate))
             await asyncio.get_running_loop().create_future()  # For ever.
 
     def follow(self, write: Write) -> "asyncio.Future[None]":

@@ -32,7 +32,7 @@ from miroir.ports.records import (
 from miroir.ports.store import Store
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.cluster import Cluster, IndexView, View
-from miroir.services.lanes import Gate, Write
+from miroir.services.lanes import Gate, Lanes, Write
 from miroir.services.registrar import Registrar
 from miroir.services.tasks import Tasks
 
@@ -66,25 +66,24 @@ class DocumentsWrite:
     skip_creation: str | None = None
 
 
+@dataclass(frozen=True)
+class WriteTools:
+    """What the writer works with."""
+
+    store: Store
+    cluster: Cluster
+    clock: Clock
+    registrar: Registrar
+    broadcaster: Broadcaster
+    lanes: Lanes
+    tasks: Tasks
+
+
 class Writer:
     """Accepts document writes."""
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        cluster: Cluster,
-        clock: Clock,
-        registrar: Registrar,
-        broadcaster: Broadcaster,
-        tasks: Tasks,
-    ) -> None:
-        self._store = store
-        self._cluster = cluster
-        self._clock = clock
-        self._registrar = registrar
-        self._broadcaster = broadcaster
-        self._tasks = tasks
+    def __init__(self, tools: WriteTools) -> None:
+        self._tools = tools
         self._order: dict[IndexUid, asyncio.Lock] = {}
 
     async def add(self, write: DocumentsWrite) -> TaskRecord:
@@ -102,20 +101,23 @@ class Writer:
         task = self._task(
             write.index_uid, "documentAdditionOrUpdate", details, write.custom_metadata
         )
-        index = self._cluster.view.live(write.index_uid)
+        await self._settle_lifecycle(write.index_uid)
+        index = self._tools.cluster.view.live(write.index_uid)
         known = index.record.primary_key if index else None
         key = documents.find_primary_key(payload, known, write.primary_key)
         if isinstance(key, documents.PayloadFault):
             return await self._fail(task, key)
-        await self._registrar.ensure_index(write.index_uid, key)
+        await self._tools.registrar.ensure_index(write.index_uid, key)
         if key is None:
-            return await self._store.open_task(task, status="succeeded")  # No document in it.
+            return await self._tools.store.open_task(
+                task, status="succeeded"
+            )  # No document in it.
         ids = await _off_the_loop(len(write.body), documents.check_ids, payload, key)
         if isinstance(ids, documents.PayloadFault):
             return await self._fail(task, ids)
         if not ids:
-            return await self._store.open_task(task, status="succeeded")
-        table = slot_table(self._cluster.view.topology.shard_count)
+            return await self._tools.store.open_task(task, status="succeeded")
+        table = slot_table(self._tools.cluster.view.topology.shard_count)
         batches = await _off_the_loop(len(write.body), documents.split, payload, ids, table)
         path = _documents_path(write, key)
         parts = [
@@ -131,11 +133,14 @@ class Writer:
         self._check_frozen(index_uid)
         details = {"providedIds": len(ids), "deletedDocuments": 0, "originalFilter": None}
         task = self._task(index_uid, "documentDeletion", details, custom_metadata)
+        await self._settle_lifecycle(index_uid)
         if not self._known(index_uid):
             return await self._fail_missing(task)
         if not ids:
-            return await self._store.open_task(task, status="succeeded")
-        batches = documents.split_ids(ids, slot_table(self._cluster.view.topology.shard_count))
+            return await self._tools.store.open_task(task, status="succeeded")
+        batches = documents.split_ids(
+            ids, slot_table(self._tools.cluster.view.topology.shard_count)
+        )
         path = f"/indexes/{quote(index_uid)}/documents/delete-batch"
         parts = [
             WritePart(shard_id, "POST", path, _JSON, batch.body)
@@ -164,13 +169,34 @@ class Writer:
         path = f"/indexes/{quote(index_uid)}/documents/delete"
         return await self._to_every_shard(task, ("POST", path, _JSON, body), depends=True)
 
+    async def delete_index(self, index_uid: IndexUid) -> TaskRecord:
+        """
+        Accept the end of an index, behind every document write accepted before.
+
+        A write that reached a node after the deletion would create the index anew there.
+        """
+        async with self._order_of(index_uid), self._tools.lanes.drained(index_uid):
+            return await self._tools.registrar.delete_index(index_uid)
+
+    async def _settle_lifecycle(self, index_uid: IndexUid) -> None:
+        """Wait for creations, deletions and key changes accepted before: they decide the key."""
+        index = self._tools.cluster.view.indexes.get(index_uid)
+        for intent in index.accepted if index else ():
+            if intent.kind not in {IntentKind.CHANGE, IntentKind.REPAIR}:
+                await self._tools.broadcaster.ended(intent.intent_id)
+
+    def _order_of(self, index_uid: IndexUid) -> asyncio.Lock:
+        return self._order.setdefault(index_uid, asyncio.Lock())
+
     async def _to_every_shard(
         self, task: NewTask, request: tuple[str, str, str | None, bytes], *, depends: bool
     ) -> TaskRecord:
+        assert task.index_uid is not None
+        await self._settle_lifecycle(task.index_uid)
         if not self._known(task.index_uid):
             return await self._fail_missing(task)
         method, path, content_type, body = request
-        shards = range(self._cluster.view.topology.shard_count)
+        shards = range(self._tools.cluster.view.topology.shard_count)
         parts = [WritePart(ShardId(s), method, path, content_type, body) for s in shards]
         return await self._open(task, parts, depends=depends)
 
@@ -179,16 +205,18 @@ class Writer:
     ) -> TaskRecord:
         """Make the write durable, queue it, and wait until the replicas have it."""
         assert task.index_uid is not None
-        async with self._order.setdefault(task.index_uid, asyncio.Lock()):
-            view = self._cluster.view
+        async with self._order_of(task.index_uid):
+            view = self._tools.cluster.view
             index = view.live(task.index_uid)
             if index is None:
                 return await self._fail_missing(task)
             shares = _shares(view, index, parts)
             gate = self._gate(index, depends=depends)
-            record = await self._store.open_write(task, tuple(parts), shares)
-            write = Write(record, tuple(parts), await self._store.shares(record.uid), gate=gate)
-            sent = self._tasks.follow(write)
+            record = await self._tools.store.open_write(task, tuple(parts), shares)
+            write = Write(
+                record, tuple(parts), await self._tools.store.shares(record.uid), gate=gate
+            )
+            sent = self._tools.tasks.follow(write)
         if gate is None:
             await asyncio.shield(sent)
         return record
@@ -201,15 +229,15 @@ class Writer:
 
         async def wait() -> None:
             for intent in before:
-                await self._broadcaster.ended(intent.intent_id)
+                await self._tools.broadcaster.ended(intent.intent_id)
 
         return wait
 
     def _known(self, index_uid: IndexUid | None) -> bool:
-        return index_uid is not None and self._cluster.view.live(index_uid) is not None
+        return index_uid is not None and self._tools.cluster.view.live(index_uid) is not None
 
     def _check_frozen(self, index_uid: IndexUid) -> None:
-        index = self._cluster.view.live(index_uid)
+        index = self._tools.cluster.view.live(index_uid)
         if index is not None and index.record.frozen_reason is not None:
             raise SettingsFrozen(
                 f"Index `{index_uid}` takes no documents: {index.record.frozen_reason}. "
@@ -223,7 +251,7 @@ class Writer:
             index_uid=index_uid,
             type=kind,
             details=details,
-            at_ms=self._clock.wall_ms(),
+            at_ms=self._tools.clock.wall_ms(),
             custom_metadata=metadata,
         )
 
@@ -241,9 +269,9 @@ class Writer:
         return await self._finish_failed(task, error)
 
     async def _finish_failed(self, task: NewTask, error: Mapping[str, Any]) -> TaskRecord:
-        record = await self._store.open_task(task)
-        at_ms = self._clock.wall_ms()
-        await self._store.finish_task(
+        record = await self._tools.store.open_task(task)
+        at_ms = self._tools.clock.wall_ms()
+        await self._tools.store.finish_task(
             record.uid, status="failed", details=task.details, error=error, at_ms=at_ms
         )
         return record
