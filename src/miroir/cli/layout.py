@@ -211,7 +211,7 @@ def _key(path: Path, given: str | None) -> Secret:
             raise LayoutFault(f"{path}: holds another key; {remedy}")
         return Secret(kept)
     key = given if given is not None else secrets.token_urlsafe(24)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(key + "\n")
     return Secret(key)
 
