@@ -265,7 +265,8 @@ async def test_a_write_of_which_nothing_could_be_sent_is_sent_once_more():
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         sock.close()
         second = client.send(N1, POST, timeout_s=5)  # no turn of the loop in between
-        sock, _ = await loop.sock_accept(listener)
+        async with asyncio.timeout(5):
+            sock, _ = await loop.sock_accept(listener)
         await serve_one(sock, b"second")
         assert (await second).body == b"second"
         await client.aclose()
@@ -523,8 +524,8 @@ async def test_closing_ends_a_call_that_is_being_sent_once_more():
     """It is in no queue and on no connection just then, and must not be forgotten."""
     async with FaultServer(closing_on_second_request("close"), silent) as server:
         client = client_of(server)
-        await client.send(N1, GET, timeout_s=60)
-        call = client.send(N1, GET, timeout_s=60)
+        await client.send(N1, GET, timeout_s=5)
+        call = client.send(N1, GET, timeout_s=5)
         while not client._pools[N1]._opening:
             await asyncio.sleep(0)
         await client.aclose()
