@@ -7,7 +7,7 @@ that ended a write differently from its siblings, or no longer answers, leaves t
 """
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
@@ -15,7 +15,7 @@ import structlog
 from miroir.core import tasks as rules
 from miroir.core.topology import IndexUid, NodeId
 from miroir.ports.clock import Clock
-from miroir.ports.records import NodeTaskRecord, TaskRecord
+from miroir.ports.records import IntentKind, NodeTaskRecord, TaskRecord
 from miroir.ports.store import Store
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.cluster import Cluster
@@ -23,6 +23,15 @@ from miroir.services.lanes import Lanes, Write
 from miroir.services.watcher import NodeSilenceError, TaskWatcher
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What must be reported before a write: the write before it, and changes of its index."""
+
+    before: asyncio.Event | None
+    done: asyncio.Event
+    changes: tuple[int, ...]
 
 
 class Tasks:
@@ -64,18 +73,16 @@ class Tasks:
         index_uid = write.task.index_uid
         assert index_uid is not None
         before, done = self._last.get(index_uid), asyncio.Event()
+        index = self._cluster.view.indexes.get(index_uid)
+        accepted = index.accepted if index else ()
+        changes = [i.intent_id for i in accepted if i.kind is IntentKind.CHANGE]
         self._last[index_uid] = done
         sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._group.create_task(self._follow(write, sent, before, done))
+        order = _Order(before, done, tuple(changes))
+        self._group.create_task(self._follow(write, sent, order))
         return sent
 
-    async def _follow(
-        self,
-        write: Write,
-        sent: "asyncio.Future[None]",
-        before: asyncio.Event | None,
-        done: asyncio.Event,
-    ) -> None:
+    async def _follow(self, write: Write, sent: "asyncio.Future[None]", order: _Order) -> None:
         try:
             fresh = await self._lanes.put(write)
             if not sent.done():
@@ -84,13 +91,15 @@ class Tasks:
             await self._store.start_task(write.task.uid, at_ms=self._clock.wall_ms())
             async with asyncio.TaskGroup() as waits:
                 ends = [waits.create_task(self._ended(share)) for share in by_node.values()]
-            if before is not None:
-                await before.wait()
+            if order.before is not None:
+                await order.before.wait()
+            for intent_id in order.changes:
+                await self._broadcaster.ended(intent_id)
             shares = tuple(end.result() for end in ends)
             lost = [s for s in shares if s.status == "missed" and by_node[s.node_id] != s]
             await self._settle(write.task, shares, tuple(s.node_id for s in lost))
         finally:
-            done.set()
+            order.done.set()
 
     async def _ended(self, share: NodeTaskRecord) -> NodeTaskRecord:
         if share.status != "sent":
