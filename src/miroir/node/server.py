@@ -168,7 +168,7 @@ def serve(options: NodeOptions) -> None:
         NotLoopbackError: The address is not loopback and `allow_remote` is off.
         OSError: The port is taken or the folder cannot be written.
     """
-    if False:
+    if not options.allow_remote:
         require_loopback(options.host)
     listener = _listener(options.host, options.port)
     faults = Faults() if options.faults else None

@@ -65,13 +65,18 @@ def test_deleting_tasks_spares_those_that_have_not_ended_and_frees_no_uid(
     """A uid that came back would make a client take another task for its own."""
     done = node.do("POST", "/indexes", {"uid": uid})["uid"]
     node.faults({"fault": "task_stall", "index": uid, "times": 1})
-    running = node.ask("PATCH", f"/indexes/{uid}/settings", {}).json()["taskUid"]
+    path = f"/indexes/{uid}/settings"
+    running = node.ask("PATCH", path, {}).json()["taskUid"]
+    waiting = node.ask("PATCH", path, {"stopWords": ["x"]}).json()["taskUid"]
     node.until(running, "processing")
-    deleting = node.ask("DELETE", f"/tasks?uids={done},{running}").json()["taskUid"]
+    # A deletion goes before the tasks that wait.
+    deleting = node.ask("DELETE", f"/tasks?uids={done},{waiting}").json()["taskUid"]
     node.faults()
-    task = node.ended(deleting)
-    assert (task["details"]["matchedTasks"], task["details"]["deletedTasks"]) in {(2, 1), (2, 2)}
+    details = node.ended(deleting)["details"]
+    assert (details["matchedTasks"], details["deletedTasks"]) == (2, 1)
     assert node.ask("GET", f"/tasks/{done}").json()["code"] == "task_not_found"
+    assert node.ended(waiting)["status"] == "succeeded"
+    assert node.ask("GET", path).json()["stopWords"] == ["x"]
     assert node.do("DELETE", f"/indexes/{uid}")["uid"] > deleting
 
 
