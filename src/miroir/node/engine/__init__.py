@@ -1,5 +1,6 @@
 """The search engine of the embedded node: documents of one index in memory, searchable."""
 
+from miroir.node.engine.errors import EvaluationError
 from miroir.node.engine.index import SearchIndex
 from miroir.node.engine.types import (
     FacetQuery,
@@ -11,6 +12,7 @@ from miroir.node.engine.types import (
 )
 
 __all__ = [
+    "EvaluationError",
     "FacetQuery",
     "FacetResult",
     "Features",

@@ -7,10 +7,10 @@ are all kept; one with several values shuts out all that share any of them.
 
 from pyroaring import BitMap
 
+from miroir.node.engine.errors import EvaluationError
 from miroir.node.engine.index_settings import IndexSettings
 from miroir.node.engine.ranking import SameValue
 from miroir.node.engine.store import IndexStore
-from miroir.node.errors import ApiError
 
 
 def check_distinct(field: str | None, settings: IndexSettings) -> None:
@@ -28,7 +28,7 @@ def check_distinct(field: str | None, settings: IndexSettings) -> None:
         )
     else:
         rest = _available(settings)
-    raise ApiError(
+    raise EvaluationError(
         "invalid_search_distinct",
         f"Attribute `{field}` is not filterable and thus, cannot be used as distinct attribute. "
         + rest,

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from pyroaring import BitMap
 
+from miroir.node.engine.errors import EvaluationError
 from miroir.node.engine.facet_index import FieldValues, spelling
 from miroir.node.engine.fields import covers, matches_pattern
 from miroir.node.engine.index_settings import IndexSettings
 from miroir.node.engine.store import IndexStore
-from miroir.node.errors import ApiError
 
 _FEW_DOCUMENTS: Final = 3000
 
@@ -28,7 +28,7 @@ Stats = dict[str, dict[str, float]]
 def facets_of(
     store: IndexStore, wanted: Sequence[str], candidates: BitMap
 ) -> tuple[Distribution, Stats]:
-    """Return distribution and stats of the wanted facets; ApiError if one is not filterable."""
+    """Return distribution and stats of the wanted facets; EvaluationError if one is not filterable."""
     for pattern in wanted:
         _check(store.settings, pattern)
     distribution: Distribution = {}
@@ -100,14 +100,14 @@ def _check(settings: IndexSettings, pattern: str) -> None:
             if any(_meet(pattern, allowed) for allowed in rule.patterns):
                 return
         elif rule.matches(pattern):
-            raise ApiError("invalid_search_facets", _rule_forbids(pattern, number))
+            raise EvaluationError("invalid_search_facets", _rule_forbids(pattern, number))
     patterns = settings.filterable_patterns(lambda rule: rule.is_filterable)
     if patterns:
         rest = f"Available filterable attributes patterns are: `{', '.join(patterns)}`."
     else:
         rest = "This index does not have configured filterable attributes."
     message = f"Invalid facet distribution: Pattern `{pattern}` is not filterable. {rest}"
-    raise ApiError("invalid_search_facets", message)
+    raise EvaluationError("invalid_search_facets", message)
 
 
 def _meet(pattern: str, allowed: str) -> bool:

@@ -38,15 +38,16 @@ def walk(document: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
     """
     Yield every value of a document: path, value, whether it stands directly under its key.
 
-    Containers are yielded before what they contain. An array met inside an array is not yielded
-    itself, and its items (like all items of arrays) do not stand directly under a key.
+    A container is yielded before what it contains, at the top level after (positions of words
+    depend on it). An array met inside an array is not yielded itself, and its items (like all
+    items of arrays) do not stand directly under a key.
     """
     for key, value in document.items():
-        yield key, value, True
         if isinstance(value, dict):
             yield from _walk_object(value, key)
         elif isinstance(value, list):
             yield from _walk_array(value, key)
+        yield key, value, True
 
 
 def _walk_object(value: dict[str, Any], base: str) -> Iterator[tuple[str, Any, bool]]:

@@ -16,8 +16,11 @@ from typing import Any, Final, NoReturn
 
 from pyroaring import BitMap
 
+from miroir.node.engine.errors import EvaluationError
 from miroir.node.engine.facet_index import FacetIndex, FieldValues, facet_normalized
-from miroir.node.engine.filter_parser import parse_filter
+from miroir.node.engine.fields import covers
+from miroir.node.engine.filter_parser import parse_expression, parse_filter
+from miroir.node.engine.filter_text import rendered
 from miroir.node.engine.filter_tree import (
     And,
     Between,
@@ -44,7 +47,12 @@ _CONTAINS_IS_OFF: Final = (
     "Using `CONTAINS` in a filter requires enabling the `contains filter` experimental feature. "
     "See https://github.com/orgs/meilisearch/discussions/763"
 )
+_VECTORS_ARE_OFF: Final = (
+    "using a vector filter requires enabling the `multimodal` experimental feature. "
+    "See https://github.com/orgs/meilisearch/discussions/846"
+)
 _RESOLUTIONS: Final = range(3, 1001)
+_SEARCH_CODE: Final = "invalid_search_filter"
 
 
 class FilterEvaluator:
@@ -63,16 +71,14 @@ class FilterEvaluator:
         root = parse_filter(value, code=self._code)
         if root is None:
             return BitMap(self._documents)
-        self._check(root, features)
+        _require_features(root, features)
+        if self._code == _SEARCH_CODE:
+            root = parse_expression(rendered(root))
+            assert root is not None, "a rendered filter is never empty"
+        self._check(root)
         return self._evaluate(root)
 
-    def _check(self, root: Filter, features: Features) -> None:
-        for condition in conditions(root):
-            if isinstance(condition, Compare) and condition.operator == "CONTAINS":
-                if not features.contains_filter:
-                    raise ApiError(
-                        "feature_not_enabled", condition.keyword.error(_CONTAINS_IS_OFF)
-                    )
+    def _check(self, root: Filter) -> None:
         for condition in conditions(root):
             field = condition.field
             if not self._settings.is_filterable(field.text):
@@ -142,7 +148,8 @@ class FilterEvaluator:
         else:
             inside, piece = self._in_polygon(node.points), node.points[0][0]
         if not self._settings.is_filterable("_geo"):
-            self._fail(piece, self._not_filterable("_geo/_geojson"))
+            name = "_geojson" if isinstance(node, GeoPolygon) else "_geo/_geojson"
+            self._fail(piece, self._not_filterable(name))
         return BitMap(d for d, point in self._facets.points.items() if inside(point))
 
     def _in_radius(self, node: GeoRadius) -> Callable[[tuple[float, float]], bool]:
@@ -186,7 +193,7 @@ class FilterEvaluator:
     def _allow(self, path: str, operator: str, allowed: bool, number: int) -> None:  # noqa: FBT001
         if not allowed:
             rule = self._settings.filterable[number]
-            raise ApiError(self._code, _not_allowed(path, operator, rule, number))
+            raise EvaluationError(self._code, _not_allowed(path, operator, rule, number))
 
     def _not_filterable(self, path: str) -> str:
         patterns = self._settings.filterable_patterns(lambda rule: rule.is_filterable)
@@ -198,7 +205,7 @@ class FilterEvaluator:
         return f"Attribute `{path}` is not filterable. {rest}"
 
     def _fail(self, piece: Piece, message: str) -> NoReturn:
-        raise ApiError(self._code, piece.error(message))
+        raise EvaluationError(self._code, piece.error(message))
 
 
 _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
@@ -207,6 +214,18 @@ _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     ">": lambda value, bound: bool(value > bound),
     ">=": lambda value, bound: bool(value >= bound),
 }
+
+
+def _require_features(root: Filter, features: Features) -> None:
+    """Refuse operators of experimental features; vectors are none of this engine's."""
+    for condition in conditions(root):
+        field = condition.field
+        if isinstance(condition, Compare) and condition.operator == "CONTAINS":
+            if not features.contains_filter:
+                raise ApiError("feature_not_enabled", condition.keyword.error(_CONTAINS_IS_OFF))
+        elif isinstance(condition, Is) and covers("_vectors", field.raw):
+            piece = Piece("_vectors", "_vectors", field.column, field.whole)
+            raise ApiError("feature_not_enabled", piece.error(_VECTORS_ARE_OFF))
 
 
 def _not_allowed(path: str, operator: str, rule: FilterableRule, number: int) -> str:

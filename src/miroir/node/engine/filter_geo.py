@@ -107,7 +107,7 @@ def _pairs(scan: Scanner, points: list[list[Piece]]) -> tuple[tuple[Piece, Piece
     for point in points:
         if len(point) != 2:
             message = "Was expecting 2 coordinates but instead found"
-            scan.fail(f"{message} {len(point)}.", scan.rest(_start(scan, point[0])))
+            scan.fail(f"{message} {len(point)}.", point[0])
         pairs.append((point[0], point[1]))
     return tuple(pairs)
 
@@ -126,11 +126,6 @@ def _numbers(scan: Scanner, opening: str, closing: str) -> list[Piece] | None:
             return numbers
         if not scan.literal(","):
             return None
-
-
-def _start(scan: Scanner, piece: Piece) -> int:
-    line_start = scan.whole.rfind("\n", 0, scan.at) + 1
-    return line_start + piece.column - 1
 
 
 def _fail(scan: Scanner, message: str) -> NoReturn:

@@ -244,7 +244,6 @@ class _Parser:
         if not scan.literal("["):
             scan.fail("Expected `[` after `IN` keyword.")
         values: list[Piece] = []
-        reserved = False
         while True:
             before = scan.at
             if values:
@@ -254,8 +253,7 @@ class _Parser:
                     break
             try:
                 values.append(scan.value())
-            except Soft as soft:
-                reserved = soft.reserved
+            except Soft:  # the list ends here, rightly or not
                 if not values:
                     scan.at = before
                 break
@@ -263,19 +261,7 @@ class _Parser:
         if scan.literal("]"):
             scan.skip_space()
             return tuple(values)
-        self._bad_list(reserved=reserved)
-        return None
-
-    def _bad_list(self, *, reserved: bool) -> NoReturn:
-        scan = self._scan
-        rest = scan.rest()
-        text = shown(rest.raw)
-        if not rest.raw:
+        if scan.at == len(scan.whole):
             scan.fail("Expected matching `]` after the list of field names given to `IN[`")
         message = "Expected only comma-separated field names inside `IN[..]` but instead found"
-        if not reserved:
-            scan.fail(f"{message} `{text}`.")
-        scan.fail(
-            f"{message} `{text}`, which is a keyword. To use `{text}` as a field name or a value, "
-            "surround it by quotes."
-        )
+        scan.fail(f"{message} `{shown(scan.rest().raw)}`.")

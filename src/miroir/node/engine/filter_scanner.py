@@ -13,7 +13,22 @@ from typing import Final, NoReturn
 from miroir.node.engine.filter_tree import Piece
 
 KEYWORDS: Final = frozenset(
-    ["AND", "OR", "IN", "NOT", "TO", "EXISTS", "IS", "NULL", "EMPTY", "CONTAINS", "STARTS", "WITH", "_geoRadius", "_geoBoundingBox"]
+    [
+        "AND",
+        "OR",
+        "IN",
+        "NOT",
+        "TO",
+        "EXISTS",
+        "IS",
+        "NULL",
+        "EMPTY",
+        "CONTAINS",
+        "STARTS",
+        "WITH",
+        "_geoRadius",
+        "_geoBoundingBox",
+    ]
 )
 _SYNTAX: Final = frozenset("()=<>!")
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")

@@ -46,7 +46,7 @@ class Ranking:
     def run(self, universe: BitMap, bucket: Bucket) -> None:
         """Rank the bucket; `universe` is all that matches."""
         self.candidates = BitMap(universe)
-        if self._is_done():
+        if not universe or self._is_done():
             return
         if not self.rules and self.same_value is None:
             self._take(universe, ())

@@ -71,7 +71,9 @@ class RuleList:
         self._seen.add(name)
         match name:
             case "typo":
-                yield Typo(keywords.slots)
+                is_first = not self._seen & (WORD_RULES - {"words", "typo"})
+                glued = () if keywords.ranks_words or not is_first else keywords.words.ngrams
+                yield Typo(keywords.slots, glued)
             case "proximity":
                 yield Proximity(by_attribute=keywords.source.by_attribute)
             case "exactness":

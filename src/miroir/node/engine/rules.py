@@ -80,6 +80,11 @@ class Words:
         self._graph = graph
         self._stages = graph.stages(strategy)
 
+    @property
+    def ngrams(self) -> Sequence[Term]:
+        """The n-grams of the query, existing or not."""
+        return self._graph.query.ngrams
+
     def universe(self, documents: BitMap) -> BitMap:
         """Return the documents that match at any stage."""
         found = [path_documents(p) for stage in self._stages for p in self._graph.paths(stage)]
@@ -112,13 +117,19 @@ def path_documents(path: Path) -> BitMap:
 class Typo:
     """`typo`: fewest typos first; an n-gram costs its number of words."""
 
-    def __init__(self, slots: Slots) -> None:
+    def __init__(self, slots: Slots, glued: Sequence[Term] = ()) -> None:
+        """
+        `glued` are n-grams whose cost counts for the maximum, whether or not they exist.
+
+        As in Meilisearch: where no words rule came before, all readings are still possible.
+        """
         self._slots = slots
+        self._glued = glued
 
     def split(self, bucket: Bucket) -> Iterator[tuple[Detail, Bucket]]:
         """Yield what matches with 0, 1, 2... typos."""
         left = [BitMap(part.documents) for part in bucket]
-        plain = bucket[0].paths[0].stage.plain_max(_plain_typos)
+        plain = bucket[0].paths[0].stage.plain_max(self._dearest)
         dearest = max((_typos_max(p) for part in bucket for p in part.paths), default=0)
         for cost in range(dearest + 1):
             found: Bucket = []
@@ -129,6 +140,20 @@ class Typo:
                     found.extend(parts)
             if found:
                 yield rank_of("typo", cost, plain), found
+
+    def _dearest(self, terms: Sequence[Term]) -> int:
+        """Return the cost of the dearest reading: the dearest way to reach each term's end."""
+        numbers = {term.first for term in terms}
+        costs = {-1: 0}
+        for term in terms:
+            ends = [term, *(g for g in self._glued if g.last == term.last)]
+            before = max((n for n in costs if n < term.first), default=-1)
+            costs[term.last] = max(
+                costs[before if end is term else end.first - 1] + _typo_cost_max(end)
+                for end in ends
+                if end is term or numbers.issuperset(range(end.first, end.last + 1))
+            )
+        return max(costs.values())
 
     def _at_cost(self, paths: Sequence[Path], documents: BitMap, cost: int) -> Bucket:
         found: list[tuple[Path, BitMap]] = []
@@ -162,13 +187,12 @@ class Typo:
                 yield from self._assign(rest, (*done, narrowed), inside, typos - spent)
 
 
-def _plain_typos(terms: Sequence[Term]) -> int:
-    return sum(term.typo_cost_max for term in terms)
+def _typo_cost_max(term: Term) -> int:
+    return term.typo_cost_max + (term.size if term.is_ngram else 0)
 
 
 def _typos_max(path: Path) -> int:
-    glued = sum(slot.term.size for slot in path.slots if slot.term.is_ngram)
-    return glued + sum(slot.term.typo_cost_max for slot in path.slots)
+    return sum(_typo_cost_max(slot.term) for slot in path.slots)
 
 
 class PerDocument:

@@ -7,16 +7,16 @@ document has yet restricts to nothing. `*` lifts the restriction, but other name
 
 from collections.abc import Sequence
 
+from miroir.node.engine.errors import EvaluationError
 from miroir.node.engine.fields import matches_pattern
 from miroir.node.engine.index_settings import IndexSettings
 from miroir.node.engine.inverted import InvertedIndex
-from miroir.node.errors import ApiError
 
 
 def restricted_fields(
     wanted: Sequence[str] | None, index: InvertedIndex, settings: IndexSettings
 ) -> frozenset[int] | None:
-    """Return the fields to search, None for all; ApiError for an attribute not searchable."""
+    """Return the fields to search, None for all; EvaluationError for an attribute not searchable."""
     if wanted is None:
         return None
     numbers: set[int] = set()
@@ -39,7 +39,7 @@ def _numbers(name: str, index: InvertedIndex, settings: IndexSettings) -> set[in
         return set()
     names, some_hidden = settings.without_hidden(f.path for f in index.fields)
     hidden = ", <..hidden-attributes>" if some_hidden else ""
-    raise ApiError(
+    raise EvaluationError(
         "invalid_search_attributes_to_search_on",
         f"Attribute `{name}` is not searchable. Available searchable attributes are: "
         f"`{', '.join(names)}{hidden}`.",

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from miroir.node.engine.errors import EvaluationError
 from miroir.node.engine.index_settings import IndexSettings
 from miroir.node.engine.sorting import SortBy, SortField, SortPoint
 from miroir.node.errors import ApiError
@@ -37,14 +38,16 @@ def check_sort(by: Sequence[SortBy], settings: IndexSettings, *, code: str = SEA
         return
     if code == SEARCH_CODE and "sort" not in settings.ranking_rules:
         message = "You must specify where `sort` is listed in the rankingRules setting"
-        raise ApiError(code, message + " to use the sort parameter at search time.")
+        raise EvaluationError(code, message + " to use the sort parameter at search time.")
     for expression in by:
         if isinstance(expression, SortPoint):
             name, is_sortable = "_geo", "_geo" in settings.sortable
         else:
             name, is_sortable = expression.field, settings.is_sortable(expression.field)
         if not is_sortable:
-            raise ApiError(code, _not_sortable(name, settings, may_hide=code == SEARCH_CODE))
+            raise EvaluationError(
+                code, _not_sortable(name, settings, may_hide=code == SEARCH_CODE)
+            )
 
 
 def _not_sortable(name: str, settings: IndexSettings, *, may_hide: bool) -> str:
