@@ -1,61 +1,57 @@
 """
-What a scatter costs: three nodes asked at once, over our client and over httpx.
-
-    python -m benchmarks.client [scatters]
+What a scatter costs: three nodes asked at once, over our client and over others.
 
 The stub nodes run in a process of their own; measured is the CPU of this process alone, so that
-the figures are the clients' and not the stub's. Rounds of the contestants alternate, the median
-counts, and only the ratios mean anything on another machine.
+the figures are the clients' and not the stub's.
 """
 
 import asyncio
-import multiprocessing
-import multiprocessing.connection
-import statistics
-import sys
 import time
-from collections.abc import Awaitable, Callable
-from typing import cast
+from collections.abc import Awaitable, Callable, Iterator
 
 import httpx
 import uvloop
 
+from benchmarks.figures import Figure, medians
+from benchmarks.samples import search_answer
+from benchmarks.stub import stubs
 from miroir.adapters.node_http import NodeHttp
 from miroir.core.topology import NodeId
 from miroir.ports.node import NodeRequest
 
-BODY = b'{"hits":[' + b",".join([b'{"id":1,"text":"' + b"x" * 480 + b'"}'] * 60) + b"]}"
-ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nvary: Origin\r\n"
-ANSWER += b"date: Mon, 23 Nov 2026 12:16:35 GMT\r\ncontent-length: %d\r\n\r\n" % len(BODY) + BODY
-QUERY = b'{"q":"a","limit":20,"showRankingScoreDetails":true}'
-NODES = [NodeId(f"n{i}") for i in range(3)]
+SHARDS = 3
 ROUNDS = 5
+SCATTERS = 1024
+SCATTERS_HTTPX = 64
+QUERY = b'{"q":"a","limit":20,"showRankingScoreDetails":true}'
 
 Scatter = Callable[[], Awaitable[None]]
 
 
-class Stub(asyncio.Protocol):
-    """Answers each packet that ends a request; the requests here fit into one."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        if data.endswith(QUERY):
-            self._transport.write(ANSWER)
-
-
-def serve(ready: multiprocessing.connection.Connection) -> None:
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(Stub, "127.0.0.1", 0)
-        ready.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    uvloop.run(main())
+def figures() -> Iterator[Figure]:
+    """Yield our client on asyncio, and httpx, each against our client on uvloop."""
+    with stubs([search_answer(seed) for seed in range(SHARDS)]) as ports:
+        for at_once in (1, 32):
+            spent = medians(_contestants(ports, at_once), ROUNDS)
+            ours = spent.pop("miroir, uvloop")
+            for name, other in spent.items():
+                yield Figure(
+                    f"scatter, {at_once} at once: {name}",
+                    other / ours,
+                    "our client on uvloop",
+                    f"CPU {other:.0f} us / {ours:.0f} us, {SHARDS} nodes",
+                )
 
 
-async def measure(scatter: Scatter, count: int, at_once: int) -> float:
+def _contestants(ports: list[int], at_once: int) -> dict[str, Callable[[], float]]:
+    return {
+        "miroir, uvloop": lambda: uvloop.run(_ours(ports, SCATTERS, at_once)),
+        "miroir, asyncio": lambda: asyncio.run(_ours(ports, SCATTERS, at_once)),
+        "httpx, uvloop": lambda: uvloop.run(_with_httpx(ports, SCATTERS_HTTPX, at_once)),
+    }
+
+
+async def _measure(scatter: Scatter, count: int, at_once: int) -> float:
     """Return microseconds of CPU for each scatter."""
 
     async def worker() -> None:
@@ -63,62 +59,36 @@ async def measure(scatter: Scatter, count: int, at_once: int) -> float:
             await scatter()
 
     await scatter()
-    started = time.process_time()
+    started_s = time.process_time()
     async with asyncio.TaskGroup() as group:
         for _ in range(at_once):
             group.create_task(worker())
-    return (time.process_time() - started) / (count // at_once * at_once) * 1e6
+    return (time.process_time() - started_s) / (count // at_once * at_once) * 1e6
 
 
-async def ours(port: int, count: int, at_once: int) -> float:
-    client = NodeHttp(dict.fromkeys(NODES, f"http://127.0.0.1:{port}"), master_key="k" * 32)
-    request = NodeRequest("POST", "/indexes/movies/search", QUERY, "application/json")
+async def _ours(ports: list[int], count: int, at_once: int) -> float:
+    urls = {NodeId(f"n{port}"): f"http://127.0.0.1:{port}" for port in ports}
+    client = NodeHttp(urls, master_key="k" * 32)
+    request = NodeRequest("POST", "/indexes/films/search", QUERY, "application/json")
 
     async def scatter() -> None:
-        calls = [client.send(node_id, request, timeout_s=10) for node_id in NODES]
+        calls = [client.send(node_id, request, timeout_s=10) for node_id in urls]
         for call in calls:
-            assert len((await call).body) == len(BODY)
+            assert (await call).status == 200
 
-    spent = await measure(scatter, count, at_once)
+    spent = await _measure(scatter, count, at_once)
     await client.aclose()
     return spent
 
 
-async def with_httpx(port: int, count: int, at_once: int) -> float:
+async def _with_httpx(ports: list[int], count: int, at_once: int) -> float:
     headers = {"authorization": "Bearer " + "k" * 32, "content-type": "application/json"}
-    url = f"http://127.0.0.1:{port}/indexes/movies/search"
+    urls = [f"http://127.0.0.1:{port}/indexes/films/search" for port in ports]
     async with httpx.AsyncClient(headers=headers, timeout=10) as client:
 
         async def scatter() -> None:
             async with asyncio.TaskGroup() as group:
-                for _ in NODES:
+                for url in urls:
                     group.create_task(client.post(url, content=QUERY))
 
-        return await measure(scatter, count, at_once)
-
-
-def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 3000
-    here, there = multiprocessing.Pipe()
-    stub = multiprocessing.Process(target=serve, args=(there,), daemon=True)
-    stub.start()
-    port = here.recv()
-    contestants: dict[str, Callable[[int], float]] = {
-        "miroir, uvloop": lambda n: uvloop.run(ours(port, count, n)),
-        "miroir, asyncio": lambda n: asyncio.run(ours(port, count, n)),
-        "httpx, uvloop": lambda n: uvloop.run(with_httpx(port, max(count // 30, 32), n)),
-    }
-    for at_once in (1, 32):
-        rounds: dict[str, list[float]] = {name: [] for name in contestants}
-        for _ in range(ROUNDS):
-            for name, run in contestants.items():
-                rounds[name].append(run(at_once))
-        best = statistics.median(rounds["miroir, uvloop"])
-        for name, spent in rounds.items():
-            median = statistics.median(spent)
-            print(f"{at_once:3} at once  {name:16} {median:8.1f} us  {median / best:6.1f}x")
-    stub.terminate()
-
-
-if __name__ == "__main__":
-    main()
+        return await _measure(scatter, count, at_once)

@@ -1,0 +1,140 @@
+"""
+Nodes that cost next to nothing, so that what is measured is what stands in front of them.
+
+Each stub listens on a port of its own, all in one process. A stub knows just enough of
+Meilisearch's API for Miroir to create an index on it: tasks have succeeded at once, settings are
+the defaults. Every search gets the same prepared answer; documents are taken and forgotten.
+"""
+
+import asyncio
+import multiprocessing
+import multiprocessing.connection
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+from urllib.parse import parse_qs, urlsplit
+
+import httptools
+import orjson
+import uvloop
+
+from miroir.core.settings import defaults
+
+_SETTINGS = orjson.dumps(defaults())
+_VERSION = {"pkgVersion": "1.50.0", "commitSha": "stub", "commitDate": "stub"}
+_MOMENT = "2026-01-01T00:00:00Z"
+
+
+class Stub:
+    """What one stub remembers: its indexes and how many tasks it has had."""
+
+    def __init__(self, search_answer: bytes) -> None:
+        self._search_answer = _framed(200, search_answer)
+        self._indexes: dict[str, str | None] = {}
+        self._task_uid = 0
+
+    def answer(self, method: str, url: str, body: bytes) -> bytes:
+        """Return the whole answer, head included."""
+        if url.endswith("/search"):
+            return self._search_answer
+        parts = urlsplit(url)
+        names = parts.path.strip("/").split("/")
+        if method == "GET":
+            status, value = self._shown(names, parse_qs(parts.query))
+            return _framed(status, value if isinstance(value, bytes) else orjson.dumps(value))
+        if names == ["indexes"]:
+            wanted = orjson.loads(body)
+            self._indexes[wanted["uid"]] = wanted.get("primaryKey")
+        self._task_uid += 1
+        summary = {"taskUid": self._task_uid, "status": "enqueued", "enqueuedAt": _MOMENT}
+        return _framed(202, orjson.dumps(summary))
+
+    def _shown(self, names: list[str], query: dict[str, list[str]]) -> tuple[int, Any]:
+        match names:
+            case ["health"]:
+                return 200, {"status": "available"}
+            case ["version"]:
+                return 200, _VERSION
+            case ["tasks"]:
+                uids = query.get("uids", [str(self._task_uid)])[0].split(",")
+                return 200, {"results": [_task(int(uid)) for uid in uids], "next": None}
+            case ["indexes"]:
+                return 200, {"results": [_index(*known) for known in self._indexes.items()]}
+            case ["indexes", uid, *rest] if uid in self._indexes:
+                return 200, _SETTINGS if rest else _index(uid, self._indexes[uid])
+            case _:
+                code = "index_not_found"
+                return 404, {"message": "none", "code": code, "type": "invalid_request"}
+
+
+def _task(uid: int) -> dict[str, Any]:
+    moments = dict.fromkeys(("enqueuedAt", "startedAt", "finishedAt"), _MOMENT)
+    task = {"uid": uid, "indexUid": None, "type": "documentAdditionOrUpdate", "error": None}
+    return {**task, "status": "succeeded", "details": {"indexedDocuments": 1}, **moments}
+
+
+def _index(uid: str, primary_key: str | None) -> dict[str, Any]:
+    return {"uid": uid, "primaryKey": primary_key, "createdAt": _MOMENT, "updatedAt": _MOMENT}
+
+
+def _framed(status: int, body: bytes) -> bytes:
+    head = b"HTTP/1.1 %d OK\r\ncontent-type: application/json\r\nvary: Origin\r\n" % status
+    head += b"date: Mon, 23 Nov 2026 12:16:35 GMT\r\ncontent-length: %d\r\n\r\n" % len(body)
+    return head + body
+
+
+class _Connection(asyncio.Protocol):
+    """One connection to a stub."""
+
+    def __init__(self, stub: Stub) -> None:
+        self._stub = stub
+        self._parser = httptools.HttpRequestParser(self)
+        self._url = b""
+        self._parts: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_message_begin(self) -> None:
+        self._url, self._parts = b"", []
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_body(self, part: bytes) -> None:
+        self._parts.append(part)
+
+    def on_message_complete(self) -> None:
+        method = self._parser.get_method().decode()
+        body = b"".join(self._parts)
+        self._transport.write(self._stub.answer(method, self._url.decode(), body))
+
+
+@contextmanager
+def stubs(search_answers: Sequence[bytes]) -> Iterator[list[int]]:
+    """Run one stub per answer in a process of their own; yield their ports."""
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.Process(target=_serve, args=(there, search_answers), daemon=True)
+    process.start()
+    try:
+        yield here.recv()
+    finally:
+        process.kill()
+        process.join()
+
+
+def _serve(ready: multiprocessing.connection.Connection, search_answers: Sequence[bytes]) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        ports: list[int] = []
+        for each in search_answers:
+            stub = Stub(each)
+            server = await loop.create_server(lambda stub=stub: _Connection(stub), "127.0.0.1", 0)
+            ports.append(server.sockets[0].getsockname()[1])
+        ready.send(ports)
+        await loop.create_future()  # until killed
+
+    uvloop.run(main())
