@@ -57,6 +57,11 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
         """The member with the score details."""
         return self.raw[self.details_at + 1 : -1]
 
+    @property
+    def score(self) -> float:
+        """The number after `_rankingScore`."""
+        return float(self.raw[self.score_at + len(_SCORE) : self.details_at])
+
     def with_document(self, document: bytes) -> "Hit":
         """Return the same hit with other members."""
         head = b"{%b," % document if document else b"{"
@@ -138,3 +143,17 @@ def _keyed(hits: Sequence[Raw], shard: int, ranking: Ranking) -> Iterator[tuple[
     for raw in hits:
         hit, details = cut(bytes(raw))
         yield ranking.key(details), shard, hit
+
+
+def merge_by_score(lists: Sequence[Sequence[Raw]]) -> Iterator[Hit]:
+    """
+    Yield hits by `_rankingScore` alone; ties go to the lower shard, then to the earlier hit.
+
+    For answers that are flagged as mixing settings versions: shards that rank by different rules
+    have no common order, and this one is the least surprising. Never for exact answers.
+
+    Raises:
+        Incomparable: A hit has no score.
+    """
+    hits = [cut(bytes(raw))[0] for hits in lists for raw in hits]
+    yield from sorted(hits, key=lambda hit: -hit.score)

@@ -19,7 +19,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from miroir.core.merge.distinct import Value, distinct_values, without
 from miroir.core.merge.facets import FacetStats, merge_distributions, merge_facet_stats
-from miroir.core.merge.hits import Hit, merge_hits
+from miroir.core.merge.hits import Hit, merge_by_score, merge_hits
 from miroir.core.merge.query import Asked, CannotMerge
 from miroir.core.merge.ranking import Incomparable
 from miroir.errors import NodeAnswerUnreadable
@@ -50,7 +50,11 @@ _decode: Final = msgspec.json.Decoder(_Answer).decode
 
 
 def merge_search(
-    answers: Sequence[bytes], asked: Asked, request_uid: str | None = None
+    answers: Sequence[bytes],
+    asked: Asked,
+    request_uid: str | None = None,
+    *,
+    mixed: bool = False,
 ) -> bytes | CannotMerge:
     """
     Merge one answer per shard into one.
@@ -59,15 +63,20 @@ def merge_search(
         answers: The nodes' bodies, in shard order.
         asked: What `rewrite_search` remembered.
         request_uid: A fresh id for the answer; None leaves it out.
+        mixed: The shards may serve different settings, and the answer says so: hits that were
+            ranked by different rules are put in order by score instead of being refused.
 
     Raises:
         NodeAnswerUnreadable: An answer is not one of a search.
     """
     parts = [_read(answer, position) for position, answer in enumerate(answers)]
+    lists = [part.hits for part in parts]
     try:
-        hits = list(_window(parts, asked))
+        hits = list(_window(merge_hits(lists), asked))
     except Incomparable as reason:
-        return CannotMerge(str(reason))
+        if not mixed:
+            return CannotMerge(str(reason))
+        hits = list(_window(merge_by_score(lists), asked))
     body = b",".join(_body(hit, asked) for hit in hits)
     return b'{"hits":[%b],%b}' % (body, b",".join(_members(parts, asked, hits, request_uid)))
 
@@ -79,8 +88,7 @@ def _read(answer: bytes, position: int) -> _Answer:
         raise NodeAnswerUnreadable(f"not a search answer: {error}", position) from None
 
 
-def _window(parts: Sequence[_Answer], asked: Asked) -> Iterator[Hit]:
-    hits: Iterable[Hit] = merge_hits([part.hits for part in parts])
+def _window(hits: Iterable[Hit], asked: Asked) -> Iterator[Hit]:
     if asked.distinct is not None:
         hits = _once_per_value(hits, asked.distinct)
     return islice(hits, asked.offset, asked.window_end) if asked.window_end else iter(())

@@ -168,3 +168,22 @@ def test_an_answer_to_another_question_names_its_shard(body):
 def test_the_answers_that_there_are_are_merged():
     """A degraded answer is merged like any other; who is missing is the caller's to say."""
     assert ids(merged(TWO[1:])) == [3, 4]
+
+
+RULED_DIFFERENTLY = [
+    answer([hit({"id": 1}, ("words", {"matchingWords": 1}), score=0.2)]),
+    answer([hit({"id": 2}, ("typo", {"typoCount": 0}), score=0.9)]),
+]
+
+
+def test_shards_that_rank_by_different_rules_are_put_in_order_only_if_the_answer_says_so():
+    """While a change is in flight a flagged answer serves people better than an error."""
+    asked = rewrite_search({}, 2).asked
+    assert isinstance(merge_search(RULED_DIFFERENTLY, asked), CannotMerge)
+    assert ids(json.loads(merge_search(RULED_DIFFERENTLY, asked, mixed=True))) == [2, 1]
+
+
+def test_an_answer_of_one_version_is_merged_by_its_rules_even_if_it_may_be_mixed():
+    """The flag is a doubt, not a reason for a worse order."""
+    asked = rewrite_search({}, 2).asked
+    assert merge_search(TWO, asked, mixed=True) == merge_search(TWO, asked)

@@ -1,0 +1,213 @@
+"""
+Reads other than search: documents by id and by page, statistics, the engine's version.
+
+Documents come from one covering set, statistics from one replica per shard: counted once.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+from urllib.parse import parse_qsl, quote, urlencode
+
+import orjson
+
+from miroir.core import merge
+from miroir.core.merge import CannotMerge, PageQuery
+from miroir.core.topology import IndexUid, ShardId
+from miroir.errors import CannotBeMerged, NoCoveringSet, NodeError
+from miroir.ports.node import NodeControl, NodeReply, NodeRequest
+from miroir.services.cluster import Cluster, IndexView
+from miroir.services.prober import PROBE_INDEX
+from miroir.services.scatter import Gathered, Scatter, Wish
+from miroir.services.searcher import Answer
+from miroir.services.writer import owner
+
+_JSON: Final = "application/json"
+
+
+class Incoming(Protocol):
+    """What is needed of the client's request."""
+
+    method: str
+    query_string: str
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """Return a header by its lower-case name."""
+        ...
+
+
+@dataclass(frozen=True)
+class DocumentQuery:
+    """
+    Whose documents are read, and under which conditions.
+
+    Attributes:
+        authorization: The client's own token for the nodes; None = the cluster's.
+        floor: Lowest settings version.
+    """
+
+    index: IndexView
+    authorization: str | None
+    floor: int | None
+
+    @property
+    def path(self) -> str:
+        """The documents route of the index on a node."""
+        return f"/indexes/{quote(self.index.record.uid)}/documents"
+
+
+class Catalog:
+    """Answers reads."""
+
+    def __init__(
+        self, *, scatter: Scatter, control: NodeControl, cluster: Cluster, timeout_s: float
+    ) -> None:
+        self._scatter = scatter
+        self._control = control
+        self._cluster = cluster
+        self._timeout_s = timeout_s
+
+    async def document(self, query: DocumentQuery, document_id: str, query_string: str) -> Answer:
+        """Return one document as a replica of its shard shows it."""
+        question = f"?{query_string}" if query_string else ""
+        path = f"{query.path}/{quote(document_id, safe='')}{question}"
+        request = NodeRequest("GET", path, authorization=query.authorization)
+        shard = owner(self._cluster.view, document_id)
+        return _only(await self._ask(query, request, shard))
+
+    async def documents(self, query: DocumentQuery, incoming: Incoming) -> Answer:
+        """
+        Return a page of documents: GET with parameters, POST fetch with a body.
+
+        Raises:
+            CannotBeMerged: Sorted, over several shards.
+        """
+        shards = self._cluster.view.topology.shard_count
+        parameters = _parameters(incoming)
+        request = _page_request(query, incoming)
+        if shards == 1 or parameters is None:
+            return _only(await self._ask(query, request, ShardId(0)))
+        asked = merge.rewrite_page(parameters, shards)
+        if isinstance(asked, CannotMerge):
+            raise CannotBeMerged(asked.reason)
+        gathered = await self._ask(query, _rewritten(request, asked))
+        if (refusal := gathered.refusal) is not None:
+            return Answer(refusal.status, refusal.body, gathered.headers)
+        bodies = [reply.body for reply in gathered.replies]
+        return Answer(200, merge.merge_documents_page(bodies, asked), gathered.headers)
+
+    async def filter_refusal(self, index: IndexView, incoming: Incoming) -> NodeReply | None:
+        """
+        Ask a node whether it takes the body of a deletion by filter; return its no.
+
+        A fetch of no documents with the same filter is judged by the same rules and deletes
+        nothing. A body of another shape goes to the empty probe index.
+        """
+        try:
+            body = orjson.loads(incoming.body)
+        except orjson.JSONDecodeError:
+            body = None
+        if isinstance(body, dict) and set(body) == {"filter"} and body["filter"]:
+            query = DocumentQuery(index, None, None)
+            fetch = orjson.dumps({"filter": body["filter"], "limit": 0})
+            request = NodeRequest("POST", f"{query.path}/fetch", fetch, _JSON)
+            reply = (await self._ask(query, request, ShardId(0))).replies[0]
+        else:
+            path = f"/indexes/{PROBE_INDEX}/documents/delete"
+            content_type = incoming.header("content-type")
+            reply = await self._anyone(NodeRequest("POST", path, incoming.body, content_type))
+        return reply if reply.status >= 400 else None
+
+    async def index_stats(self, index: IndexView, authorization: str | None) -> Answer:
+        """Return the statistics of one index."""
+        uid = index.record.uid
+        request = NodeRequest("GET", f"/indexes/{quote(uid)}/stats", authorization=authorization)
+        gathered = await self._scatter.ask(Wish(IndexUid(uid), request, timeout_s=self._timeout_s))
+        if (refusal := gathered.refusal) is not None:
+            return Answer(refusal.status, refusal.body, gathered.headers)
+        bodies = [reply.body for reply in gathered.replies]
+        if len(bodies) == 1:
+            return Answer(200, bodies[0], gathered.headers)
+        return Answer(200, merge.merge_index_stats(bodies), gathered.headers)
+
+    async def stats(self) -> dict[str, Any]:
+        """Return the statistics of all indexes of the cluster, hidden ones left out."""
+        view = self._cluster.view
+        bodies: list[bytes] = []
+        for shard, column in enumerate(view.topology.columns):
+            up = [node_id for node_id in column if node_id in view.healthy]
+            if not up:
+                raise NoCoveringSet(f"no node can answer for shard {shard}", (shard,))
+            reply = await self._control.forward(up[0], NodeRequest("GET", "/stats"))
+            bodies.append(reply.body)
+        merged: dict[str, Any] = orjson.loads(merge.merge_stats(bodies))
+        merged["indexes"] = {
+            uid: stats for uid, stats in merged["indexes"].items() if view.live(uid) is not None
+        }
+        return merged
+
+    async def version(self) -> dict[str, Any]:
+        """Return `GET /version` of a node that answers."""
+        version: dict[str, Any] = orjson.loads(
+            (await self._anyone(NodeRequest("GET", "/version"))).body
+        )
+        return version
+
+    async def _anyone(self, request: NodeRequest) -> NodeReply:
+        """Return the answer of the first node that gives one."""
+        view = self._cluster.view
+        for node_id in view.topology.node_ids:
+            if node_id not in view.healthy:
+                continue
+            try:
+                return await self._control.forward(node_id, request)
+            except NodeError:
+                continue  # The health check will say so; the next node knows as well.
+        raise NoCoveringSet("no node answers")
+
+    async def _ask(
+        self, query: DocumentQuery, request: NodeRequest, shard: ShardId | None = None
+    ) -> Gathered:
+        uid = IndexUid(query.index.record.uid)
+        return await self._scatter.ask(
+            Wish(uid, request, timeout_s=self._timeout_s, floor=query.floor, shard=shard)
+        )
+
+
+def _only(gathered: Gathered) -> Answer:
+    reply = gathered.replies[0]
+    return Answer(reply.status, reply.body, gathered.headers)
+
+
+def _parameters(incoming: Incoming) -> dict[str, Any] | None:
+    """Return the parameters of a page; None if only a node can judge them."""
+    if incoming.method == "GET":
+        query: dict[str, Any] = dict(parse_qsl(incoming.query_string, keep_blank_values=True))
+        for name in ("offset", "limit"):
+            if query.get(name, "").isdigit():
+                query[name] = int(query[name])
+        return query
+    try:
+        body = orjson.loads(incoming.body)
+    except orjson.JSONDecodeError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _page_request(query: DocumentQuery, incoming: Incoming) -> NodeRequest:
+    if incoming.method == "GET":
+        question = f"?{incoming.query_string}" if incoming.query_string else ""
+        return NodeRequest("GET", query.path + question, authorization=query.authorization)
+    return NodeRequest(
+        "POST",
+        f"{query.path}/fetch",
+        incoming.body,
+        incoming.header("content-type"),
+        authorization=query.authorization,
+    )
+
+
+def _rewritten(request: NodeRequest, asked: PageQuery) -> NodeRequest:
+    if request.method == "POST":
+        return replace(request, body=orjson.dumps(asked.body))
+    return replace(request, path=f"{request.path.split('?')[0]}?{urlencode(asked.body)}")

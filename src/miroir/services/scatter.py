@@ -1,0 +1,190 @@
+"""
+Asks one covering set: one request, one usable node per shard, all their answers.
+
+One view decides who is asked. A node that does not answer leaves the choice at once and a new
+covering set is asked; a node that says "overloaded", or has lost the index, is passed over for
+this request. When the answers are there, the view is looked at again: if a node has left the
+version that the cover was chosen at, the answers may mix versions and are asked anew, and flagged
+if that cannot be avoided. That keeps the header true.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+import structlog
+
+from miroir.core.routing import Candidates, Cover, WhenNoCover, covering_set
+from miroir.core.topology import IndexUid, NodeId, ShardId
+from miroir.errors import IndexNotFound, NoCoveringSet, NodeError, SettingsVersionStale
+from miroir.ports.node import NodeReply, NodeRequest, NodeTransport
+from miroir.services.cluster import Cluster, IndexView, View
+from miroir.services.health import Health
+
+_ATTEMPTS_MAX: Final = 3
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """
+    What is to be asked.
+
+    Attributes:
+        request: The same for every node.
+        floor: Lowest settings version, or None.
+        shard: The only shard concerned; None = all.
+    """
+
+    index_uid: IndexUid
+    request: NodeRequest
+    timeout_s: float
+    floor: int | None = None
+    shard: ShardId | None = None
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """
+    The answers of one covering set.
+
+    Attributes:
+        replies: One per shard, in shard order, all below 500.
+        version: Settings version of the nodes; with `inconsistent` the last committed one.
+        inconsistent: One version could not be guaranteed.
+    """
+
+    replies: tuple[NodeReply, ...]
+    version: int
+    inconsistent: bool
+
+    @property
+    def refusal(self) -> NodeReply | None:
+        """The first answer that says no."""
+        return next((reply for reply in self.replies if reply.status >= 400), None)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the client is told about the settings behind the answer."""
+        headers = {"X-Miroir-Settings-Version": str(self.version)}
+        if self.inconsistent:
+            headers["X-Miroir-Settings-Inconsistent"] = "true"
+        return headers
+
+
+class Scatter:
+    """Asks covering sets."""
+
+    def __init__(
+        self,
+        *,
+        transport: NodeTransport,
+        cluster: Cluster,
+        health: Health,
+        when_no_cover: WhenNoCover,
+    ) -> None:
+        self._transport = transport
+        self._cluster = cluster
+        self._health = health
+        self._when_no_cover = when_no_cover
+        self._turn = 0
+
+    async def ask(self, wish: Wish) -> Gathered:
+        """
+        Ask and gather.
+
+        Raises:
+            IndexNotFound: The index is gone.
+            NoCoveringSet: Some shard has no node that answers.
+            SettingsVersionStale: The floor is not met, or no single version can be had and the
+                policy is `consistent`.
+        """
+        self._turn += 1
+        passed_over: set[NodeId] = set()
+        for attempt in range(_ATTEMPTS_MAX):
+            cover = self._choose(wish, passed_over)
+            replies = await self._send(cover, wish)
+            missing = {n for n in cover.nodes if n not in replies}
+            if missing:
+                passed_over |= missing
+                continue
+            answers = tuple(replies[node_id] for node_id in cover.nodes)
+            if self._still_true(wish, cover):
+                return Gathered(answers, cover.version, cover.inconsistent)
+            if attempt + 1 == _ATTEMPTS_MAX:
+                return self._flagged(wish, answers)
+        raise NoCoveringSet("the nodes that were asked did not answer")
+
+    def _choose(self, wish: Wish, passed_over: set[NodeId]) -> Cover:
+        view = self._cluster.view
+        index = _live(view, wish.index_uid)
+        shards = range(view.topology.shard_count)
+        others = frozenset(ShardId(s) for s in shards if wish.shard not in {None, s})
+        candidates = Candidates(
+            topology=view.topology,
+            proved=index.proved,
+            ready=view.ready(index) - passed_over,
+            committed=index.record.version,
+            in_flight=index.in_flight,
+            load={n: self._transport.in_flight(n) for n in view.topology.node_ids},
+            when_no_cover=self._when_no_cover,
+            given_up=others,
+        )
+        return covering_set(candidates, floor=wish.floor, turn=self._turn)
+
+    async def _send(self, cover: Cover, wish: Wish) -> Mapping[NodeId, NodeReply]:
+        """Write to every node, then await every answer; leaves out who gave no usable one."""
+        calls = {
+            node_id: asyncio.ensure_future(
+                self._transport.send(node_id, wish.request, timeout_s=wish.timeout_s)
+            )
+            for node_id in cover.nodes
+        }
+        replies: dict[NodeId, NodeReply] = {}
+        try:
+            for node_id, call in calls.items():
+                try:
+                    reply = await call
+                except NodeError as error:
+                    _log.info("node_unanswered", node=node_id, why=str(error))
+                    self._health.suspect(node_id)
+                    continue
+                if _usable(reply):
+                    replies[node_id] = reply
+                else:
+                    _log.info("node_passed_over", node=node_id, status=reply.status)
+        finally:
+            for call in calls.values():
+                call.cancel()  # A client that went away takes its requests along.
+        return replies
+
+    def _still_true(self, wish: Wish, cover: Cover) -> bool:
+        """Whether every node is still proved at the version that the cover was chosen at."""
+        if cover.inconsistent:
+            return True  # It says so itself.
+        proved = _live(self._cluster.view, wish.index_uid).proved
+        return all(proved.get(node_id) == cover.version for node_id in cover.nodes)
+
+    def _flagged(self, wish: Wish, answers: tuple[NodeReply, ...]) -> Gathered:
+        if wish.floor is not None or self._when_no_cover == "consistent":
+            raise SettingsVersionStale("the settings changed while the nodes answered")
+        committed = _live(self._cluster.view, wish.index_uid).record.version
+        return Gathered(answers, committed, inconsistent=True)
+
+
+def _live(view: View, index_uid: IndexUid) -> IndexView:
+    index = view.live(index_uid)
+    if index is None:
+        raise IndexNotFound(f"Index `{index_uid}` not found.")
+    return index
+
+
+def _usable(reply: NodeReply) -> bool:
+    """Whether the node is neither in trouble nor without the index."""
+    if reply.status >= 500:
+        return False
+    if reply.status != 404:
+        return True
+    return bool(orjson.loads(reply.body or b"{}").get("code") != "index_not_found")

@@ -1,0 +1,182 @@
+"""
+Search: scattered over a covering set, merged exactly.
+
+With one shard the client's request goes to one node as it came and the answer comes back byte for
+byte. With more, each shard is asked for the whole window with score details and the answers are
+merged (core.merge). What a node would refuse, a node refuses: bodies that cannot be read are
+passed on as they are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, urlencode
+from uuid import uuid4
+
+import orjson
+
+from miroir.core import merge
+from miroir.core.merge import CannotMerge, SearchSettings
+from miroir.core.topology import IndexUid, ShardId
+from miroir.errors import CannotBeMerged
+from miroir.ports.node import NodeRequest
+from miroir.services.cluster import IndexView
+from miroir.services.scatter import Gathered, Scatter, Wish
+
+_JSON: Final = "application/json"
+_NUMBERS: Final = ("offset", "limit", "page", "hitsPerPage")
+_FLAGS: Final = ("showRankingScore", "showRankingScoreDetails")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """
+    What goes back to the client.
+
+    Attributes:
+        headers: About the settings version behind it.
+    """
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """
+    One search as it came.
+
+    Attributes:
+        method: POST with a JSON body, or GET with a query string.
+        content_type: Of the body, as it came.
+        authorization: The client's own token for the nodes; None = the cluster's.
+        floor: Lowest settings version.
+        headers: Further headers for the nodes.
+    """
+
+    index: IndexView
+    method: str
+    query_string: str
+    body: bytes
+    content_type: str | None
+    authorization: str | None
+    floor: int | None
+    headers: Mapping[str, str]
+
+
+class Searcher:
+    """Answers searches."""
+
+    def __init__(self, *, scatter: Scatter, shard_count: int, timeout_s: float) -> None:
+        self._scatter = scatter
+        self._shard_count = shard_count
+        self._timeout_s = timeout_s
+
+    async def search(self, request: SearchRequest) -> Answer:
+        """
+        Answer a search.
+
+        Raises:
+            CannotBeMerged: It cannot be answered exactly over several shards.
+            Unavailable: See `Scatter.ask`.
+        """
+        query = _readable(request)
+        if self._shard_count == 1 or query is None:
+            return await self._pass_on(request)
+        rewritten = merge.rewrite_search(query, self._shard_count, _settings(request.index))
+        if isinstance(rewritten, CannotMerge):
+            raise CannotBeMerged(rewritten.reason)
+        gathered = await self._ask(request, _with_query(request, rewritten.body))
+        if (refusal := gathered.refusal) is not None:
+            return Answer(refusal.status, refusal.body, gathered.headers)
+        bodies = [reply.body for reply in gathered.replies]
+        mixed = gathered.inconsistent
+        merged = merge.merge_search(bodies, rewritten.asked, str(uuid4()), mixed=mixed)
+        if isinstance(merged, CannotMerge):
+            raise CannotBeMerged(merged.reason)
+        return Answer(200, merged, gathered.headers)
+
+    async def _pass_on(self, request: SearchRequest) -> Answer:
+        """Let one node answer: it holds everything, or it is going to say no."""
+        gathered = await self._ask(request, _as_it_came(request), ShardId(0))
+        reply = gathered.replies[0]
+        return Answer(reply.status, reply.body, gathered.headers)
+
+    async def _ask(
+        self, request: SearchRequest, to_nodes: NodeRequest, shard: ShardId | None = None
+    ) -> Gathered:
+        return await self._scatter.ask(
+            Wish(
+                index_uid=IndexUid(request.index.record.uid),
+                request=to_nodes,
+                timeout_s=self._timeout_s,
+                floor=request.floor,
+                shard=shard,
+            )
+        )
+
+
+def _as_it_came(request: SearchRequest) -> NodeRequest:
+    question = f"?{request.query_string}" if request.query_string else ""
+    return NodeRequest(
+        method=request.method,
+        path=f"/indexes/{quote(request.index.record.uid)}/search{question}",
+        body=request.body,
+        content_type=request.content_type,
+        authorization=request.authorization,
+        headers=request.headers,
+    )
+
+
+def _readable(request: SearchRequest) -> dict[str, Any] | None:
+    """Return the parameters as rewriting needs them; None if only a node can judge them."""
+    if request.method == "GET":
+        return _from_query(request.query_string)
+    if (request.content_type or "").split(";")[0].strip().lower() != _JSON:
+        return None
+    try:
+        body = orjson.loads(request.body)
+    except orjson.JSONDecodeError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _from_query(query_string: str) -> dict[str, Any]:
+    """Read what rewriting looks at; everything else stays text and goes on as it is."""
+    query: dict[str, Any] = dict(parse_qsl(query_string, keep_blank_values=True))
+    for name in _NUMBERS:
+        if query.get(name, "").isdigit():
+            query[name] = int(query[name])
+    for name in _FLAGS:
+        if query.get(name) in {"true", "false"}:
+            query[name] = query[name] == "true"
+    if "attributesToRetrieve" in query:
+        query["attributesToRetrieve"] = query["attributesToRetrieve"].split(",")
+    return query
+
+
+def _with_query(request: SearchRequest, rewritten: Mapping[str, Any]) -> NodeRequest:
+    came = _as_it_came(request)
+    if request.method == "POST":
+        return replace(came, body=orjson.dumps(rewritten), content_type=_JSON)
+    parameters = {name: _as_text(value) for name, value in rewritten.items() if value is not None}
+    return replace(came, path=f"{came.path.split('?')[0]}?{urlencode(parameters)}")
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ",".join(value) if isinstance(value, list) else str(value)
+
+
+def _settings(index: IndexView) -> SearchSettings:
+    settings = index.record.settings or {}
+    faceting = settings.get("faceting") or {}
+    return SearchSettings(
+        distinct_attribute=settings.get("distinctAttribute"),
+        displayed_attributes=tuple(settings.get("displayedAttributes") or ()),
+        max_total_hits=(settings.get("pagination") or {}).get("maxTotalHits", 1000),
+        sort_facet_values_by=faceting.get("sortFacetValuesBy") or {"*": "alpha"},
+        max_values_per_facet=faceting.get("maxValuesPerFacet", 100),
+    )
