@@ -9,11 +9,11 @@ more.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from miroir.node.documents.table import stored_documents
-from miroir.node.engine import FacetQuery, FacetResult, SearchQuery, SearchResult
+from miroir.node.engine import FacetQuery, FacetResult, Features, SearchQuery, SearchResult
 from miroir.node.indexes import IndexRow, all_indexes, find_index
 from miroir.node.json_text import decode
 from miroir.node.settings import engine_form
@@ -23,10 +23,10 @@ from miroir.node.store import Store
 class Engine(Protocol):
     """The documents of one index, ready to be searched. Not safe for threads."""
 
-    def put(self, documents: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    def put(self, documents: Iterable[tuple[str, dict[str, Any]]], /) -> None:
         """Add or replace documents by their external ids."""
 
-    def remove(self, ids: Iterable[str]) -> object:
+    def remove(self, ids: Iterable[str], /) -> object:
         """Remove documents; unknown ids are ignored."""
 
     def clear(self) -> None:
@@ -35,22 +35,24 @@ class Engine(Protocol):
     def ids(self) -> list[str]:
         """Return every external id, in order of insertion."""
 
-    def reconfigured(self, settings: Mapping[str, Any]) -> "Engine":
+    def reconfigured(self, settings: Mapping[str, Any], /) -> "Engine":
         """Return an engine of the same documents under other settings; this one stays usable."""
 
-    def match(self, filter_: Any, *, code: str) -> Iterable[str]:
+    def match(
+        self, filter_: Any, /, *, code: str, features: Features | None = None
+    ) -> Iterable[str]:
         """Return the ids that meet a filter; a bad filter raises an `ApiError` with `code`."""
 
-    def search(self, query: SearchQuery) -> SearchResult:
+    def search(self, query: SearchQuery, /) -> SearchResult:
         """Return the answer to a query."""
 
-    def facet_search(self, query: FacetQuery) -> FacetResult:
+    def facet_search(self, query: FacetQuery, /) -> FacetResult:
         """Return the facet values that meet a query."""
 
     def field_distribution(self) -> dict[str, int]:
         """Return how many documents have each field."""
 
-    def sorted_ids(self, sort: Iterable[str], ids: Iterable[str]) -> list[str]:
+    def sorted_ids(self, sort: Sequence[str], ids: Iterable[str], /) -> list[str]:
         """Return the ids in the order of sort expressions."""
 
     def __len__(self) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from miroir.node.catalog import Catalog
-from miroir.node.engine.index import SearchIndex
+from miroir.node.engine import SearchIndex
 from miroir.node.faults import Faults
 from miroir.node.features import FEATURES
 from miroir.node.json_text import decode, encode_text

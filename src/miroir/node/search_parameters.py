@@ -259,13 +259,20 @@ def split_sort(value: str) -> list[str]:
 
 
 def require_filter(filter_: Any, code: str, *, required: bool = False) -> None:
-    """Refuse a filter that is neither a string nor an array, nor absent where it may be."""
+    """Refuse what is no filter by its JSON types; absent is fine unless it is required."""
     if (filter_ is not None or required) and not isinstance(filter_, str | list):
-        raise ApiError(
-            code,
-            "Invalid syntax for the filter parameter: "
-            f"`expected String, Array, found: {encode_text(filter_)}`.",
-        )
+        raise _wrong_filter(code, "String, Array", filter_)
+    for part in filter_ if isinstance(filter_, list) else ():
+        if not isinstance(part, str | list):
+            raise _wrong_filter(code, "String, [String]", part)
+        for inner in part if isinstance(part, list) else ():
+            if not isinstance(inner, str):
+                raise _wrong_filter(code, "String", inner)
+
+
+def _wrong_filter(code: str, expected: str, found: Any) -> ApiError:
+    reason = f"`expected {expected}, found: {encode_text(found)}`"
+    return ApiError(code, f"Invalid syntax for the filter parameter: {reason}.")
 
 
 _TUPLES: Final = {
@@ -314,6 +321,8 @@ def _given(body: dict[str, Any], plain: dict[str, str], tuples: dict[str, str]) 
 def search_query(body: dict[str, Any], features: dict[str, bool]) -> SearchQuery:
     """Return the engine's query for checked search parameters."""
     allowed = Features(contains_filter=features["containsFilter"])
+    if not body.get("facets"):
+        body = {**body, "facets": None}  # an empty list asks for none, not for an empty answer
     return SearchQuery(**_given(body, _PLAIN, _TUPLES), features=allowed)
 
 

@@ -20,9 +20,10 @@ def shown_document(raw: bytes, fields: Iterable[str] | None, *, vectors: bool) -
     document = raw_fields(raw)
     if not vectors:
         document.pop(VECTORS, None)
-    if fields is not None:
-        document = _selected(document, list(fields))
-    return Raw(encode(document))
+    shown = document if fields is None else _selected(document, list(fields))
+    if vectors:
+        shown[VECTORS] = document.get(VECTORS, Raw(b"{}"))
+    return Raw(encode(shown))
 
 
 def _selected(document: RawDocument, fields: list[str]) -> RawDocument:

@@ -6,6 +6,7 @@ from miroir.node.documents.formats import format_of, read_documents
 from miroir.node.documents.identity import id_text
 from miroir.node.documents.selection import shown_document
 from miroir.node.documents.table import count_documents, find_documents, page_of_documents
+from miroir.node.engine import Features
 from miroir.node.engine.filter_parser import parse_filter
 from miroir.node.errors import ApiError
 from miroir.node.features import require_feature
@@ -171,7 +172,9 @@ def _chosen(
         engine = call.node.catalog.engine(row.iid)
         ids = _ids(asked["ids"]) if asked.get("ids") is not None else engine.ids()
         if asked.get("filter") is not None:
-            matching = set(engine.match(asked["filter"], code="invalid_document_filter"))
+            allowed = Features(contains_filter=call.node.features["containsFilter"])
+            filter_, code = asked["filter"], "invalid_document_filter"
+            matching = set(engine.match(filter_, code=code, features=allowed))
             ids = [name for name in ids if name in matching]
         known = find_documents(store, row.iid, ids)
         ordered = list(known)
@@ -250,7 +253,8 @@ def _delete_by_filter(call: Call) -> Response:
         "deletedDocuments": None,
         "originalFilter": encode_text(filter_),
     }
-    return _delete(call, {"by": "filter", "filter": filter_}, details)
+    contains = call.node.features["containsFilter"]
+    return _delete(call, {"by": "filter", "filter": filter_, "contains": contains}, details)
 
 
 def _edit(call: Call) -> Response:

@@ -71,7 +71,7 @@ def _search(call: Call, uid: str, body: dict[str, Any]) -> dict[str, Any]:
         except ApiError as error:
             raise _named(error, uid) from error
     found: dict[str, Any] = {
-        "hits": result.hits,
+        "hits": _with_vectors(result.hits) if body.get("retrieveVectors") else result.hits,
         "query": body.get("q") or "",
         "processingTimeMs": int((time.monotonic() - started) * 1000),
         **result.pagination,
@@ -89,6 +89,16 @@ def _search(call: Call, uid: str, body: dict[str, Any]) -> dict[str, Any]:
             "primaryKey": row.primary_key,
         }
     return found
+
+
+def _with_vectors(hits: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return hits of which each shows `_vectors`, if only to say that it has none."""
+    shown = []
+    for hit in hits:
+        own = {key: value for key, value in hit.items() if not key.startswith("_")}
+        rest = {key: value for key, value in hit.items() if key.startswith("_")}
+        shown.append({**own, "_vectors": {}, **rest})
+    return shown
 
 
 def _with_rule(call: Call, uid: str, filter_: Any) -> Any:

@@ -10,6 +10,7 @@ from miroir.node.documents.table import (
     find_documents,
     put_documents,
 )
+from miroir.node.engine import Features
 from miroir.node.errors import ApiError
 from miroir.node.indexes import IndexRow, set_primary_key, touch_index
 from miroir.node.json_text import Raw, RawDocument, decode, encode, raw_fields, raw_items
@@ -78,7 +79,7 @@ def delete(bench: Bench, task: Task) -> Plan:
     if task.request["by"] == "ids":
         ids = list(dict.fromkeys(task.request["ids"]))
     else:
-        ids = _matching(bench, row, task.request["filter"])
+        ids = _matching(bench, row, task)
 
     def memory() -> None:
         bench.catalog.engine(row.iid).remove(ids)
@@ -90,11 +91,12 @@ def delete(bench: Bench, task: Task) -> Plan:
     return Plan(store, memory, reload=row.uid)
 
 
-def _matching(bench: Bench, row: IndexRow, filter_: Any) -> list[str]:
+def _matching(bench: Bench, row: IndexRow, task: Task) -> list[str]:
+    filter_, allowed = task.request["filter"], Features(contains_filter=task.request["contains"])
     with bench.catalog.lock:
         try:
             engine = bench.catalog.engine(row.iid)
-            return list(engine.match(filter_, code="invalid_document_filter"))
+            return list(engine.match(filter_, code="invalid_document_filter", features=allowed))
         except ApiError as error:
             raise named(error, row.uid) from error
 
