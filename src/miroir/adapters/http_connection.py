@@ -10,6 +10,7 @@ transport takes them, so that at most one slice is held twice.
 """
 
 import asyncio
+import os
 from typing import Final, Protocol, cast
 
 from miroir.adapters.http_answer import AnswerReader
@@ -107,7 +108,7 @@ class HttpConnection(asyncio.Protocol):
         return (
             self._reader.reusable
             and self._rest is None
-            and not self._over
+            and not self._transport.is_closing()
             and not self._transport.get_write_buffer_size()  # answered before it was all sent
         )
 
@@ -176,6 +177,8 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
+        if isinstance(exc, OSError):
+            self._read_last()
         if not self._over:
             detail = f" ({exc.strerror or exc})" if isinstance(exc, OSError) else ""
             where = "in the middle of its answer" if self._reader.started else "without an answer"
@@ -187,9 +190,14 @@ class HttpConnection(asyncio.Protocol):
         self._paused = True
 
     def resume_writing(self) -> None:
-        """See asyncio."""
+        """
+        See asyncio.
+
+        Written later, not here: asyncio up to 3.13 reports the loss of the connection twice if a
+        write inside of this callback fails.
+        """
         self._paused = False
-        self._write_on()
+        asyncio.get_running_loop().call_soon(self._write_on)
 
     # ------------------------------------------------------------ steps
 
@@ -203,6 +211,26 @@ class HttpConnection(asyncio.Protocol):
             self._rest = rest if len(rest) else None
             transport.write(piece)
         asyncio.get_running_loop().call_soon(self._write_on)
+
+    def _read_last(self) -> None:
+        """
+        Read what had come before a write failed.
+
+        A node that refuses a payload answers, then resets the connection under the rest of it; the
+        failed write ends the transport, but the answer is still there to be read.
+        """
+        assert self._transport is not None
+        sock = self._transport.get_extra_info("socket")
+        if sock is None or self._write_failed or self._transport.get_extra_info("ssl_object"):
+            return  # nothing was sent that it could answer, or only TLS could read it
+        while not self._over and self.exchange is not None:
+            try:
+                data = os.read(sock.fileno(), _READ_BYTES_MAX)
+            except OSError:
+                return  # nothing left: the loss is reported next
+            if not data:
+                return
+            self.data_received(data)
 
     def _answer(self, reply: NodeReply) -> None:
         self.answers += 1
