@@ -1,0 +1,11 @@
+"""
+Joins services and adapters into a running Miroir: the only package that knows both.
+
+    assembly.py  configuration + outside world -> every service, made but not started
+    serving.py   the real outside world; start, listen, stop
+"""
+
+from miroir.runtime.assembly import Outside, Services, make_services
+from miroir.runtime.serving import make_app, serve
+
+__all__ = ["Outside", "Services", "make_app", "make_services", "serve"]

@@ -1,0 +1,271 @@
+"""
+Makes every service out of a configuration and an outside world; asks and starts nothing.
+
+Three sides, in the order in which they need each other: settings (the protocol), documents
+(writes), reads. Simulations call this with an outside of their own.
+"""
+
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from miroir.config import Config
+from miroir.core.topology import Topology
+from miroir.ports.clock import Chance, Clock
+from miroir.ports.node import NodeControl, NodeTransport
+from miroir.ports.store import Store
+from miroir.services.broadcaster import Broadcaster, Tools
+from miroir.services.catalog import Catalog
+from miroir.services.cluster import Cluster
+from miroir.services.health import Health
+from miroir.services.lanes import Lanes
+from miroir.services.leader import Leader
+from miroir.services.planner import Planner, Policy
+from miroir.services.prober import Prober
+from miroir.services.reconciler import Reconciler, SweepTools
+from miroir.services.registrar import Registrar
+from miroir.services.resync import Resync
+from miroir.services.scatter import Scatter
+from miroir.services.searcher import Searcher
+from miroir.services.tasks import Tasks
+from miroir.services.watcher import TaskWatcher
+from miroir.services.writer import Writer, WriteTools
+from miroir.telemetry import Metrics
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What the services need from the world; simulations bring their own."""
+
+    control: NodeControl
+    transport: NodeTransport
+    store: Store
+    clock: Clock
+    chance: Chance
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
+class Common:
+    """What every side works with."""
+
+    cluster: Cluster
+    health: Health
+    leader: Leader
+    watcher: TaskWatcher
+
+
+@dataclass(frozen=True)
+class SettingsSide:
+    """The protocol: from a wanted change to verified nodes, and back from drift."""
+
+    prober: Prober
+    broadcaster: Broadcaster
+    registrar: Registrar
+    reconciler: Reconciler
+
+
+@dataclass(frozen=True)
+class DocumentsSide:
+    """Document writes: in, in order, to every replica, and replicas back up."""
+
+    lanes: Lanes
+    tasks: Tasks
+    writer: Writer
+    resync: Resync
+
+
+@dataclass(frozen=True)
+class ReadSide:
+    """Searches and other reads."""
+
+    scatter: Scatter
+    searcher: Searcher
+    catalog: Catalog
+
+
+@dataclass(frozen=True)
+class Services:
+    """Every service of one process, made but not started."""
+
+    common: Common
+    settings: SettingsSide
+    documents: DocumentsSide
+    reads: ReadSide
+
+    @property
+    def loops(self) -> tuple[Callable[[], Awaitable[None]], ...]:
+        """What runs for as long as the process does, in the order of starting."""
+        return (
+            self.common.watcher.run,
+            self.settings.prober.run,
+            self.settings.broadcaster.run,
+            self.documents.lanes.run,
+            self.documents.tasks.run,
+            self.common.health.run,
+            self.settings.reconciler.run,
+            self.documents.resync.run,
+        )
+
+
+def make_services(config: Config, topology: Topology, outside: Outside) -> Services:
+    """Make every service; nothing is asked or started yet."""
+    common = _common(config, topology, outside)
+    settings = _settings_side(config, outside, common)
+    return Services(
+        common=common,
+        settings=settings,
+        documents=_documents_side(config, outside, common, settings),
+        reads=_read_side(config, outside, common),
+    )
+
+
+def _common(config: Config, topology: Topology, outside: Outside) -> Common:
+    cluster = Cluster(topology)
+    return Common(
+        cluster=cluster,
+        health=Health(
+            control=outside.control,
+            cluster=cluster,
+            clock=outside.clock,
+            interval_s=config.health.interval_s,
+        ),
+        leader=Leader(
+            store=outside.store,
+            clock=outside.clock,
+            holder=f"{socket.gethostname()}:{os.getpid()}",
+        ),
+        watcher=TaskWatcher(
+            control=outside.control,
+            clock=outside.clock,
+            node_silence_s=config.settings_broadcast.node_silence_s,
+        ),
+    )
+
+
+def _settings_side(config: Config, outside: Outside, common: Common) -> SettingsSide:
+    wanted = config.settings_broadcast
+    prober = Prober(
+        control=outside.control,
+        store=outside.store,
+        cluster=common.cluster,
+        watcher=common.watcher,
+        clock=outside.clock,
+        wait_s=wanted.probe_wait_s,
+    )
+    planner = Planner(
+        control=outside.control,
+        prober=prober,
+        clock=outside.clock,
+        policy=Policy(
+            wanted.strategy, wanted.max_repair_retries, wanted.freeze_writes_on_unrepairable
+        ),
+    )
+    broadcaster = Broadcaster(
+        Tools(
+            store=outside.store,
+            cluster=common.cluster,
+            clock=outside.clock,
+            leader=common.leader,
+            planner=planner,
+            prober=prober,
+            watcher=common.watcher,
+            chance=outside.chance,
+            node_silence_s=wanted.node_silence_s,
+            verify_timeout_s=wanted.verify_timeout_s,
+        )
+    )
+    registrar = Registrar(
+        store=outside.store,
+        cluster=common.cluster,
+        clock=outside.clock,
+        planner=planner,
+        prober=prober,
+        broadcaster=broadcaster,
+    )
+    reconciler = _reconciler(config, outside, common, registrar)
+    common.health.on_change(reconciler.nudge)
+    return SettingsSide(prober, broadcaster, registrar, reconciler)
+
+
+def _reconciler(
+    config: Config, outside: Outside, common: Common, registrar: Registrar
+) -> Reconciler:
+    check = config.settings_drift_check
+    return Reconciler(
+        SweepTools(
+            control=outside.control,
+            store=outside.store,
+            cluster=common.cluster,
+            clock=outside.clock,
+            leader=common.leader,
+            registrar=registrar,
+            metrics=outside.metrics,
+            interval_s=check.interval_s,
+            auto_repair=check.auto_repair,
+            repairs_max=check.repair_attempts_max,
+        )
+    )
+
+
+def _documents_side(
+    config: Config, outside: Outside, common: Common, settings: SettingsSide
+) -> DocumentsSide:
+    lanes = Lanes(
+        transport=outside.transport,
+        store=outside.store,
+        cluster=common.cluster,
+        health=common.health,
+        clock=outside.clock,
+        timeout_s=config.limits.write_timeout_s,
+    )
+    tasks = Tasks(
+        store=outside.store,
+        cluster=common.cluster,
+        lanes=lanes,
+        watcher=common.watcher,
+        broadcaster=settings.broadcaster,
+        clock=outside.clock,
+    )
+    writer = Writer(
+        WriteTools(
+            store=outside.store,
+            cluster=common.cluster,
+            clock=outside.clock,
+            registrar=settings.registrar,
+            broadcaster=settings.broadcaster,
+            lanes=lanes,
+            tasks=tasks,
+        )
+    )
+    resync = Resync(
+        control=outside.control,
+        store=outside.store,
+        cluster=common.cluster,
+        lanes=lanes,
+        watcher=common.watcher,
+        clock=outside.clock,
+    )
+    return DocumentsSide(lanes, tasks, writer, resync)
+
+
+def _read_side(config: Config, outside: Outside, common: Common) -> ReadSide:
+    scatter = Scatter(
+        transport=outside.transport,
+        cluster=common.cluster,
+        health=common.health,
+        when_no_cover=config.settings_broadcast.when_no_cover,
+    )
+    timeout_s = config.limits.search_timeout_s
+    shard_count = common.cluster.view.topology.shard_count
+    return ReadSide(
+        scatter,
+        Searcher(scatter=scatter, shard_count=shard_count, timeout_s=timeout_s),
+        Catalog(
+            scatter=scatter,
+            control=outside.control,
+            cluster=common.cluster,
+            timeout_s=timeout_s,
+        ),
+    )

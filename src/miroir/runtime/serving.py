@@ -1,0 +1,174 @@
+"""
+Runs Miroir: opens the world, starts the services, listens, and stops again.
+
+Order of a start: the store (one process per data directory), the facts that must not change, one
+look at every node, the view, then the services, and only then the listening socket. A stop goes
+the other way round; what was acknowledged is in the store.
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+import uvicorn
+
+try:
+    import uvloop
+
+    _loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = uvloop.new_event_loop
+except ImportError:  # Not on this platform: asyncio's own loop does as well, slower.
+    _loop_factory = None
+
+from miroir.adapters.http_pool import HttpLimits
+from miroir.adapters.node_control import NodeControlHttp
+from miroir.adapters.node_http import NodeHttp
+from miroir.adapters.store_seal import AesSeal, NoSeal, Seal
+from miroir.adapters.store_sqlite import open_store
+from miroir.api.app import App
+from miroir.api.auth import Guard
+from miroir.api.edge import Edge
+from miroir.config import Config
+from miroir.core.topology import Topology
+from miroir.errors import ConfigError
+from miroir.ports.clock import SystemClock, system_chance
+from miroir.ports.store import Store
+from miroir.runtime.assembly import Outside, Services, make_services
+from miroir.telemetry import Metrics
+
+_GRACE_S = 10
+_log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def outside_world(config: Config, topology: Topology) -> AsyncIterator[Outside]:
+    """Open the store and the connections to the nodes; close them at the end."""
+    key = config.master_key.reveal() if config.master_key else None
+    metrics = Metrics(
+        index_label=config.metrics.index_label, index_label_max=config.metrics.index_label_max
+    )
+    secret = config.sealing_secret
+    seal: Seal = AesSeal(secret.reveal()) if secret else NoSeal()
+    store = await open_store(config.data_dir, seal=seal)
+    transport = NodeHttp(
+        {node.node_id: node.url for node in topology.nodes},
+        master_key=key,
+        limits=HttpLimits(
+            connections_max=config.limits.connections_per_node_max,
+            connect_max_s=config.limits.connect_timeout_s,
+        ),
+        observe=metrics.node_call,
+    )
+    try:
+        control = NodeControlHttp(transport, timeout_s=config.limits.control_timeout_s)
+        yield Outside(control, transport, store, SystemClock(), system_chance(), metrics)
+    finally:
+        await transport.aclose()
+        await store.aclose()
+
+
+async def check_facts(store: Store, topology: Topology) -> None:
+    """
+    Refuse a topology that the stored data does not fit.
+
+    Raises:
+        ConfigError: The number of shards differs from the one that documents were cut by.
+    """
+    known = await store.fact("shards")
+    if known is None:
+        await store.set_fact("shards", str(topology.shard_count))
+    elif known != str(topology.shard_count):
+        raise ConfigError(
+            f"topology.shards: is {topology.shard_count}, but the documents in this data "
+            f"directory were cut into {known}; set it to {known}, or use another data_dir"
+        )
+
+
+def serve(config: Config) -> None:
+    """Run Miroir until SIGTERM or SIGINT."""
+    with asyncio.Runner(loop_factory=_loop_factory) as runner:
+        runner.run(_serve(config))
+
+
+async def _serve(config: Config) -> None:
+    topology = config.topology.to_core()
+    async with outside_world(config, topology) as outside:
+        await check_facts(outside.store, topology)
+        services = make_services(config, topology, outside)
+        await services.common.health.check_all()
+        await services.common.cluster.load(outside.store)
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stop.set)
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(_for_ever(each)) for each in services.loops]
+            await asyncio.sleep(0)  # noqa: TID251 - lets every service take its place once
+            server = _server(make_app(config, services, outside))
+            listening = group.create_task(server.serve(sockets=[_socket(config)]))
+            await stop.wait()
+            server.should_exit = True
+            await listening
+            for each in running:
+                each.cancel()
+
+
+async def _for_ever(run: Callable[[], Awaitable[None]]) -> None:
+    await run()
+
+
+def make_app(config: Config, services: Services, outside: Outside) -> App:
+    """Return the ASGI application over these services."""
+    return App(
+        Edge(
+            guard=Guard(config.master_key, config.admin_secret),
+            cluster=services.common.cluster,
+            store=outside.store,
+            registrar=services.settings.registrar,
+            writer=services.documents.writer,
+            searcher=services.reads.searcher,
+            catalog=services.reads.catalog,
+            reconciler=services.settings.reconciler,
+            metrics=outside.metrics,
+            clock=outside.clock,
+            payload_bytes_max=config.limits.payload_bytes_max,
+        )
+    )
+
+
+def _socket(config: Config) -> socket.socket:
+    listen = config.listen
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((listen.host, listen.port))
+    except OSError as error:
+        bound.close()
+        raise ConfigError(
+            f"listen.port: cannot listen on {listen.host}:{listen.port} ({error.strerror}); "
+            "stop what listens there, or choose another port"
+        ) from None
+    host, port = bound.getsockname()[:2]
+    _log.info("listening", url=f"http://{host}:{port}")
+    return bound
+
+
+def _server(app: App) -> uvicorn.Server:
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+    )
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    return server
