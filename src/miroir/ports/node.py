@@ -43,7 +43,7 @@ class NodeRequest:
     path: str
     body: bytes = b""
     content_type: str | None = None
-    authorization: str | None = None
+    authorization: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -153,16 +153,22 @@ class Lanes:
             for node_id in node_ids
         }
         replies: dict[NodeId, NodeReply | None] = {}
-        for node_id, call in calls.items():
-            try:
-                reply = await call
-            except NodeError as error:
-                _log.info("write_unanswered", node=node_id, why=str(error))
-                self._health.suspect(node_id)
-                replies[node_id] = None
-            else:
-                replies[node_id] = reply if reply.status < 500 else None
+        try:
+            for node_id, call in calls.items():
+                replies[node_id] = await self._reply(node_id, call)
+        finally:
+            for call in calls.values():
+                call.cancel()  # Only at the end of the process are there any left.
         return replies
+
+    async def _reply(self, node_id: NodeId, call: Awaitable[NodeReply]) -> NodeReply | None:
+        try:
+            reply = await call
+        except NodeError as error:
+            _log.info("write_unanswered", node=node_id, why=str(error))
+            self._health.suspect(node_id)
+            return None
+        return reply if reply.status < 500 else None
 
 
 def _judged(share: NodeTaskRecord, reply: NodeReply | None) -> NodeTaskRecord:
