@@ -19,9 +19,9 @@ def test_a_synonym_reaches_every_node_and_raises_the_version_once(cluster, uid):
     cluster.do("PATCH", f"/indexes/{uid}/settings", {"synonyms": synonyms})
 
     assert cluster.version(uid) == before + 1
-    assert cluster.shown(uid, "synonyms") == dict.fromkeys(cluster.nodes, synonyms)
-    assert cluster.settings_tasks(uid) == dict.fromkeys(cluster.nodes, 1)
-    assert cluster.proved(uid) == dict.fromkeys(cluster.nodes, before + 1)
+    assert cluster.shown(uid, "synonyms") == cluster.everywhere(synonyms)
+    assert cluster.settings_tasks(uid) == cluster.everywhere(1)
+    assert cluster.proved(uid) == cluster.everywhere(before + 1)
     assert [entry["version"] for entry in cluster.look(uid)["history"]][:1] == [before + 1]
 
 
@@ -36,8 +36,8 @@ def test_a_change_is_proposed_once_and_verified_before_it_is_committed(cluster, 
         "probing", "proposing", "verifying", "committing", "converged",
     ]  # fmt: skip
     assert intent["decision"] == "commit"
-    assert {name: n["state"] for name, n in intent["nodes"].items()} == dict.fromkeys(
-        cluster.nodes, "verified"
+    assert {name: n["state"] for name, n in intent["nodes"].items()} == cluster.everywhere(
+        "verified"
     )
     assert {n["proposals"] for n in intent["nodes"].values()} == {1}
     assert len({n["fingerprint"] for n in intent["nodes"].values()}) == 1
@@ -84,6 +84,6 @@ def test_changes_sent_together_are_committed_in_order_each_with_a_version_of_its
     assert [cluster.ended(reply)["status"] for reply in accepted] == ["succeeded"] * 4
 
     assert cluster.version(uid) == before + 4
-    assert cluster.shown(uid, "stopWords") == dict.fromkeys(cluster.nodes, ["three"])
-    assert cluster.shown(uid, "dictionary") == dict.fromkeys(cluster.nodes, ["J.R.R."])
-    assert cluster.settings_tasks(uid) == dict.fromkeys(cluster.nodes, 4)
+    assert cluster.shown(uid, "stopWords") == cluster.everywhere(["three"])
+    assert cluster.shown(uid, "dictionary") == cluster.everywhere(["J.R.R."])
+    assert cluster.settings_tasks(uid) == cluster.everywhere(4)

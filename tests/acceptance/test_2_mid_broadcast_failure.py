@@ -49,8 +49,8 @@ def test_a_node_that_fails_once_is_sent_the_change_again(cluster, uid, failure):
     task = cluster.do("PATCH", f"/indexes/{uid}/settings", {"synonyms": SYNONYMS})
 
     assert cluster.version(uid) == before + 1
-    assert cluster.shown(uid, "synonyms") == dict.fromkeys(cluster.nodes, SYNONYMS)
-    assert cluster.proved(uid) == dict.fromkeys(cluster.nodes, before + 1)
+    assert cluster.shown(uid, "synonyms") == cluster.everywhere(SYNONYMS)
+    assert cluster.proved(uid) == cluster.everywhere(before + 1)
     (intent,) = [i for i in cluster.intents(uid) if i["taskUid"] == task["uid"]]
     phases = cluster.phases(intent["id"])
     assert phases.count("committing") == 1
@@ -67,7 +67,7 @@ def test_only_the_node_that_failed_is_asked_again(cluster, uid, failure):
 
     cluster.do("PATCH", f"/indexes/{uid}/settings", {"synonyms": SYNONYMS})
 
-    assert cluster.settings_tasks(uid) == dict.fromkeys(cluster.nodes, 1) | {NODE: 2}
+    assert cluster.settings_tasks(uid) == cluster.everywhere(1) | {NODE: 2}
 
 
 def test_nothing_is_committed_while_one_node_differs(cluster, uid):
@@ -104,7 +104,7 @@ def test_a_node_that_crashes_in_the_middle_and_comes_back_gets_the_change(cluste
 
     assert cluster.ended(accepted)["status"] == "succeeded"
     assert cluster.version(uid) == before + 1
-    assert cluster.shown(uid, "synonyms") == dict.fromkeys(cluster.nodes, SYNONYMS)
+    assert cluster.shown(uid, "synonyms") == cluster.everywhere(SYNONYMS)
 
 
 def test_a_node_that_never_takes_the_change_aborts_it_everywhere(cluster, uid):
@@ -117,9 +117,9 @@ def test_a_node_that_never_takes_the_change_aborts_it_everywhere(cluster, uid):
     assert task["status"] == "failed"
     assert NODE in task["error"]["message"]
     assert cluster.version(uid) == before
-    assert cluster.shown(uid, "synonyms") == dict.fromkeys(cluster.nodes, {})
-    assert cluster.shown(uid, "stopWords") == dict.fromkeys(cluster.nodes, [])
-    assert cluster.proved(uid) == dict.fromkeys(cluster.nodes, before)
+    assert cluster.shown(uid, "synonyms") == cluster.everywhere({})
+    assert cluster.shown(uid, "stopWords") == cluster.everywhere([])
+    assert cluster.proved(uid) == cluster.everywhere(before)
 
 
 def test_a_node_that_is_down_does_not_block_a_change_and_is_brought_up_later(cluster, uid):
@@ -133,5 +133,5 @@ def test_a_node_that_is_down_does_not_block_a_change_and_is_brought_up_later(clu
     assert cluster.proved(uid)[NODE] is None
     cluster.revive(NODE)
     until(lambda: cluster.states(uid)[NODE] == "synced", f"{NODE} repaired")
-    assert cluster.shown(uid, "synonyms") == dict.fromkeys(cluster.nodes, SYNONYMS)
+    assert cluster.shown(uid, "synonyms") == cluster.everywhere(SYNONYMS)
     assert cluster.version(uid) == before + 1

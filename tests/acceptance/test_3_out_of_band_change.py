@@ -6,7 +6,6 @@ Acceptance (3): a PATCH behind Miroir's back is found within the interval and re
 
 import pytest
 
-from miroir.cli.layout import Shape
 from tests.support.live_cluster import until
 
 SETTINGS = {"settings_drift_check": {"repair_attempts_max": 2}}
@@ -31,9 +30,8 @@ def foreign(cluster, name, uid, patch):
 
 def assert_repaired(cluster, uid, version):
     """Wait until all is as committed, on the nodes themselves, and the version has not moved."""
-    nodes = cluster.nodes
-    until(lambda: cluster.shown(uid, "synonyms") == dict.fromkeys(nodes, COMMITTED), "repaired")
-    until(lambda: cluster.proved(uid) == dict.fromkeys(nodes, version), "every node in use")
+    until(lambda: cluster.shown(uid, "synonyms") == cluster.everywhere(COMMITTED), "repaired")
+    until(lambda: cluster.proved(uid) == cluster.everywhere(version), "every node in use")
     assert cluster.version(uid) == version
 
 
@@ -51,12 +49,12 @@ def test_a_foreign_change_is_found_and_undone(cluster, uid, version, patch):
 
     until(lambda: [i for i in cluster.intents(uid) if i["kind"] == "repair"], "a repair")
     assert_repaired(cluster, uid, version)
-    assert cluster.shown(uid, "stopWords") == dict.fromkeys(cluster.nodes, [])
+    assert cluster.shown(uid, "stopWords") == cluster.everywhere([])
     assert cluster.metric("miroir_settings_drift_detected_total") == detected + 1
     until(lambda: not cluster.drift(uid), "nothing drifted any more")
     after = cluster.metric("miroir_settings_drift_repair_total", result="repaired")
     assert after == repaired + 1
-    assert cluster.settings_tasks(uid) == dict.fromkeys(cluster.nodes, 1) | {NODE: 3}
+    assert cluster.settings_tasks(uid) == cluster.everywhere(1) | {NODE: 3}
 
 
 def test_no_search_reaches_a_drifted_node_before_it_is_repaired(cluster, uid, version):

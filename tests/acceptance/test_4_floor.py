@@ -81,8 +81,8 @@ def test_a_stale_node_serves_again_once_a_change_has_reached_it(cluster, uid, ve
     """The next change brings the whole target, not only what it changes itself."""
     cluster.do("PATCH", f"/indexes/{uid}/settings", {"stopWords": ["the"]})
 
-    assert cluster.shown(uid, "synonyms") == dict.fromkeys(cluster.nodes, SYNONYMS)
-    assert cluster.proved(uid) == dict.fromkeys(cluster.nodes, version + 1)
+    assert cluster.shown(uid, "synonyms") == cluster.everywhere(SYNONYMS)
+    assert cluster.proved(uid) == cluster.everywhere(version + 1)
     for _ in range(12):
         assert cluster.search(uid, floor=version + 1).status == 200
     assert cluster.matches(STALE) > 0

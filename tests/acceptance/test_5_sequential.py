@@ -4,6 +4,8 @@ Acceptance (5): `strategy: sequential` works: node by node, reversed on failure.
 Same store, same headers, same one commit as the two-phase form; only the order differs.
 """
 
+from itertools import pairwise
+
 import pytest
 
 from tests.support.live_cluster import until
@@ -19,10 +21,10 @@ def test_each_node_is_changed_after_the_one_before_it(cluster, uid):
     cluster.do("PATCH", f"/indexes/{uid}/settings", {"synonyms": SYNONYMS})
 
     assert cluster.version(uid) == before + 1
-    assert cluster.shown(uid, "synonyms") == dict.fromkeys(cluster.nodes, SYNONYMS)
+    assert cluster.shown(uid, "synonyms") == cluster.everywhere(SYNONYMS)
     tasks = [task for n in cluster.nodes for task in cluster.node_tasks(n, uid, "settingsUpdate")]
     assert len(tasks) == len(cluster.nodes)
-    for earlier, later in zip(tasks, tasks[1:], strict=False):
+    for earlier, later in pairwise(tasks):
         assert earlier["finishedAt"] < later["enqueuedAt"]  # One machine, one clock, one format.
     answer = cluster.search(uid, floor=before + 1)
     assert answer.headers["x-miroir-settings-version"] == str(before + 1)
@@ -48,8 +50,8 @@ def test_a_node_that_fails_has_the_nodes_before_it_reversed(cluster, uid, refusa
     assert task["status"] == "failed"
     assert rule.get("message", "n3") in task["error"]["message"]
     assert cluster.version(uid) == before
-    assert cluster.shown(uid, "synonyms") == dict.fromkeys(cluster.nodes, {})
-    until(lambda: cluster.proved(uid) == dict.fromkeys(cluster.nodes, before), "all in use again")
+    assert cluster.shown(uid, "synonyms") == cluster.everywhere({})
+    until(lambda: cluster.proved(uid) == cluster.everywhere(before), "all in use again")
     counts = cluster.settings_tasks(uid)
     assert [counts[name] for name in ("n0", "n1", "n2")] == [2, 2, 2]
     assert [counts[name] for name in ("n4", "n5")] == [0, 0]

@@ -21,7 +21,7 @@ def told(cluster, uids):
 
 
 def test_versions_of_every_index_on_every_node_are_as_before(cluster, uid):
-    """A client that is pinned to a version must not be turned away by a restart, or served less."""
+    """A client that is pinned to a version must not be turned away by a restart."""
     first, second = f"{uid}-1", f"{uid}-2"
     cluster.create(first)
     cluster.create(second)

@@ -76,7 +76,7 @@ def test_while_validity_is_asked_of_the_probe(cluster, uid):
     accepted = cluster.change(uid, {"synonyms": SYNONYMS})
 
     wait_for_phase(cluster, uid, "probing")
-    assert cluster.settings_tasks(uid) == dict.fromkeys(cluster.nodes, 0)
+    assert cluster.settings_tasks(uid) == cluster.everywhere(0)
     assert_told(cluster, uid, phase=PROPOSE, version=before, mixed=False)
     assert_committed(cluster, uid, accepted, before + 1)
 

@@ -68,6 +68,10 @@ class LiveCluster:
         """Return the replicas of a shard."""
         return self.nodes[shard :: self.local.layout.shape.shards]
 
+    def everywhere(self, value: Any) -> dict[str, Any]:
+        """Return this value for every node: what one hopes to see."""
+        return {name: value for name in self.nodes}  # noqa: C420 - values may be mutable
+
     # ---- through Miroir
 
     def send(
