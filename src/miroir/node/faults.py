@@ -42,6 +42,7 @@ import os
 import random
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -234,11 +235,11 @@ class Faults:
 
     def _stall(self, rule: Rule, released: threading.Event) -> None:
         """Wait for the rule's time, new rules, or `released`, whichever comes first."""
-        generation, left_s = self._generation, rule.given.get("ms", float("inf")) / 1000
-        while left_s > 0 and self._generation == generation:
+        generation = self._generation
+        end = time.monotonic() + rule.given.get("ms", float("inf")) / 1000
+        while (left_s := end - time.monotonic()) > 0 and self._generation == generation:
             if released.wait(min(_POLL_S, left_s)):
                 return
-            left_s -= _POLL_S
 
 
 def _is_of_request(rule: Rule) -> bool:

@@ -1,11 +1,16 @@
 """Execution of document tasks: add or update, delete by ids or filter, clear."""
 
 import sqlite3
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final
 
+from miroir.node.catalog import Engine
 from miroir.node.documents.identity import document_id, field_names, primary_key_of
 from miroir.node.documents.table import (
     clear_documents,
+    count_documents,
     delete_documents,
     find_documents,
     put_documents,
@@ -33,14 +38,15 @@ def add_documents(bench: Bench, task: Task) -> Plan:
     key = primary_key_of(row.primary_key, asked, first)
     indexed, documents = _resulting(bench, row, task, key, payload)
     parsed = [(name, decode(raw)) for name, raw in documents.items()]
+    keyed = replace(row, primary_key=key)
+    beside = _engine_beside(bench, keyed, parsed)
 
     def memory() -> None:
-        if row.primary_key is None:
-            bench.catalog.put(row.iid, bench.catalog.empty(row, key))
-        try:
+        if beside is not None:
+            bench.catalog.put(row.iid, beside)
+            return
+        with _naming(row.uid):
             bench.catalog.engine(row.iid).put(parsed)
-        except ApiError as error:
-            raise named(error, row.uid) from error
 
     def store(db: sqlite3.Connection) -> dict[str, Any]:
         if row.primary_key is None:
@@ -50,6 +56,35 @@ def add_documents(bench: Bench, task: Task) -> Plan:
         return {"indexedDocuments": indexed}
 
     return Plan(store, memory, reload=row.uid)
+
+
+@contextmanager
+def _naming(uid: str) -> Iterator[None]:
+    """Put the index in front of the engine's errors, as tasks show them."""
+    try:
+        yield
+    except ApiError as error:
+        raise named(error, uid) from error
+
+
+def _engine_beside(bench: Bench, row: IndexRow, parsed: list[tuple[str, Any]]) -> Engine | None:
+    """
+    Return a new engine with the stored and the given documents; None when that is too dear.
+
+    An engine that changes in place holds up searches meanwhile, one that is built beside it does
+    not. Building costs more, since it starts from nothing, so it is for payloads that are large
+    in relation to the index.
+    """
+    held, _ = count_documents(bench.store, row.iid)
+    if held > _BESIDE_RATIO * len(parsed):
+        return None
+    with _naming(row.uid):
+        engine = bench.catalog.built(row)
+        engine.put(parsed)
+    return engine
+
+
+_BESIDE_RATIO: Final = 4
 
 
 def _resulting(
