@@ -1,0 +1,197 @@
+"""
+What a checker is told: things seen from outside, as values, in the past tense.
+
+A history is a list of these. Simulated runs make them; tests of the checker write them by hand.
+`truth` is what a node really serves, secrets included, as bytes: equal means equal.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Ticked:
+    """Time went on; nothing else happened."""
+
+    at_s: float
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An intent is durable."""
+
+    at_s: float
+    intent: int
+    index: str
+    kind: str
+    patch: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Started:
+    """A leader has begun an intent."""
+
+    at_s: float
+    intent: int
+    index: str
+
+
+@dataclass(frozen=True)
+class Closed:
+    """An intent has ended."""
+
+    at_s: float
+    intent: int
+    index: str
+    phase: str
+
+
+@dataclass(frozen=True)
+class Committed:
+    """
+    The store has taken a commit.
+
+    Attributes:
+        base: Version before.
+        fingerprints: Engine -> fingerprint.
+    """
+
+    at_s: float
+    intent: int
+    index: str
+    kind: str
+    base: int
+    version: int
+    raised: bool
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    deleted: bool = False
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A guarded write has succeeded."""
+
+    at_s: float
+    name: str
+    epoch: int
+    newest_epoch: int
+    revision: int
+    newest_revision: int
+
+
+@dataclass(frozen=True)
+class NodeChanged:
+    """An index of a node shows something new (truth None: it is gone)."""
+
+    at_s: float
+    node: str
+    index: str
+    truth: bytes | None
+    origin: str
+
+
+@dataclass(frozen=True)
+class NodeRead:
+    """A node has answered a reading of its settings to a living process."""
+
+    at_s: float
+    node: str
+    index: str
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """
+    Who is held to be proved at which version now; `source` is store or view.
+
+    Attributes:
+        calm: Nodes that nothing hinders a sweep from reading: up, reachable, no change open.
+    """
+
+    at_s: float
+    source: str
+    index: str
+    proved: Mapping[str, int]
+    calm: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Departed:
+    """
+    A request that changes a node has left a process.
+
+    Attributes:
+        durable: State of the node in the started intent of the store at that moment, or None.
+    """
+
+    at_s: float
+    node: str
+    index: str
+    name: str
+    body: Mapping[str, Any]
+    durable: str | None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """
+    A search was answered.
+
+    Attributes:
+        began_s: When it was asked.
+        truths: Node -> what it served.
+    """
+
+    at_s: float
+    began_s: float
+    index: str
+    floor: int | None
+    version: int
+    flagged: bool
+    truths: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A client was told of a task."""
+
+    at_s: float
+    task: int
+    index: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A client's change was refused at once."""
+
+    at_s: float
+    index: str
+    valid: bool
+
+
+@dataclass(frozen=True)
+class Written:
+    """A log line, an error for a client, or another output."""
+
+    at_s: float
+    text: str
+
+
+Event = (
+    Ticked
+    | Opened
+    | Started
+    | Closed
+    | Committed
+    | Guarded
+    | NodeChanged
+    | NodeRead
+    | Proofs
+    | Departed
+    | Answered
+    | Accepted
+    | Refused
+    | Written
+)

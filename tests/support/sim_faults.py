@@ -1,0 +1,174 @@
+"""
+What can go wrong in a simulated cluster, and a seeded plan of when it does.
+
+Every fault there is has one name, in one enum; a run counts which were hit, and the suite demands
+that all of them are. A plan answers "now?" at each place where a fault could happen: that is the
+only way in which chance reaches a run. `stop()` ends all faults, for the liveness part.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class FaultPoint(StrEnum):
+    """Every fault that a run can meet."""
+
+    REQUEST_LOST = "a request never reaches its node"
+    REQUEST_RESET = "a connection is refused or reset before the request"
+    REQUEST_LATE = "a request reaches its node after the caller has given up"
+    ANSWER_LOST = "the node has acted, the answer is lost"
+    ANSWER_SLOW = "the answer takes long"
+    NODE_CRASHED = "a node crashes and is started again"
+    NODE_CRASHED_AFTER_WORK = "a node crashes between applying a batch and noting it"
+    NODE_UNREACHABLE = "a node is cut off for long"
+    NODE_RESTORED = "a node comes back with an older snapshot"
+    TASK_FAILED = "a node fails a task that is valid"
+    TASK_SLOW = "a node takes long for a task"
+    SETTING_NOT_APPLIED = "a node reports success and has not applied"
+    FOREIGN_PATCH = "somebody changes settings of one node behind Miroir's back"
+    FOREIGN_PATCH_EVERYWHERE = "somebody makes the same change on every node"
+    MIROIR_CRASHED_BEFORE_WRITE = "Miroir dies before a store write"
+    MIROIR_CRASHED_AFTER_WRITE = "Miroir dies after a store write"
+    MIROIR_CRASHED_BEFORE_CALL = "Miroir dies before a call to a node"
+    MIROIR_CRASHED_IN_CALL = "Miroir dies while a node has its request"
+    MIROIR_CRASHED_AFTER_CALL = "Miroir dies after a node has answered"
+    MIROIR_PAUSED = "Miroir is paused, another takes over, the first goes on"
+    CLOCK_JUMPED = "the wall clock jumps past the lease"
+    STORE_SLOW = "a store call takes long"
+
+
+F = FaultPoint
+
+NET: Mapping[FaultPoint, float] = {
+    F.REQUEST_LOST: 0.01,
+    F.REQUEST_RESET: 0.01,
+    F.REQUEST_LATE: 0.004,
+    F.ANSWER_LOST: 0.012,
+    F.ANSWER_SLOW: 0.02,
+}
+TASKS: Mapping[FaultPoint, float] = {
+    F.TASK_FAILED: 0.02,
+    F.TASK_SLOW: 0.08,
+    F.SETTING_NOT_APPLIED: 0.02,
+    F.NODE_CRASHED_AFTER_WORK: 0.03,
+}
+CRASHES: Mapping[FaultPoint, float] = {
+    F.MIROIR_CRASHED_BEFORE_WRITE: 0.004,
+    F.MIROIR_CRASHED_AFTER_WRITE: 0.006,
+    F.MIROIR_CRASHED_BEFORE_CALL: 0.0006,
+    F.MIROIR_CRASHED_IN_CALL: 0.0006,
+    F.MIROIR_CRASHED_AFTER_CALL: 0.0006,
+    F.MIROIR_PAUSED: 0.002,
+}
+STORE: Mapping[FaultPoint, float] = {F.STORE_SLOW: 0.03}
+EVENTS: Mapping[FaultPoint, float] = {
+    F.NODE_CRASHED: 0.05,
+    F.NODE_UNREACHABLE: 0.02,
+    F.NODE_RESTORED: 0.015,
+    F.FOREIGN_PATCH: 0.06,
+    F.FOREIGN_PATCH_EVERYWHERE: 0.01,
+    F.CLOCK_JUMPED: 0.01,
+}
+"""Chance of each per place; those in EVENTS per second and cluster."""
+
+
+@dataclass
+class FaultPlan:
+    """
+    When which fault strikes.
+
+    Attributes:
+        style: calm, random, targeted, nodes, network or crashes.
+        rates: Fault -> chance at each place.
+        target: In style `targeted`: the one place (fault, what, how many times passed over).
+        hits: How often each fault has struck.
+        budget: How many more may strike.
+    """
+
+    style: str
+    chance: random.Random
+    rates: dict[FaultPoint, float]
+    target: tuple[FaultPoint, str, int] | None = None
+    hits: Counter[FaultPoint] = field(default_factory=Counter)
+    budget: int = 40
+    active: bool = True
+
+    def strikes(self, point: FaultPoint, what: str = "") -> bool:
+        """Whether the fault happens here and now; `what` names the place, e.g. `save_intent`."""
+        if not self.active or self.budget <= 0:
+            return False
+        if self.target is not None and self.target[:2] == (point, what):
+            point_, what_, left = self.target
+            self.target = (point_, what_, left - 1) if left else None
+            return left == 0 and self._hit(point)
+        rate = self.rates.get(point, 0.0)
+        return rate > 0 and self.chance.random() < rate and self._hit(point)
+
+    def _hit(self, point: FaultPoint) -> bool:
+        self.hits[point] += 1
+        self.budget -= 1
+        return True
+
+    def stop(self) -> None:
+        """Nothing goes wrong from now on."""
+        self.active = False
+
+
+STYLES = ("calm", "random", "targeted", "network", "nodes", "crashes", "targeted", "random")
+_WRITES = (
+    "open_intent", "accept_intent", "start_intent", "save_intent", "commit", "unprove", "prove",
+    "take_lease", "release_lease", "freeze", "keep_expected", "expected", "open_task",
+)  # fmt: skip
+_CALLS = ("patch_settings", "read_settings", "tasks", "create_index", "delete_index", "index")
+
+
+def plan_for(seed: int) -> FaultPlan:
+    """Return the plan of a seed; the style goes round with the seed, so that all are met."""
+    chance = random.Random(f"faults {seed}")
+    style = STYLES[seed % len(STYLES)]
+    match style:
+        case "calm":
+            return FaultPlan(style, chance, {})
+        case "network":
+            rates = {k: v * 4 for k, v in NET.items()} | dict(STORE)
+            return FaultPlan(style, chance, rates, budget=60)
+        case "nodes":
+            return FaultPlan(style, chance, {**TASKS, **EVENTS}, budget=30)
+        case "crashes":
+            rates = {k: v * 3 for k, v in CRASHES.items()} | {F.TASK_SLOW: 0.1}
+            return FaultPlan(style, chance, rates, budget=12)
+        case "targeted":
+            return FaultPlan(style, chance, _few(chance), target=_target(chance), budget=6)
+        case _:
+            share = chance.choice((0.3, 1.0, 2.0))
+            rates = {**NET, **TASKS, **CRASHES, **STORE, **EVENTS}
+            return FaultPlan(style, chance, {k: v * share for k, v in rates.items()})
+
+
+def _few(chance: random.Random) -> dict[FaultPoint, float]:
+    """One or two kinds of fault of nodes and network, next to the target."""
+    everything = {**NET, **TASKS, **EVENTS}
+    return {point: everything[point] * 2 for point in chance.sample(sorted(everything), 2)}
+
+
+def _target(chance: random.Random) -> tuple[FaultPoint, str, int]:
+    """Exactly this place, after it was passed a few times."""
+    at_write = (
+        F.MIROIR_CRASHED_BEFORE_WRITE,
+        F.MIROIR_CRASHED_AFTER_WRITE,
+        F.MIROIR_PAUSED,
+        F.STORE_SLOW,
+    )
+    at_call = (
+        F.MIROIR_CRASHED_BEFORE_CALL,
+        F.MIROIR_CRASHED_IN_CALL,
+        F.MIROIR_CRASHED_AFTER_CALL,
+        F.ANSWER_LOST,
+        F.REQUEST_LATE,
+    )
+    if chance.random() < 0.65:
+        return chance.choice(at_write), chance.choice(_WRITES), chance.randrange(12)
+    return chance.choice(at_call), chance.choice(_CALLS), chance.randrange(12)

@@ -1,0 +1,420 @@
+"""
+One simulated cluster: nodes, the store, whatever processes live, and the eyes of the checker.
+
+Everything that is seen becomes an event for the checker and a line of the log. The first broken
+invariant ends the run. Chance comes from the seed alone; two runs of one seed give one log.
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping
+from typing import Any, Final
+
+from miroir.config import Config
+from miroir.core.topology import IndexUid
+from tests.support import sim_events as e
+from tests.support.memory_store import MemoryStore
+from tests.support.sim_checker import Checker
+from tests.support.sim_engine import NEW, Engine
+from tests.support.sim_faults import FaultPlan, FaultPoint as F
+from tests.support.sim_node import PROBE, Disk, SimNode
+from tests.support.sim_process import Process
+from tests.support.virtual_loop import VirtualClock, VirtualLoop
+
+SWEEP_S: Final = 12.0
+_DRIFT_BOUND_S: Final = 5 * SWEEP_S
+_TAKE_OVER_S: Final = 11.0
+_GRIDS: Final = ((1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (1, 2), (2, 2), (3, 2))
+
+
+class World:
+    """
+    The cluster of one run.
+
+    Attributes:
+        process: The newest process.
+        failure: The first broken invariant, or None.
+        departures: How many changing requests have left for live indexes.
+        opened: Kinds of the intents opened, in order.
+    """
+
+    def __init__(self, loop: VirtualLoop, seed: int, faults: FaultPlan) -> None:
+        self.seed = seed
+        self.faults = faults
+        self.chance = random.Random(f"world {seed}")
+        self.loop = loop
+        self.clock = VirtualClock(loop)
+        self.log: list[str] = []
+        self.failure: str | None = None
+        self.failed = asyncio.Event()
+        self.departures = 0
+        self.opened: list[str] = []
+        shards, groups = _GRIDS[self.chance.randrange(len(_GRIDS))]
+        names = [f"n{i}" for i in range(shards * groups)]
+        self.config = _config(shards, groups, names, sequential=self.chance.random() < 0.15)
+        self.topology = self.config.topology.to_core()
+        self.nodes = {name: self._node(name, engine) for name, engine in self._engines(names)}
+        self.checker = Checker(
+            {name: node.engine for name, node in self.nodes.items()},
+            drift_bound_s=_DRIFT_BOUND_S,
+        )
+        self.store = MemoryStore(self.clock)
+        self.processes: list[Process] = []
+        self._records: dict[str, Any] = {}
+        self._seen_views: dict[str, Any] = {}
+        self._snapshots: dict[str, Disk] = {}
+        loop.after_round = self._look_at_the_view
+        self._start_process()
+
+    def _engines(self, names: list[str]) -> list[tuple[str, Engine]]:
+        return [(name, NEW) for name in names]
+
+    def _node(self, name: str, engine: Engine) -> SimNode:
+        node = SimNode(name, engine, random.Random(f"{self.seed} {name}"), self.faults)
+        node.changed = self._node_changed
+        node.noted = self.note
+        return node
+
+    # ---- processes
+
+    @property
+    def process(self) -> Process:
+        return self.processes[-1]
+
+    def _start_process(self) -> None:
+        self.note(f"miroir{len(self.processes) + 1} starts")
+        self._seen_views = {}
+        self.processes.append(Process(self, len(self.processes) + 1))
+
+    def process_lost(self, process: Process, *, must_reopen: bool) -> None:
+        """It is dead: its successor finds the leases free."""
+        if must_reopen and process is self.process:
+            self.loop.call_later(self.chance.uniform(0.05, 4.0), self._replace, True)
+
+    def process_paused(self, process: Process) -> None:
+        """It stands still: its successor has to wait for the leases to run out."""
+        self.loop.call_later(_TAKE_OVER_S, self._replace, False)
+        back_s = _TAKE_OVER_S + self.chance.uniform(-8.0, 25.0)
+        self.loop.call_later(back_s, process.resume)
+        self.loop.call_later(back_s + 20.0, process.die, "it was deposed long ago")
+
+    def _replace(self, reopen: bool) -> None:
+        if reopen:
+            self.store.reopen()
+        self._start_process()
+
+    # ---- what is seen
+
+    def note(self, text: str) -> None:
+        self.log.append(f"{self.loop.time():9.4f} {text}")
+
+    def fail(self, text: str) -> None:
+        """Keep the first failure; the run ends at the next chance."""
+        if self.failure is None:
+            self.failure = text
+            self.note(f"VIOLATION {text}")
+            self.failed.set()
+
+    def see(self, event: e.Event) -> None:
+        """Show the checker an event."""
+        if self.failure is None:
+            try:
+                self.checker.see(event)
+            except Exception as error:  # noqa: BLE001 - the run ends with it
+                self.fail(f"{type(error).__name__}: {error}")
+
+    def _node_changed(self, node: SimNode, index_uid: str, origin: str) -> None:
+        if index_uid == PROBE:
+            return
+        index = node.disk.indexes.get(index_uid)
+        self.note(f"{node.node_id} {index_uid} shows something new ({origin})")
+        truth = index.truth if index else None
+        self.see(e.NodeChanged(self.loop.time(), node.node_id, index_uid, truth, origin))
+
+    def was_read(self, node_id: str, index_uid: str) -> None:
+        if index_uid != PROBE:
+            self.see(e.NodeRead(self.loop.time(), node_id, index_uid))
+
+    def departed(
+        self, process: Process, node_id: str, name: str, index_uid: str, body: Mapping[str, Any]
+    ) -> None:
+        if index_uid != PROBE:
+            self.departures += 1
+            self.note(f"{process.name} sends {name} {index_uid} {sorted(body)} to {node_id}")
+        durable = self._durable(index_uid, node_id) if process.rules else "sending"
+        if name == "create_index" and durable is None and self._given_back(index_uid, node_id):
+            durable = "sending"  # No change: a replica that lost the index is filled by a sibling.
+        at_s = self.loop.time()
+        self.see(e.Departed(at_s, node_id, index_uid, name, body, durable))
+
+    def _durable(self, index_uid: str, node_id: str) -> str | None:
+        for row in self.store._tables.intents.values():
+            intent = row.intent
+            if row.started and intent.index_uid == index_uid and not intent.state.closed:
+                progress = intent.state.nodes.get(node_id)  # type: ignore[call-overload]
+                return progress.state.value if progress else None
+        return None
+
+    def _given_back(self, index_uid: str, node_id: str) -> bool:
+        tables = self.store._tables
+        record = tables.indexes.get(IndexUid(index_uid))
+        lagging = (index_uid, node_id) in tables.lagging
+        return lagging and record is not None and not record.deleted
+
+    # ---- the store, effect by effect
+
+    def effect(self, process: Process, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """A transaction took place (or raised)."""
+        if isinstance(result, Exception):
+            self.note(f"{process.name} {name}: {type(result).__name__} {result}")
+            if isinstance(result, AssertionError):
+                self.fail(f"the store asserts in {name}: {result!r}")
+            return
+        seer = getattr(self, f"_saw_{name}", None)
+        if seer is not None:
+            seer(process, args, result)
+
+    def _saw_open_intent(self, process: Process, _args: Any, intent: Any) -> None:
+        self.opened.append(intent.kind.value)
+        self.note(
+            f"{process.name} opens intent {intent.intent_id} {intent.kind.value} "
+            f"{intent.index_uid} {sorted(intent.patch)} {intent.reason}"
+        )
+        self.see(
+            e.Opened(
+                self.loop.time(),
+                intent.intent_id,
+                intent.index_uid,
+                intent.kind.value,
+                intent.patch,
+            )
+        )
+
+    def _saw_accept_intent(self, process: Process, args: Any, task: Any) -> None:
+        self.note(f"{process.name} accepts intent {args[0]} as task {task.uid}")
+
+    def _saw_start_intent(self, process: Process, args: Any, intent: Any) -> None:
+        self._guarded(process, "start_intent", args[0], args[1], intent.revision - 1)
+        self.see(e.Started(self.loop.time(), intent.intent_id, intent.index_uid))
+        self._store_proofs(intent.index_uid)
+
+    def _saw_save_intent(self, process: Process, args: Any, intent: Any) -> None:
+        self._guarded(process, "save_intent", args[0], args[2], intent.revision - 1)
+        states = {n: p.state.value for n, p in intent.state.nodes.items()}
+        decision = intent.state.decision.value if intent.state.decision else "-"
+        phase = intent.state.phase.value
+        self.note(f"{process.name} saves {intent.intent_id} {phase} {decision} {states}")
+        if intent.state.closed:
+            self.see(e.Closed(self.loop.time(), intent.intent_id, intent.index_uid, phase))
+        self._store_proofs(intent.index_uid)
+
+    def _saw_commit(self, process: Process, args: Any, version: int) -> None:
+        intent, record, lease = args
+        row = self.store._tables.intents[intent.intent_id].intent
+        self._guarded(process, "commit", intent, lease, row.revision)
+        uid = intent.index_uid
+        now, before = self.store._tables.indexes[uid], self._records.get(uid)
+        if now is before:
+            return  # Repeated: nothing has changed.
+        self._records[uid] = now
+        self.note(f"{process.name} commits {intent.intent_id}: {uid} is at version {version}")
+        self.see(
+            e.Committed(
+                at_s=self.loop.time(),
+                intent=intent.intent_id,
+                index=uid,
+                kind=intent.kind.value,
+                base=before.version if before else 0,
+                version=now.version,
+                raised=record.raise_version,
+                fingerprints=record.fingerprints,
+                deleted=record.deleted,
+            )
+        )
+        self._store_proofs(uid)
+
+    def _saw_freeze(self, process: Process, args: Any, _result: Any) -> None:
+        uid = args[0].index_uid
+        self.note(f"{process.name} freezes {uid}")
+        if uid in self.store._tables.indexes:
+            self._records[uid] = self.store._tables.indexes[uid]
+
+    def _saw_unprove(self, process: Process, args: Any, _result: Any) -> None:
+        self.note(f"{process.name} demotes {args[0]} {args[1]}")
+        self._store_proofs(args[0])
+
+    def _saw_prove(self, process: Process, args: Any, result: bool) -> None:
+        self.note(f"{process.name} proves {args[0]} {sorted(args[1])}: {result}")
+        self._store_proofs(args[0])
+
+    def _guarded(
+        self, process: Process, name: str, intent: Any, lease: Any, newest_revision: int
+    ) -> None:
+        newest = self.store._tables.leases[lease.scope].epoch
+        self.see(
+            e.Guarded(
+                self.loop.time(), name, lease.epoch, newest, intent.revision, newest_revision
+            )
+        )
+
+    def _store_proofs(self, index_uid: str) -> None:
+        rows = self.store._tables.versions.items()
+        proved = {n: v.version for (uid, n), v in rows if uid == index_uid and v.version}
+        self._proofs("store", index_uid, proved)
+
+    # ---- the view
+
+    def _look_at_the_view(self) -> None:
+        process = self.processes[-1]
+        if not process.serves or self.failure is not None:
+            return
+        view = process.services.cluster.view
+        if self._seen_views.get("") is view:
+            return
+        self._seen_views[""] = view
+        for uid, index in view.indexes.items():
+            if self._seen_views.get(uid) is not index:
+                self._seen_views[uid] = index
+                self._proofs("view", uid, index.proved)
+
+    def tick(self) -> None:
+        """Let the checker look at the time."""
+        process = self.process
+        if process.serves:
+            for uid, index in process.services.cluster.view.indexes.items():
+                self._proofs("view", uid, index.proved)
+
+    def _proofs(self, source: str, index_uid: str, proved: Mapping[Any, int]) -> None:
+        self.see(
+            e.Proofs(
+                self.loop.time(), source, index_uid, dict(proved), self._calm_nodes(index_uid)
+            )
+        )
+
+    def _calm_nodes(self, index_uid: str) -> frozenset[str]:
+        process = self.process
+        if not process.serves:
+            return frozenset()
+        view = process.services.cluster.view
+        index = view.live(index_uid)
+        if index is None or index.accepted:
+            return frozenset()
+        nodes = self.nodes.values()
+        return frozenset(
+            n.node_id for n in nodes if n.up and n.reachable and n.node_id in view.healthy
+        )
+
+    # ---- weather
+
+    async def weather(self) -> None:
+        """Let what befalls whole nodes befall them, once a second."""
+        while True:
+            await asyncio.sleep(1.0)
+            self.tick()
+            for point, befalls in (
+                (F.NODE_CRASHED, self._crash_one),
+                (F.NODE_UNREACHABLE, self._cut_one_off),
+                (F.NODE_RESTORED, self._restore_one),
+                (F.FOREIGN_PATCH, self._patch_one),
+                (F.FOREIGN_PATCH_EVERYWHERE, self._patch_all),
+                (F.CLOCK_JUMPED, self._jump),
+            ):
+                if self.faults.strikes(point):
+                    befalls()
+
+    def _any_node(self) -> SimNode:
+        return self.nodes[self.chance.choice(list(self.nodes))]
+
+    def _crash_one(self) -> None:
+        node = self._any_node()
+        if node.up:
+            node.crash()
+            node.restart_after(self.chance.uniform(0.2, 15.0))
+
+    def _cut_one_off(self) -> None:
+        node = self._any_node()
+        if node.reachable:
+            node.reachable = False
+            self.note(f"{node.node_id} is cut off")
+            self.loop.call_later(min(90.0, 4 * self.chance.paretovariate(0.8)), self._join, node)
+
+    def _join(self, node: SimNode) -> None:
+        node.reachable = True
+        self.note(f"{node.node_id} is reachable")
+
+    def _restore_one(self) -> None:
+        """Take a snapshot of a node; or, of one that has the same indexes now, put it back."""
+        node = self._any_node()
+        old = self._snapshots.pop(node.node_id, None)
+        same = old is not None and set(old.indexes) == set(node.disk.indexes)
+        if old is not None and same and not node.pending_any():
+            self.note(f"{node.node_id} is restored from a snapshot")
+            node.restore(old)
+        else:
+            self._snapshots[node.node_id] = node.disk.copy()
+
+    def _foreign_patch(self) -> dict[str, Any]:
+        return self.chance.choice(
+            (
+                {"stopWords": [f"foreign{self.chance.randrange(3)}"]},
+                {"synonyms": {"a": ["b"]}},
+                {"pagination": {"maxTotalHits": 77}},
+                {"rankingRules": ["typo", "words"]},
+                {"stopWords": ["The"]},
+                {"embedders": {"default": {"source": "userProvided", "dimensions": 9}}},
+                {"typoTolerance": {"minWordSizeForTypos": {"oneTypo": 9}}},
+            )
+        )
+
+    def _patch_one(self) -> None:
+        self._foreign(self._any_node(), self._foreign_patch())
+
+    def _patch_all(self) -> None:
+        patch = self._foreign_patch()
+        for node in self.nodes.values():
+            self._foreign(node, patch)
+
+    def _foreign(self, node: SimNode, patch: Mapping[str, Any]) -> None:
+        live = [uid for uid in node.disk.indexes if uid != PROBE]
+        if live and node.up:
+            uid = live[self.chance.randrange(len(live))]
+            self.note(f"somebody patches {uid} on {node.node_id}: {patch}")
+            node.handle_settings_patch(IndexUid(uid), patch, "foreign")
+
+    def _jump(self) -> None:
+        self.note("the wall clock jumps")
+        self.clock.wall_offset_ms += 60_000
+
+    def heal(self) -> None:
+        """No fault from now on: every node is up, every way is open."""
+        self.faults.stop()
+        for node in self.nodes.values():
+            node.reachable = True
+            node.restart()
+        for process in self.processes[:-1]:
+            process.die("the faults are over")
+
+
+def _config(shards: int, groups: int, names: list[str], *, sequential: bool) -> Config:
+    nodes = [
+        {
+            "name": name,
+            "url": f"http://{name}:7700",
+            "shard": i % shards,
+            "replica_group": i // shards,
+        }
+        for i, name in enumerate(names)
+    ]
+    return Config.model_validate(
+        {
+            "topology": {"shards": shards, "replica_groups": groups, "nodes": nodes},
+            "settings_broadcast": {
+                "strategy": "sequential" if sequential else "two_phase",
+                "probe_wait_s": 1.0,
+                "verify_timeout_s": 20.0,
+                "node_silence_s": 15.0,
+            },
+            "settings_drift_check": {"interval_s": SWEEP_S},
+            "health": {"interval_s": 3.0},
+        }
+    )
