@@ -51,6 +51,7 @@ _VECTORS_ARE_OFF: Final = (
     "using a vector filter requires enabling the `multimodal` experimental feature. "
     "See https://github.com/orgs/meilisearch/discussions/846"
 )
+_NO_SHAPES: Final = "Shapes of `_geojson` are not available in the embedded node yet."
 _RESOLUTIONS: Final = range(3, 1001)
 _SEARCH_CODE: Final = "invalid_search_filter"
 
@@ -141,16 +142,22 @@ class FilterEvaluator:
         return _strings(values, lambda text: text.startswith(wanted))
 
     def _geo(self, node: GeoRadius | GeoBox | GeoPolygon) -> BitMap:
+        if isinstance(node, GeoPolygon):
+            self._refuse_shapes(node)
         if isinstance(node, GeoRadius):
             inside, piece = self._in_radius(node), node.lat
-        elif isinstance(node, GeoBox):
-            inside, piece = self._in_box(node), node.top
         else:
-            inside, piece = self._in_polygon(node.points), node.points[0][0]
+            inside, piece = self._in_box(node), node.top
         if not self._settings.is_filterable("_geo"):
-            name = "_geojson" if isinstance(node, GeoPolygon) else "_geo/_geojson"
-            self._fail(piece, self._not_filterable(name))
+            self._fail(piece, self._not_filterable("_geo/_geojson"))
         return BitMap(d for d, point in self._facets.points.items() if inside(point))
+
+    def _refuse_shapes(self, node: GeoPolygon) -> NoReturn:
+        """Polygons are about `_geojson` alone, which this engine does not keep."""
+        for lat, lng in node.points:
+            self._point(lat, lng)
+        known = self._settings.is_filterable("_geojson")
+        self._fail(node.points[0][0], _NO_SHAPES if known else self._not_filterable("_geojson"))
 
     def _in_radius(self, node: GeoRadius) -> Callable[[tuple[float, float]], bool]:
         centre = self._point(node.lat, node.lng)
@@ -171,12 +178,6 @@ class FilterEvaluator:
         if right < left:  # around the back of the earth
             return lambda p: bottom <= p[0] <= top and (p[1] >= left or p[1] <= right)
         return lambda p: bottom <= p[0] <= top and left <= p[1] <= right
-
-    def _in_polygon(
-        self, pieces: tuple[tuple[Piece, Piece], ...]
-    ) -> Callable[[tuple[float, float]], bool]:
-        corners = [self._point(lat, lng) for lat, lng in pieces]
-        return lambda point: _encloses(corners, point)
 
     def _point(self, lat: Piece, lng: Piece) -> tuple[float, float]:
         point = self._number(lat), self._number(lng)
@@ -274,15 +275,3 @@ def _within(values: FieldValues, low: Piece, high: Piece) -> BitMap:
 def _strings(values: FieldValues, holds: Callable[[str], bool]) -> BitMap:
     found = (documents for text, documents in values.strings.items() if holds(text))
     return BitMap.union(BitMap(), *found)
-
-
-def _encloses(corners: list[tuple[float, float]], point: tuple[float, float]) -> bool:
-    """Tell whether a point lies in a polygon, by counting the edges east of it."""
-    lat, lng = point
-    inside = False
-    for (lat1, lng1), (lat2, lng2) in zip(corners, corners[1:] + corners[:1], strict=True):
-        if (lat1 > lat) != (lat2 > lat):
-            crossing = lng1 + (lat - lat1) / (lat2 - lat1) * (lng2 - lng1)
-            if lng < crossing:
-                inside = not inside
-    return inside

@@ -7,7 +7,7 @@ document has). Terms are dropped by the matching strategy, from the last (`last`
 frequent (`frequency`); phrases are never dropped, and one term always stays.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -74,13 +74,16 @@ class QueryGraph:
         """Return what must match, by ascending cost."""
         terms = self.query.terms
         stages = [Stage(0, (terms,))]
-        gone: set[int] = set()
-        for group in [] if strategy == "all" else self._groups(strategy):
-            for size in range(1, len(group) + 1):
-                drops = [gone | set(dropped) for dropped in combinations(group, size)]
-                kept = tuple(tuple(t for t in terms if t.first not in drop) for drop in drops)
-                stages.append(Stage(len(gone) + size, kept))
-            gone |= set(group)
+        groups = [] if strategy == "all" else self._groups(strategy)
+        order = {number: rank for rank, group in enumerate(groups) for number in group}
+        for cost in range(1, len(order) + 1):
+            kept = tuple(
+                tuple(term for term in terms if term.first not in dropped)
+                for dropped in map(frozenset, combinations(sorted(order), cost))
+                if _may_drop(dropped, order)
+            )
+            if kept:
+                stages.append(Stage(cost, kept))
         return stages
 
     def _groups(self, strategy: MatchingStrategy) -> list[list[int]]:
@@ -119,3 +122,18 @@ class QueryGraph:
             slot = self.slots.get(term)
             if slot.documents:
                 yield from self._extend((*done, slot), left[term.size :], by_first)
+
+
+def _may_drop(dropped: frozenset[int], order: Mapping[int, int]) -> bool:
+    """
+    Tell whether exactly these terms can be dropped together.
+
+    Dropping a term also drops all that come after it in the query and go before it in the order of
+    dropping; what comes before it in the query may stay (as in Meilisearch).
+    """
+    return not any(
+        later > number and rank < order[number]
+        for number in dropped
+        for later, rank in order.items()
+        if later not in dropped
+    )

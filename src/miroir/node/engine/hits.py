@@ -103,8 +103,8 @@ class HitMaker:
                 return value
             if self._query.show_matches_position:
                 found = self._formatter.positions(text, indices)
-                if found:
-                    positions.setdefault(path, []).extend(found)
+                if found:  # of the values of a list, the last one with matches counts
+                    positions[path] = found
             return self._formatter.formatted(text, self._format_of(path))
 
         shown_part = self._chosen(document, self._displayed)

@@ -37,9 +37,9 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """The single words of one term, nearest meaning first."""
+    """The single words of one term: those without typos, those with."""
 
-    levels: tuple[frozenset[str], ...]
+    levels: tuple[frozenset[str], frozenset[str]]
     ids: range
     prefix: bool
     typed: int
@@ -56,7 +56,8 @@ class MatchingWords:
             if term.phrase is not None:
                 self._phrases.append((term.phrase, ids))
             self._phrases.extend((phrase, ids) for phrase in term.phrases)
-            levels = tuple(level.words for level in term.meanings)
+            zero, one, two = term.meanings
+            levels = (zero.words, one.words | two.words)
             words.append(_Words(levels, ids, term.prefix, len(term.word)))
         self._words = sorted(words, key=lambda found: (found.prefix, -len(found.ids)))
 

@@ -188,12 +188,12 @@ class ExactAttribute:
         ranked: dict[int, BitMap] = {}
         left = part.documents
         for path in part.paths:
-            words = self._exact_words(path)
-            if words is None:
+            slots = _exact_slots(path)
+            words = _exact_words(slots)
+            if not words:
                 continue
-            length = sum(slot.term.end - slot.term.start + 1 for slot in path.slots)
-            possible = self._with_all(left, words)
-            for document in possible:
+            length = sum(slot.term.end - slot.term.start + 1 for slot in slots)
+            for document in self._with_all(left, words):
                 rank = self._rank(document, words, length)
                 if rank > 1:
                     ranked.setdefault(rank, BitMap()).add(document)
@@ -201,24 +201,6 @@ class ExactAttribute:
         if left:
             ranked[1] = BitMap(left)
         return ranked
-
-    def _exact_words(self, path: Path) -> list[tuple[str, int]] | None:
-        """Return the words and their places, None if the reading has no exact form or a hole."""
-        words: list[tuple[str, int]] = []
-        for number, slot in enumerate(path.slots):
-            if slot.term.first != number:  # an earlier word was dropped, or is in an n-gram
-                return None
-            phrase: Phrase | None = slot.term.phrase
-            if phrase is None:
-                word = slot.exact_word
-                if word is None:
-                    return None
-                words.append((word, slot.term.start))
-            else:
-                words.extend(
-                    (w, slot.term.start + at) for at, w in enumerate(phrase) if w is not None
-                )
-        return words or None
 
     def _with_all(self, documents: BitMap, words: Sequence[tuple[str, int]]) -> BitMap:
         return documents & BitMap.intersection(*(self._index.documents(word) for word, _ in words))
@@ -239,6 +221,31 @@ class ExactAttribute:
             if any(self._index.word_count(document, field) == length for field in fields):
                 return 3
         return 2
+
+
+def _exact_slots(path: Path) -> list[Slot]:
+    """
+    Return the slots that can be there as typed, none if they leave a hole.
+
+    Only holes at the beginning and between them count: what follows the last one may have typos or
+    be an n-gram, and the field still "starts with the query" (as in Meilisearch).
+    """
+    slots = [s for s in path.slots if s.term.phrase is not None or s.exact_word is not None]
+    before = 0
+    for number, slot in enumerate(slots):
+        if slot.term.first - before > (1 if number else 0):
+            return []
+        before = slot.term.first
+    return slots
+
+
+def _exact_words(slots: Sequence[Slot]) -> list[tuple[str, int]]:
+    """Return the typed words with their places in the query."""
+    words: list[tuple[str, int]] = []
+    for slot in slots:
+        phrase: Phrase = slot.term.phrase or (slot.term.word,)
+        words.extend((w, slot.term.start + at) for at, w in enumerate(phrase) if w is not None)
+    return words
 
 
 class ExactWords(PerDocument):

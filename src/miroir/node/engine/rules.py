@@ -13,7 +13,7 @@ maximum gets rank 1 of its own cost plus one, which keeps scores in the order of
 Sorting rules are in `sorting.py`, the loop over rules in `ranking.py`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -129,7 +129,7 @@ class Typo:
     def split(self, bucket: Bucket) -> Iterator[tuple[Detail, Bucket]]:
         """Yield what matches with 0, 1, 2... typos."""
         left = [BitMap(part.documents) for part in bucket]
-        plain = bucket[0].paths[0].stage.plain_max(self._dearest)
+        plain = _plain_max(bucket[0].paths[0], self._dearest)
         dearest = max((_typos_max(p) for part in bucket for p in part.paths), default=0)
         for cost in range(dearest + 1):
             found: Bucket = []
@@ -185,6 +185,26 @@ class Typo:
             if inside:
                 rest = Path(slots[1:], stage)
                 yield from self._assign(rest, (*done, narrowed), inside, typos - spent)
+
+
+def _plain_max(path: Path, dearest: Callable[[Sequence[Term]], int]) -> int:
+    """
+    Return the maximum of the plain readings of a stage.
+
+    Where exactness came before and pinned some words, pinned words have no typos left; which ones
+    they are differs from document to document, so the dearest choice of as many counts.
+    """
+    pinned = sum(slot.term.size for slot in path.slots if slot.levels & EXACT)
+    if not pinned:
+        return path.stage.plain_max(dearest)
+    loose = sum(slot.term.size for slot in path.slots) - pinned
+
+    def measure(terms: Sequence[Term]) -> int:
+        split = [int(term.phrase is None and term.typos_max == 0) for term in terms]
+        gains = sorted((t.typo_cost_max - s for t, s in zip(terms, split, strict=True)))
+        return sum(split) + sum(gains[len(gains) - loose :])
+
+    return path.stage.plain_max(measure)
 
 
 def _typo_cost_max(term: Term) -> int:
