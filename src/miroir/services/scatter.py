@@ -17,7 +17,7 @@ import orjson
 import structlog
 
 from miroir.core.routing import Candidates, Cover, WhenNoCover, covering_set
-from miroir.core.topology import IndexUid, NodeId, ShardId
+from miroir.core.topology import IndexUid, NodeId, ShardId, Topology
 from miroir.errors import IndexNotFound, NoCoveringSet, NodeError, SettingsVersionStale
 from miroir.ports.node import NodeReply, NodeRequest, NodeTransport
 from miroir.services.cluster import Cluster, IndexView, View
@@ -120,17 +120,16 @@ class Scatter:
     def _choose(self, wish: Wish, passed_over: set[NodeId]) -> Cover:
         view = self._cluster.view
         index = _live(view, wish.index_uid)
-        shards = range(view.topology.shard_count)
-        others = frozenset(ShardId(s) for s in shards if wish.shard not in {None, s})
+        ready = view.ready(index)
         candidates = Candidates(
             topology=view.topology,
             proved=index.proved,
-            ready=view.ready(index) - passed_over,
+            ready=ready - passed_over if passed_over else ready,
             committed=index.record.version,
             in_flight=index.in_flight,
             load={n: self._transport.in_flight(n) for n in view.topology.node_ids},
             when_no_cover=self._when_no_cover,
-            given_up=others,
+            given_up=_others(view.topology, wish.shard),
         )
         return covering_set(candidates, floor=wish.floor, turn=self._turn)
 
@@ -172,6 +171,13 @@ class Scatter:
             raise SettingsVersionStale("the settings changed while the nodes answered")
         committed = _live(self._cluster.view, wish.index_uid).record.version
         return Gathered(answers, committed, inconsistent=True)
+
+
+def _others(topology: Topology, shard: ShardId | None) -> frozenset[ShardId]:
+    """Return the shards that are not asked when only one is concerned."""
+    if shard is None:
+        return frozenset()
+    return frozenset(ShardId(s) for s in range(topology.shard_count) if s != shard)
 
 
 def _live(view: View, index_uid: IndexUid) -> IndexView:

@@ -8,7 +8,7 @@ passed on as they are.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode
 from uuid import uuid4
@@ -118,12 +118,18 @@ class Searcher:
 
 
 def _as_it_came(request: SearchRequest) -> NodeRequest:
-    question = f"?{request.query_string}" if request.query_string else ""
+    return _to_nodes(request, request.query_string, request.body, request.content_type)
+
+
+def _to_nodes(
+    request: SearchRequest, query_string: str, body: bytes, content_type: str | None
+) -> NodeRequest:
+    question = f"?{query_string}" if query_string else ""
     return NodeRequest(
         method=request.method,
         path=f"/indexes/{quote(request.index.record.uid)}/search{question}",
-        body=request.body,
-        content_type=request.content_type,
+        body=body,
+        content_type=content_type,
         authorization=request.authorization,
         headers=request.headers,
     )
@@ -157,11 +163,10 @@ def _from_query(query_string: str) -> dict[str, Any]:
 
 
 def _with_query(request: SearchRequest, rewritten: Mapping[str, Any]) -> NodeRequest:
-    came = _as_it_came(request)
     if request.method == "POST":
-        return replace(came, body=orjson.dumps(rewritten), content_type=_JSON)
+        return _to_nodes(request, request.query_string, orjson.dumps(rewritten), _JSON)
     parameters = {name: _as_text(value) for name, value in rewritten.items() if value is not None}
-    return replace(came, path=f"{came.path.split('?')[0]}?{urlencode(parameters)}")
+    return _to_nodes(request, urlencode(parameters), request.body, request.content_type)
 
 
 def _as_text(value: Any) -> str:
