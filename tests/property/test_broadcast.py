@@ -16,6 +16,7 @@ from miroir.core.broadcast_types import (
 
 FAULTS_MAX = 40
 TURNS_MAX = 2_000
+GIVEN_UP = {NodeState.SILENT, NodeState.REJECTED}
 
 
 @st.composite
@@ -52,6 +53,9 @@ def played(state, seed, check=lambda world: None):
     chance = random.Random(seed)
     world = World(state, chance, fault_rate=chance.choice([0.05, 0.2, 0.5]))
     world.faults_left = FAULTS_MAX
+    world.probe_knows = chance.random() < 0.5
+    if chance.random() < 0.3:
+        world.stubborn = {chance.choice(state.waves[0]): chance.choice(["old", "odd"])}
     world.take_over()
     for _ in range(TURNS_MAX):
         check(world)
@@ -147,6 +151,37 @@ def test_never_both_a_commit_and_a_freeze(state, seed):
     assert not (world.committed and world.freezes)
     assert world.freezes == 0 or (state.freeze and state.undoable)
     assert world.commits == 0 or Phase.COMMITTING in world.phases()
+
+
+@quick
+@histories
+def test_a_freeze_is_the_last_resort(state, seed):
+    """An index must not be closed while a complete copy of it is at its base."""
+    world = played(state, seed)
+    if world.state.phase is not Phase.FROZEN:
+        return
+    read_at_base = {n for n, seen in world.last_read.items() if seen in {"old", "odd"}}
+    everyone = {n for column in state.columns for n in column}
+
+    given_up = {n for n, p in world.state.nodes.items() if p.state in GIVEN_UP}
+    assert not state.covers((read_at_base - given_up) | (everyone - world.may_show_the_target()))
+
+
+@quick
+@histories
+def test_nobody_who_is_needed_is_left_out(state, seed):
+    """A shard whose only node is restarting waits for it; it does not go without."""
+
+    def check(world):
+        now = world.state
+        skipped = {
+            n
+            for n, p in now.nodes.items()
+            if p.state is NodeState.SILENT and p.proposals == 0 and not now.undoing
+        }
+        assert now.covers({n for column in now.columns for n in column} - skipped)
+
+    played(state, seed, check)
 
 
 @quick

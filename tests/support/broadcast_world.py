@@ -58,10 +58,13 @@ class World:
         chance: Where every choice comes from.
         fault_rate: How often something bad happens that could.
         patience: Calls without an answer before a node is reported silent.
+        probe_knows: Whether the probe can say what the target will look like.
+        stubborn: Nodes that apply nothing, or apply it oddly, however often they are sent it.
         faults_left: How many more bad things may happen; then all goes well.
         shows: What each node really shows: old, new, or something odd.
         sent: Node -> directions of the proposals that left, "new" or "old".
         refused: Node -> how many of them it said no to, in the forward direction.
+        accepted: Node -> round and task uid of the last proposal that it took.
         last_read: Node -> what was last read of it and told to the machine; none after a crash.
         commits: How often the store was asked to commit.
         freezes: How often it was asked to freeze.
@@ -73,10 +76,13 @@ class World:
     chance: random.Random
     fault_rate: float = 0.2
     patience: int = 2
+    probe_knows: bool = True
+    stubborn: dict[NodeId, str] = field(default_factory=dict)
     faults_left: int = 12
     shows: dict[NodeId, str] = field(default_factory=dict)
     sent: dict[NodeId, list[str]] = field(default_factory=dict)
     refused: dict[NodeId, int] = field(default_factory=dict)
+    accepted: dict[NodeId, tuple[int, int]] = field(default_factory=dict)
     last_read: dict[NodeId, str] = field(default_factory=dict)
     unanswered: dict[NodeId, int] = field(default_factory=dict)
     commits: int = 0
@@ -115,7 +121,7 @@ class World:
         """Start anew from the stored state: every answer under way is lost, not every effect."""
         for command in self.waiting:
             if isinstance(command, ApplySettings | AwaitTask) and self.chance.random() < 0.5:
-                self.shows[command.node_id] = self._direction()
+                self._apply(command.node_id)
         self.taken_over_in = self.state.phase
         self.waiting.clear()
         self.told.clear()
@@ -131,12 +137,19 @@ class World:
         match command:
             case ApplySettings(node_id=node_id):
                 self.sent.setdefault(node_id, []).append(self._direction())
+            case AwaitTask(node_id=node_id, task_uid=task_uid, round=round_):
+                assert self.accepted[node_id] == (round_, task_uid), "of the present proposal"
             case CommitVersion():
                 self.commits += 1
             case Freeze():
                 self.freezes += 1
             case _:
                 pass
+
+    def _apply(self, node_id: NodeId) -> None:
+        forward = not self.state.undoing
+        how = self.stubborn.get(node_id) if forward else None
+        self.shows[node_id] = how or self._direction()
 
     def _direction(self) -> str:
         return "old" if self.state.undoing else "new"
@@ -151,7 +164,8 @@ class World:
     def _answer(self, command: Command) -> Event:
         match command:
             case Probe():
-                answers: list[Event] = [Probed({ENGINE: "new"}), Probed({}), ProbeRefused(ERROR)]
+                known = Probed({ENGINE: "new"} if self.probe_knows else {})
+                answers: list[Event] = [known, Probed({}), ProbeRefused(ERROR)]
                 return self._fault(answers)
             case ApplySettings():
                 return self._applied(command)
@@ -179,12 +193,14 @@ class World:
         if how == "lost":
             return self._unheard(n) or PatchUnanswered(n, round_)
         if how == "lost but done":
-            self.shows[n] = self._direction()
+            self._apply(n)
             return self._unheard(n) or PatchUnanswered(n, round_)
         self.unanswered[n] = 0
         if how == "nothing to do" and self.shows.get(n, "old") == self._direction():
             return TaskEnded(n, round_)
-        return PatchAccepted(n, round_, len(self.told))
+        uid = len(self.history)  # Grows with every event.
+        self.accepted[n] = (round_, uid)
+        return PatchAccepted(n, round_, uid)
 
     def _ended(self, command: AwaitTask) -> Event:
         n, round_ = command.node_id, command.round
@@ -193,7 +209,9 @@ class World:
             return NodeSilent(n)
         if how == "failed":
             return TaskEnded(n, round_, ERROR)
-        self.shows[n] = "odd" if how == "odd" else self._direction()
+        self._apply(n)
+        if how == "odd":
+            self.shows[n] = "odd"
         return PatchUnanswered(n, round_) if how == "forgotten" else TaskEnded(n, round_)
 
     def _read(self, command: ReadSettings) -> Event:

@@ -757,6 +757,16 @@ def test_a_successor_sends_again_what_may_not_have_arrived_and_awaits_what_has()
     (play << {ReadSettings(n, 1) for n in "abc"}).is_in(Phase.VERIFYING)
 
 
+def test_a_patch_sent_again_by_a_successor_makes_a_refusal_doubtful():
+    """The first one may have been applied before the crash: its node has to be undone."""
+    play = proposed(plain(), "a", "b") >> Begin() << {ApplySettings("a", 1), ApplySettings("b", 1)}
+    play = play >> PatchRejected("a", 1, NO) << set() >> TaskEnded("b", 1) << ReadSettings("b", 1)
+
+    play = play >> read("b") << {ApplySettings("a", 2), ApplySettings("b", 2)}
+
+    assert play.state.undoing
+
+
 def test_a_successor_reads_every_node_of_the_wave_again():
     """What its predecessor has read is history."""
     play = verifying(plain(), "a", "b") >> read("a") << set()
