@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from miroir.core.documents.json_faults import json_fault
 from miroir.errors import (
     InvalidContentType,
     MalformedPayload,
@@ -109,7 +110,8 @@ class Request:
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError as error:
-            raise MalformedPayload(f"The json payload provided is malformed. `{error}`.") from None
+            what = json_fault(self.body, "object") or error
+            raise MalformedPayload(f"The json payload provided is malformed. `{what}`.") from None
 
 
 async def read_request(scope: Scope, receive: Receive, *, bytes_max: int) -> Request:

@@ -74,7 +74,8 @@ class Documents:
         """`POST .../delete`, by filter; a node judges the filter before anything is deleted."""
         self._edge.guard.check_master(request)
         metadata = _metadata(request)
-        refusal = await self._edge.catalog.filter_refusal(self._edge.index(named["uid"]), request)
+        index = self._edge.cluster.view.live(named["uid"])
+        refusal = await self._edge.catalog.filter_refusal(index, request)
         if refusal is not None:
             return Reply(refusal.status, refusal.body)
         task = await self._edge.writer.delete_matching(uid_of(named), request.body, metadata)

@@ -8,7 +8,7 @@ from miroir.api.parameters import body_object, check_names, number, text_field
 from miroir.api.router import Route
 from miroir.api.views import index_view, task_summary
 from miroir.core.topology import IndexUid
-from miroir.errors import BadParameter, RouteNotSupported
+from miroir.errors import BadParameter, InvalidIndexUid, RouteNotSupported
 
 
 def routes(edge: Edge) -> tuple[Route, ...]:
@@ -50,7 +50,12 @@ class Indexes:
         key = text_field(body, "primaryKey", "invalid_index_primary_key")
         if uid is None:
             raise BadParameter("missing_index_uid", "Missing field `uid`")
-        task = await self._edge.registrar.create_index(IndexUid(uid), key)
+        try:
+            task = await self._edge.registrar.create_index(IndexUid(uid), key)
+        except (
+            InvalidIndexUid
+        ) as error:  # In a body a node names the place, in a path it does not.
+            raise InvalidIndexUid(f"Invalid value at `.uid`: {error}") from None
         return reply_json(task_summary(task), 202)
 
     async def get(self, request: Request, named: Mapping[str, str]) -> Reply:

@@ -96,20 +96,22 @@ class Catalog:
         bodies = [reply.body for reply in gathered.replies]
         return Answer(200, merge.merge_documents_page(bodies, asked), gathered.headers)
 
-    async def filter_refusal(self, index: IndexView, incoming: Incoming) -> NodeReply | None:
+    async def filter_refusal(
+        self, index: IndexView | None, incoming: Incoming
+    ) -> NodeReply | None:
         """
         Ask a node whether it takes the body of a deletion by filter; return its no.
 
         A fetch of no documents with the same filter is judged by the same rules and deletes
-        nothing. A body of another shape goes to the empty probe index.
+        nothing; without an index there is nothing to judge it by, and the task will fail anyhow.
+        A body of another shape goes to the empty probe index.
         """
-        try:
-            body = orjson.loads(incoming.body)
-        except orjson.JSONDecodeError:
-            body = None
-        if isinstance(body, dict) and set(body) == {"filter"} and body["filter"]:
+        filter_ = _only_filter(incoming)
+        if filter_ is not None and index is None:
+            return None
+        if filter_ is not None and index is not None:
             query = DocumentQuery(index, None, None)
-            fetch = orjson.dumps({"filter": body["filter"], "limit": 0})
+            fetch = orjson.dumps({"filter": filter_, "limit": 0})
             request = NodeRequest("POST", f"{query.path}/fetch", fetch, _JSON)
             reply = (await self._ask(query, request, ShardId(0))).replies[0]
         else:
@@ -172,6 +174,17 @@ class Catalog:
         return await self._scatter.ask(
             Wish(uid, request, timeout_s=self._timeout_s, floor=query.floor, shard=shard)
         )
+
+
+def _only_filter(incoming: Incoming) -> Any:
+    """Return the filter of a body that is JSON and holds nothing else; None for any other."""
+    announced = (incoming.header("content-type") or "").split(";", 1)[0].strip().lower()
+    try:
+        body = orjson.loads(incoming.body)
+    except orjson.JSONDecodeError:
+        return None
+    fits = announced == _JSON and isinstance(body, dict) and set(body) == {"filter"}
+    return (body["filter"] or None) if fits else None
 
 
 def _only(gathered: Gathered) -> Answer:

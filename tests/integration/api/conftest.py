@@ -1,0 +1,15 @@
+"""One small cluster of embedded nodes for the tests of the public side."""
+
+import pytest
+from tests.support.live_cluster import live_cluster
+
+from miroir.cli.layout import Shape
+
+BODY_BYTES_MAX = 65536
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    settings = {"limits": {"payload_bytes_max": BODY_BYTES_MAX}}
+    with live_cluster(tmp_path_factory.mktemp("cluster") / "c", Shape(2, 2), settings) as cluster:
+        yield cluster
