@@ -36,7 +36,7 @@ def check_distinct(field: str | None, settings: IndexSettings) -> None:
 
 
 def same_value_of(store: IndexStore, field: str | None) -> SameValue | None:
-    """Return the function from a document to all with a common value; None if nothing is unique."""
+    """Return the function from a document to all that share a value; None without a field."""
     path = store.settings.distinct if field is None else field
     if path is None:
         return None

@@ -28,7 +28,7 @@ Stats = dict[str, dict[str, float]]
 def facets_of(
     store: IndexStore, wanted: Sequence[str], candidates: BitMap
 ) -> tuple[Distribution, Stats]:
-    """Return distribution and stats of the wanted facets; EvaluationError if one is not filterable."""
+    """Return distribution and stats of the wanted facets; EvaluationError for a bad one."""
     for pattern in wanted:
         _check(store.settings, pattern)
     distribution: Distribution = {}

@@ -258,9 +258,13 @@ class _Parser:
                     scan.at = before
                 break
         scan.skip_space()
-        if scan.literal("]"):
-            scan.skip_space()
-            return tuple(values)
+        if not scan.literal("]"):
+            self._bad_list()
+        scan.skip_space()
+        return tuple(values)
+
+    def _bad_list(self) -> NoReturn:
+        scan = self._scan
         if scan.at == len(scan.whole):
             scan.fail("Expected matching `]` after the list of field names given to `IN[`")
         message = "Expected only comma-separated field names inside `IN[..]` but instead found"

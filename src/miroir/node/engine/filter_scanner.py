@@ -48,7 +48,7 @@ class FilterSyntaxError(Exception):
 
 
 class Soft(Exception):
-    """What stands here is something else; `reserved` if it is a keyword where a value should be."""
+    """What stands here is something else; `reserved` if it is a keyword in place of a value."""
 
     def __init__(self, piece: Piece, *, reserved: bool = False) -> None:
         super().__init__()

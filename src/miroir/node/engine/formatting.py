@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from miroir.node.engine.matches import Match, MatchingWords, matching_tokens
+from miroir.node.engine.matches import Match, MatchingWords
 from miroir.node.engine.tokenize import Kind, Token, Tokenizer
 
 
@@ -45,13 +45,13 @@ class TextFormatter:
         self._words = words
         self._tokenizer = tokenizer
         self._style = style
+        self._last: tuple[str, list[Token], list[Match]] | None = None
 
     def formatted(self, text: str, how: Format) -> str:
         """Return the text with matches marked, cropped if asked."""
         if not how.highlight and how.crop is None:
             return text
-        tokens = matching_tokens(self._tokenizer, text)
-        matches = self._words.find(text, tokens)
+        tokens, matches = self._analysed(text)
         start, end = 0, len(text)
         if how.crop:
             start, end = _crop_bounds(text, tokens, matches, how.crop)
@@ -63,9 +63,9 @@ class TextFormatter:
 
     def positions(self, text: str, indices: Sequence[int]) -> list[dict[str, Any]]:
         """Return where matches are, in bytes; `indices` are those of the arrays around."""
-        tokens = matching_tokens(self._tokenizer, text)
+        tokens, matches = self._analysed(text)
         found: list[dict[str, Any]] = []
-        for match in self._words.find(text, tokens):
+        for match in matches:
             start = tokens[match.first_token].start
             bounds: dict[str, Any] = {
                 "start": len(text[:start].encode()),
@@ -75,6 +75,13 @@ class TextFormatter:
                 bounds["indices"] = list(indices)
             found.append(bounds)
         return found
+
+    def _analysed(self, text: str) -> tuple[list[Token], list[Match]]:
+        """Return tokens and matches of a text; positions and format ask for the same in a row."""
+        if self._last is None or self._last[0] != text:
+            tokens = list(self._tokenizer.tokens(text))
+            self._last = (text, tokens, self._words.find(text, tokens))
+        return self._last[1], self._last[2]
 
     def _marked(
         self, text: str, tokens: Sequence[Token], matches: Sequence[Match], crop: tuple[int, int]

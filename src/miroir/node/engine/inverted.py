@@ -122,7 +122,8 @@ class InvertedIndex:
         """Index one value; return the place of its last word that is no stop word."""
         base = field.number << FIELD_SHIFT
         place, kept, count, first = start, start, 0, True
-        stops = self.tokenizer.is_stop_word
+        stops = self.tokenizer.is_stop_word if self.tokenizer.has_stop_words else None
+        post = self._post
         for raw, hard in self.tokenizer.words(text):
             lemma = normalize(raw)
             if not lemma:
@@ -132,11 +133,13 @@ class InvertedIndex:
             first = False
             if place > PLACE_MASK:
                 break
-            if stops(raw) or (len(lemma) > 63 and len(lemma.encode()) > WORD_BYTES_MAX):
+            if stops is not None and stops(raw):
+                continue
+            if len(lemma) > 63 and len(lemma.encode()) > WORD_BYTES_MAX:
                 continue
             count += 1
             kept = place
-            self._post(lemma, document, base | place)
+            post(lemma, document, base | place)
         if count:
             counts = self._counts.setdefault(field.number, {})
             counts[document] = counts.get(document, 0) + count
@@ -145,9 +148,10 @@ class InvertedIndex:
     def _post(self, word: str, document: int, place: int) -> None:
         posting = self.postings.get(word)
         if posting is None:
-            posting = self.postings[word] = {}
+            self.postings[word] = {document: place}
             self._dictionary = None
-        elif word in self._bitmaps:
+            return
+        if word in self._bitmaps:
             del self._bitmaps[word]
         known = posting.get(document)
         if known is None:

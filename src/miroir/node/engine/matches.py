@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from miroir.node.engine.terms import Phrase, Term
-from miroir.node.engine.tokenize import Token, Tokenizer, normalize
+from miroir.node.engine.tokenize import Token, normalize
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +117,3 @@ def typed_length(original: str, normalized: int) -> int:
             return count
         covered += len(normalize(char))
     return len(original)
-
-
-def matching_tokens(tokenizer: Tokenizer, text: str) -> list[Token]:
-    """Cut a shown text into tokens."""
-    return list(tokenizer.tokens(text))

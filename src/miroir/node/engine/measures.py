@@ -11,6 +11,7 @@ followed by wordPosition under other names.
 """
 
 import itertools
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -139,7 +140,7 @@ class WordPosition(PerDocument):
             if not places:
                 cost += _POSITION_COST_MAX * term.size
             elif term.size == 1:
-                nearest = min(abs(_BUCKETS[at & PLACE_MASK] - term.start) for at in places)
+                nearest = min([abs(_BUCKETS[at & PLACE_MASK] - term.start) for at in places])
                 cost += _step(nearest)
             else:
                 cost += min(_glued_steps(at & PLACE_MASK, term) for at in places)
@@ -154,10 +155,7 @@ def _bucketed(place: int) -> int:
 
 
 def _step(distance: int) -> int:
-    for cost, furthest in enumerate(_POSITION_STEPS):
-        if distance <= furthest:
-            return cost
-    return _POSITION_COST_MAX
+    return bisect_left(_POSITION_STEPS, distance)
 
 
 def _glued_steps(place: int, term: Term) -> int:
@@ -217,10 +215,8 @@ class ExactAttribute:
             fields &= self._source.restricted
         if not fields:
             return 1
-        if length <= COUNTED_WORDS_MAX:
-            if any(self._index.word_count(document, field) == length for field in fields):
-                return 3
-        return 2
+        counts = (self._index.word_count(document, field) for field in fields)
+        return 3 if length <= COUNTED_WORDS_MAX and length in counts else 2
 
 
 def _exact_slots(path: Path) -> list[Slot]:
@@ -263,18 +259,50 @@ class ExactWords(PerDocument):
 
     def cost(self, path: Path, document: int) -> int:
         """Count the terms that are not there as typed."""
-        return sum(slot.term.size for slot in path.slots if not self._is_exact(slot, document))
+        return sum(s.term.size for s in path.slots if document not in self._as_typed(s))
 
-    def narrow(self, path: Path, document: int) -> Path:
-        """Keep only the typed form of words that are there as typed."""
-        slots = tuple(
-            self._slots.get(slot.term, EXACT) if self._is_exact(slot, document) else slot
-            for slot in path.slots
-        )
-        return Path(slots, path.stage)
+    def graded(self, part: Part) -> Iterator[tuple[int, Part]]:
+        """Yield documents by cost; words that are there as typed keep only that form."""
+        if len(part.paths) > 1:
+            for _, found in super().graded(part):
+                yield from self._pinned_paths(found)
+        else:
+            yield from self._pinned(part.documents, part.paths[0])
 
-    def _is_exact(self, slot: Slot, document: int) -> bool:
+    def _pinned(self, documents: BitMap, path: Path) -> Iterator[tuple[int, Part]]:
+        """Split the documents of one reading by which slots they have as typed."""
+        split: list[tuple[BitMap, tuple[Slot, ...], int]] = [(documents, (), 0)]
+        for slot in path.slots:
+            exact, pinned = self._as_typed(slot), self._slots.get(slot.term, EXACT)
+            following: list[tuple[BitMap, tuple[Slot, ...], int]] = []
+            for found, done, cost in split:
+                if inside := found & exact:
+                    following.append((inside, (*done, pinned), cost))
+                if outside := found - exact:
+                    following.append((outside, (*done, slot), cost + slot.term.size))
+            split = following
+        for found, slots, cost in split:
+            yield cost, Part(found, (Path(slots, path.stage),))
+
+    def _pinned_paths(self, part: Part) -> Iterator[tuple[int, Part]]:
+        """Pin several equally dear readings, document by document."""
+        for document in part.documents:
+            slots = [
+                tuple(
+                    self._slots.get(s.term, EXACT) if document in self._as_typed(s) else s
+                    for s in path.slots
+                )
+                for path in part.paths
+            ]
+            paths = tuple(Path(found, part.paths[0].stage) for found in slots)
+            yield self.cost(part.paths[0], document), Part(BitMap([document]), paths)
+
+    def _as_typed(self, slot: Slot) -> BitMap:
+        """Return the documents that have the slot as it was typed."""
         if slot.term.phrase is not None:
-            return document in self._source.phrase_documents(slot.term.phrase)
+            return self._source.phrase_documents(slot.term.phrase)
         word = slot.exact_word
-        return word is not None and document in self._source.documents(word, typed=True)
+        return _NONE if word is None else self._source.documents(word, typed=True)
+
+
+_NONE: Final = BitMap()

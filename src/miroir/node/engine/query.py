@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from miroir.node.engine.derive import typo_words
-from miroir.node.engine.inverted import Dictionary
 from miroir.node.engine.synonyms import Synonyms
 from miroir.node.engine.terms import Meanings, Phrase, Term
 from miroir.node.engine.tokenize import WORD_BYTES_MAX, Kind, Token, Tokenizer, normalize
@@ -129,13 +128,17 @@ class QueryParser:
     def _term(self, number: int, found: _Located) -> Term:
         if found.phrase is not None:
             return Term(
-                number, number, found.start, found.end, "", found.phrase, 0, False, _NOTHING
-            )
+                number, number, found.start, found.end,
+                word="", phrase=found.phrase, typos_max=0, prefix=False, meanings=_NOTHING,
+            )  # fmt: skip
         word, typos = found.word, self._typos.allowed(found.word)
-        meanings = self._meanings(word, typos, found.prefix, self._synonyms.of((word,)), None)
         return Term(
-            number, number, found.start, found.end, word, None, typos, found.prefix, meanings
-        )
+            number, number, found.start, found.end,
+            word=word, phrase=None, typos_max=typos, prefix=found.prefix,
+            meanings=self._meanings(
+                word, typos=typos, prefix=found.prefix, synonyms=self._synonyms.of((word,))
+            ),
+        )  # fmt: skip
 
     def _ngrams(self, terms: Sequence[Term]) -> Iterator[Term]:
         for last in range(1, len(terms)):
@@ -158,19 +161,23 @@ class QueryParser:
         first, last = parts[0], parts[-1]
         typos = max(self._typos.allowed(word) - (len(parts) - 1), 0)
         synonyms = (*self._synonyms.of((word,)), *self._synonyms.of(words))
-        meanings = self._meanings(word, typos, last.prefix, synonyms, words)
         return Term(
-            first.first, last.last, first.start, last.end, word, None, typos, last.prefix,
-            meanings, is_ngram=True,
+            first.first, last.last, first.start, last.end,
+            word=word, phrase=None, typos_max=typos, prefix=last.prefix,
+            meanings=self._meanings(
+                word, typos=typos, prefix=last.prefix, synonyms=synonyms, ngram=words
+            ),
+            is_ngram=True,
         )  # fmt: skip
 
     def _meanings(
         self,
         word: str,
+        *,
         typos: int,
         prefix: bool,
         synonyms: tuple[Phrase, ...],
-        ngram: tuple[str, ...] | None,
+        ngram: tuple[str, ...] = (),
     ) -> tuple[Meanings, Meanings, Meanings]:
         if len(word.encode()) > WORD_BYTES_MAX:
             return _NOTHING
@@ -179,10 +186,10 @@ class QueryParser:
         if prefix:
             zero.update(dictionary.with_prefix(word))
         one, two = typo_words(dictionary, word, typos_max=typos, prefix=prefix)
-        splits = tuple(pair for pair in self._splits(word, dictionary) if pair != ngram)
+        splits = tuple(pair for pair in self._splits(word) if pair != ngram)
         return Meanings(frozenset(zero), synonyms), Meanings(one, splits), Meanings(two)
 
-    def _splits(self, word: str, dictionary: Dictionary) -> Iterator[tuple[str, str]]:
+    def _splits(self, word: str) -> Iterator[tuple[str, str]]:
         """
         Yield every way to split a word in two that stand next to each other somewhere.
 
@@ -191,9 +198,9 @@ class QueryParser:
         """
         for at in range(1, len(word)):
             left, right = word[:at], word[at:]
-            if self._source.has(left) and self._source.has(right):
-                if self._source.adjacent(left, right, 1):
-                    yield left, right
+            known = self._source.has(left) and self._source.has(right)
+            if known and self._source.adjacent(left, right, 1):
+                yield left, right
 
 
 class _Reader:

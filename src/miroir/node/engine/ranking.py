@@ -1,8 +1,8 @@
 """
 The loop over ranking rules: buckets in buckets, best documents first, no further than asked.
 
-Every rule splits a bucket; the next rule splits what came out; a bucket that no rule is left for is
-a group of equals, returned in the order of internal document numbers. As in Meilisearch,
+Every rule splits a bucket; the next rule splits what came out; a bucket that no rule is left for
+is a group of equals, returned in the order of internal document numbers. As in Meilisearch,
 `distinct` is applied to each final group and then to all that comes after, and documents under the
 score threshold leave the candidates as far as the loop got.
 

@@ -237,29 +237,35 @@ class PerDocument:
         """Tell whether the reading costs 0 for every document."""
         return False
 
-    def narrow(self, path: Path, _document: int) -> Path:
-        """Return what the rule leaves of a reading for the rules after it."""
-        return path
-
     def split(self, bucket: Bucket) -> Iterator[tuple[Detail, Bucket]]:
         """Yield documents by ascending cost."""
         plain = bucket[0].paths[0].stage.plain_max(self.plain_max)
         if all(self.is_blind(path) for part in bucket for path in part.paths):
             yield rank_of(self.name, 0, plain), bucket
             return
-        grouped: dict[int, dict[tuple[Path, ...], list[int]]] = {}
+        by_cost: dict[int, Bucket] = {}
         for part in bucket:
+            for cost, found in self.graded(part):
+                by_cost.setdefault(cost, []).append(found)
+        for cost in sorted(by_cost):
+            yield rank_of(self.name, cost, plain), by_cost[cost]
+
+    def graded(self, part: Part) -> Iterator[tuple[int, Part]]:
+        """Yield the documents of a part by cost, with the readings that they keep."""
+        grouped: dict[tuple[int, tuple[Path, ...]], list[int]] = {}
+        if len(part.paths) == 1:
+            path, cost = part.paths[0], self.cost
+            by_cost: dict[int, list[int]] = {}
             for document in part.documents:
-                cost, paths = self._cheapest(part.paths, document)
-                grouped.setdefault(cost, {}).setdefault(paths, []).append(document)
-        for cost in sorted(grouped):
-            parts = [Part(BitMap(found), paths) for paths, found in grouped[cost].items()]
-            yield rank_of(self.name, cost, plain), parts
+                by_cost.setdefault(cost(path, document), []).append(document)
+            grouped = {(found, part.paths): documents for found, documents in by_cost.items()}
+        else:
+            for document in part.documents:
+                grouped.setdefault(self._cheapest(part.paths, document), []).append(document)
+        for (found, paths), documents in grouped.items():
+            yield found, Part(BitMap(documents), paths)
 
     def _cheapest(self, paths: tuple[Path, ...], document: int) -> tuple[int, tuple[Path, ...]]:
-        if len(paths) == 1:
-            return self.cost(paths[0], document), (self.narrow(paths[0], document),)
         costs = [self.cost(path, document) for path in paths]
         least = min(costs)
-        kept = [p for p, cost in zip(paths, costs, strict=True) if cost == least]
-        return least, tuple(self.narrow(path, document) for path in kept)
+        return least, tuple(p for p, cost in zip(paths, costs, strict=True) if cost == least)

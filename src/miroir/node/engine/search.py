@@ -112,7 +112,11 @@ class Searcher:
             features=query.features,
         )
         everything = Page(0, len(self._store), exact_totals=True)
-        page = everything if query.ranking_score_threshold is not None else Page(0, 0, False)
+        page = (
+            everything
+            if query.ranking_score_threshold is not None
+            else Page(0, 0, exact_totals=False)
+        )
         candidates = self.match(search, page).candidates
         hits = search_values(self._store, query.facet_name, query.facet_query, candidates)
         return FacetResult(hits, query.facet_query)

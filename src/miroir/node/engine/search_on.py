@@ -1,8 +1,8 @@
 """
 `attributesToSearchOn`: names and patterns of a query to numbers of searched fields.
 
-An attribute that the settings do not list is an error, unless all fields are searched; one that no
-document has yet restricts to nothing. `*` lifts the restriction, but other names are still checked.
+An attribute that the settings do not list is an error, unless all fields are searched; one that
+no document has yet restricts to nothing. `*` lifts the restriction, but other names are still checked.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from miroir.node.engine.inverted import InvertedIndex
 def restricted_fields(
     wanted: Sequence[str] | None, index: InvertedIndex, settings: IndexSettings
 ) -> frozenset[int] | None:
-    """Return the fields to search, None for all; EvaluationError for an attribute not searchable."""
+    """Return the fields to search, None for all; EvaluationError for one not searchable."""
     if wanted is None:
         return None
     numbers: set[int] = set()

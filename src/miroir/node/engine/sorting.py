@@ -9,13 +9,14 @@ Parsing of sort expressions and their errors is in `sort_parser.py`.
 """
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pyroaring import BitMap
 
 from miroir.node.engine.facet_index import FacetIndex, Value
+from miroir.node.engine.graph import Path
 from miroir.node.engine.rules import Bucket, Part
 from miroir.node.engine.scores import Detail, GeoDistance, SortValue
 
@@ -57,7 +58,8 @@ class Sort:
         order = _ordered(grouped, ascending=by.ascending)
         for kind, value in order:
             shown = None if kind == _NOTHING else value
-            yield SortValue(by.field, by.ascending, shown, self._hidden), grouped[(kind, value)]
+            found = _bucket(grouped[(kind, value)])
+            yield SortValue(by.field, by.ascending, shown, self._hidden), found
 
     def best(self, document: int) -> tuple[int, Any]:
         """Return the value that counts for a document, numbers before strings."""
@@ -78,14 +80,17 @@ class GeoSort:
         points = [point for point in grouped if point is not None]
         points.sort(key=lambda p: (distance_m(target, p), p), reverse=not ascending)
         for point in points:
-            found = grouped[point]
+            found = _bucket(grouped[point])
             yield GeoDistance(target, ascending, point, distance_m(target, point)), found
         if None in grouped:
-            yield GeoDistance(target, ascending, None, None), grouped[None]
+            yield GeoDistance(target, ascending, None, None), _bucket(grouped[None])
 
 
-def best_value(values: Iterable[Value], *, ascending: bool) -> tuple[int, Any]:
+def best_value(values: Sequence[Value], *, ascending: bool) -> tuple[int, Any]:
     """Return (kind, value) of the value that counts."""
+    if len(values) == 1:
+        only = values[0]
+        return (_NUMBERS if isinstance(only, float) else _STRINGS), only
     pick = min if ascending else max
     numbers = [value for value in values if isinstance(value, float)]
     if numbers:
@@ -118,16 +123,24 @@ def distance_m(one: tuple[float, float], other: tuple[float, float]) -> float:
     return math.floor(metres * 1000 + 0.5) / 1000
 
 
-def _grouped(bucket: Bucket, key: Any) -> dict[Any, Bucket]:
+_Group = list[tuple[list[int], tuple[Path, ...]]]
+
+
+def _grouped(bucket: Bucket, key: Callable[[int], Any]) -> dict[Any, _Group]:
     """Group the documents of a bucket by a key, keeping the readings of each part."""
-    grouped: dict[Any, Bucket] = {}
+    grouped: dict[Any, _Group] = {}
     for part in bucket:
-        by_key: dict[Hashable, list[int]] = {}
+        by_key: dict[Any, list[int]] = {}
         for document in part.documents:
             by_key.setdefault(key(document), []).append(document)
         for found, documents in by_key.items():
-            grouped.setdefault(found, []).append(Part(BitMap(documents), part.paths))
+            grouped.setdefault(found, []).append((documents, part.paths))
     return grouped
+
+
+def _bucket(group: _Group) -> Bucket:
+    """Make a bucket only when it is asked for: most values of a long sort never are."""
+    return [Part(BitMap(documents), paths) for documents, paths in group]
 
 
 def _ordered(keys: Mapping[tuple[int, Any], Any], *, ascending: bool) -> list[tuple[int, Any]]:

@@ -116,19 +116,18 @@ class Tokenizer:
         done = 0
         for found in self._words_only.finditer(text):
             start = found.start()
-            gap = start - done
-            hard = gap > 0 and self._is_hard(text[done:start], gap)
-            yield found[0], hard
+            gap = text[done:start]
+            yield found[0], gap not in ("", " ") and self._hard.search(gap) is not None
             done = found.end()
+
+    @property
+    def has_stop_words(self) -> bool:
+        """Tell whether any word is a stop word."""
+        return bool(self._stop_words)
 
     def is_stop_word(self, word: str) -> bool:
         """Tell whether a word, as it was written, is a stop word."""
         return bool(self._stop_words) and decompose(word) in self._stop_words
-
-    def _is_hard(self, gap: str, length: int) -> bool:
-        if length == 1:
-            return gap in HARD_SEPARATORS and gap in self._separators
-        return self._hard.search(gap) is not None
 
     def _words_of_tokens(self, text: str) -> Iterator[tuple[str, bool]]:
         hard = False
@@ -155,9 +154,10 @@ class Tokenizer:
         return Token(raw, Kind.HARD if raw in HARD_SEPARATORS else Kind.SOFT, start, end)
 
     def _fast_pattern(self) -> re.Pattern[str] | None:
-        """Return a pattern of whole words, if separators are single characters at heart."""
-        singles = {s for s in self._separators if len(s) == 1}
-        if any(len(s) > 1 and not set(s) <= singles for s in self._separators):
+        """Return a pattern of whole words for ASCII text, if single characters separate them."""
+        ascii_only = {s for s in self._separators if s.isascii()}
+        singles = {s for s in ascii_only if len(s) == 1}
+        if any(not set(s) <= singles for s in ascii_only):
             return None
         return re.compile(f"[^{''.join(map(re.escape, sorted(singles)))}]+")
 
