@@ -32,6 +32,7 @@ from tests.support.sim_events import (
     Proofs,
     Refused,
     Started,
+    Switched,
     Ticked,
     Written,
 )
@@ -62,6 +63,8 @@ class _Index:
     deleted: bool = True
     ends: list[tuple[float, int]] = field(default_factory=list)
     """When each version was committed."""
+    known: list[tuple[float, int]] = field(default_factory=list)
+    """When each was known to those who answer."""
     wanted: dict[int, dict[str, Stored]] = field(default_factory=dict)
     """Version -> engine -> settings that the patches lead to."""
     started: int | None = None
@@ -104,6 +107,8 @@ class Checker:
                 self._versions_form_a_chain(event)
                 self._one_fingerprint_for_ever(event)
                 self._learn(event)
+            case Switched():
+                self._index(event.index).known.append((event.at_s, event.version))
             case Guarded():
                 self._no_write_under_an_old_epoch(event)
             case NodeChanged():
@@ -311,8 +316,8 @@ class Checker:
 
     def _header_is_true(self, event: Answered) -> None:
         versions = {v for at_s, v in self._index(event.index).ends if at_s <= event.at_s}
-        newest = [v for at_s, v in self._index(event.index).ends if at_s <= event.began_s]
-        if event.version not in versions or (newest and event.version < newest[-1]):
+        known = [v for at_s, v in self._index(event.index).known if at_s <= event.began_s]
+        if event.version not in versions or event.version < max(known, default=0):
             raise Violation(f"{event.index}: version {event.version} was not in force")
         if event.flagged:
             return

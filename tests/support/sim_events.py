@@ -69,6 +69,15 @@ class Committed:
 
 
 @dataclass(frozen=True)
+class Switched:
+    """The view that requests are answered from knows a version as committed."""
+
+    at_s: float
+    index: str
+    version: int
+
+
+@dataclass(frozen=True)
 class Guarded:
     """A guarded write has succeeded."""
 
@@ -185,6 +194,7 @@ Event = (
     | Started
     | Closed
     | Committed
+    | Switched
     | Guarded
     | NodeChanged
     | NodeRead

@@ -354,11 +354,18 @@ def _route(node: SimNode, request: NodeRequest, origin: str) -> tuple[int, Any]:
         except orjson.JSONDecodeError:
             raise NodeRefused(400, ApiError("malformed_payload", "not JSON").body()) from None
         return 202, {"taskUid": node.handle_settings_patch(uid, body, origin)}
+    if rest == "/documents" and request.method == "DELETE":
+        node.index(uid)
+        return 202, {"taskUid": node.handle_documents(uid, origin)}
+    if rest == "/documents/fetch":
+        node.index(uid)
+        return 200, {"results": [], "total": 0}
     raise AssertionError(f"the simulation does not know {request.method} {request.path}")
 
 
 def _pending_tasks(node: SimNode, query: Mapping[str, list[str]]) -> dict[str, Any]:
     (uid,) = query["indexUids"]
-    tasks = [t for t in node.pending(uid) if t.type in _SETTINGS_TASKS]
+    types = set(query["types"][0].split(",")) if "types" in query else None
+    tasks = [t for t in node.pending(uid) if types is None or t.type in types]
     rows = [{"uid": t.uid, "indexUid": uid, "type": t.type, "status": t.status} for t in tasks]
     return {"results": rows[: int(query["limit"][0])], "total": len(rows)}

@@ -95,6 +95,7 @@ class SimNode:
         self.reachable = True
         self.changed: Listener = lambda _node, _index, _origin: None
         self.noted: Callable[[str], None] = lambda _: None
+        self.disturbed: Callable[[SimNode], None] = lambda _: None
         self._chance = chance
         self._faults = faults
         self._running: list[SimTask] = []
@@ -119,6 +120,9 @@ class SimNode:
 
     def handle_delete(self, index_uid: str, origin: str) -> int:
         return self._enqueue(index_uid, "indexDeletion", {}, origin)
+
+    def handle_documents(self, index_uid: str, origin: str) -> int:
+        return self._enqueue(index_uid, "documentDeletion", {}, origin)
 
     def handle_read(self, index_uid: str) -> Mapping[str, Any]:
         return self.index(index_uid).shown
@@ -205,12 +209,14 @@ class SimNode:
         first = batch[0]
         live = first.index_uid != PROBE
         if live and self._faults.strikes(FaultPoint.TASK_FAILED):
+            self.disturbed(self)
             return ApiError("internal", "no space left for the time being").body()
         if (
             live
             and first.type == "settingsUpdate"
             and self._faults.strikes(FaultPoint.SETTING_NOT_APPLIED)
         ):
+            self.disturbed(self)
             self.noted(f"{self.node_id} does not apply tasks {[t.uid for t in batch]}")
             return None
         try:
@@ -244,6 +250,8 @@ class SimNode:
                 self._existing(uid)
                 del self.disk.indexes[uid]
                 self.changed(self, uid, origin)
+            case "documentDeletion":
+                self._existing(uid)  # There are no documents here; but the queue is real.
             case _:
                 raise AssertionError(first.type)
 

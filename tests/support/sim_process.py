@@ -61,7 +61,7 @@ class Process:
         )
         outside = Outside(network, network, store, world.clock, chance, _METRICS)
         self.services: Services = make_services(world.config, world.topology, outside)
-        self.services.leader._holder = self.name
+        self.services.common.leader._holder = self.name
         self._store = store
         self._root = asyncio.get_running_loop().create_task(self._run(), name=self.name)
 
@@ -77,8 +77,8 @@ class Process:
 
     async def _run(self) -> None:
         try:
-            await self.services.health.check_all()
-            await self.services.cluster.load(self._store)
+            await self.services.common.health.check_all()
+            await self.services.common.cluster.load(self._store)
             async with asyncio.TaskGroup() as group:
                 self._clients = group
                 for loop in self.services.loops:

@@ -7,6 +7,7 @@ invariant ends the run. Chance comes from the seed alone; two runs of one seed g
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -36,6 +37,7 @@ class World:
         failure: The first broken invariant, or None.
         departures: How many changing requests have left for live indexes.
         opened: Kinds of the intents opened, in order.
+        disturbances: How often each node was changed, or failed us, by somebody else's doing.
     """
 
     def __init__(self, loop: VirtualLoop, seed: int, faults: FaultPlan) -> None:
@@ -49,6 +51,7 @@ class World:
         self.failed = asyncio.Event()
         self.departures = 0
         self.opened: list[str] = []
+        self.disturbances: Counter[str] = Counter()
         shards, groups = _GRIDS[self.chance.randrange(len(_GRIDS))]
         names = [f"n{i}" for i in range(shards * groups)]
         self.config = _config(shards, groups, names, sequential=self.chance.random() < 0.15)
@@ -63,8 +66,9 @@ class World:
         self._records: dict[str, Any] = {}
         self._seen_views: dict[str, Any] = {}
         self._snapshots: dict[str, Disk] = {}
-        loop.after_round = self._look_at_the_view
         self._start_process()
+        loop.after_round = self._look_at_the_view
+        loop.set_exception_handler(self._fell)
 
     def _engines(self, names: list[str]) -> list[tuple[str, Engine]]:
         return [(name, NEW) for name in names]
@@ -73,6 +77,7 @@ class World:
         node = SimNode(name, engine, random.Random(f"{self.seed} {name}"), self.faults)
         node.changed = self._node_changed
         node.noted = self.note
+        node.disturbed = self._disturbed
         return node
 
     # ---- processes
@@ -115,6 +120,10 @@ class World:
             self.note(f"VIOLATION {text}")
             self.failed.set()
 
+    def _fell(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback raised, or a task ended with an error that nobody looked at."""
+        self.fail(f"{context['message']}: {context.get('exception')!r}")
+
     def see(self, event: e.Event) -> None:
         """Show the checker an event."""
         if self.failure is None:
@@ -129,7 +138,12 @@ class World:
         index = node.disk.indexes.get(index_uid)
         self.note(f"{node.node_id} {index_uid} shows something new ({origin})")
         truth = index.truth if index else None
+        if origin != "own":
+            self.disturbances[node.node_id] += 1
         self.see(e.NodeChanged(self.loop.time(), node.node_id, index_uid, truth, origin))
+
+    def _disturbed(self, node: SimNode) -> None:
+        self.disturbances[node.node_id] += 1
 
     def was_read(self, node_id: str, index_uid: str) -> None:
         if index_uid != PROBE:
@@ -268,20 +282,23 @@ class World:
         process = self.processes[-1]
         if not process.serves or self.failure is not None:
             return
-        view = process.services.cluster.view
+        view = process.services.common.cluster.view
         if self._seen_views.get("") is view:
             return
         self._seen_views[""] = view
         for uid, index in view.indexes.items():
-            if self._seen_views.get(uid) is not index:
+            before = self._seen_views.get(uid)
+            if before is not index:
                 self._seen_views[uid] = index
+                if before is None or before.record.version != index.record.version:
+                    self.see(e.Switched(self.loop.time(), uid, index.record.version))
                 self._proofs("view", uid, index.proved)
 
     def tick(self) -> None:
         """Let the checker look at the time."""
         process = self.process
         if process.serves:
-            for uid, index in process.services.cluster.view.indexes.items():
+            for uid, index in process.services.common.cluster.view.indexes.items():
                 self._proofs("view", uid, index.proved)
 
     def _proofs(self, source: str, index_uid: str, proved: Mapping[Any, int]) -> None:
@@ -295,7 +312,7 @@ class World:
         process = self.process
         if not process.serves:
             return frozenset()
-        view = process.services.cluster.view
+        view = process.services.common.cluster.view
         index = view.live(index_uid)
         if index is None or index.accepted:
             return frozenset()

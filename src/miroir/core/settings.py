@@ -15,11 +15,14 @@ from enum import StrEnum
 from typing import Any, Final
 
 from miroir.core.settings_normal import (
-    EMBEDDERS as EMBEDDERS,
+    EMBEDDER_FIELDS,
+    EMBEDDERS as EMBEDDERS,  # noqa: PLC0414 - part of this module's words
     Settings,
+    canonical,
     embedders_fit,
     masked_embedders,
     normal,
+    plain_words,
 )
 
 
@@ -100,6 +103,15 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("prefixSearch", "prefix-search", "indexingTime", Cost.RETOKENISE),
     Setting("chat", "chat", {}, Cost.INSTANT, "PATCH", merges=True, hidden=True),
 )
+FRAGMENTS: Final = ("indexingFragments", "searchFragments")
+_EVERYWHERE: Final = frozenset(
+    {
+        "displayedAttributes", "searchableAttributes", "filterableAttributes",
+        "sortableAttributes", "rankingRules", "stopWords", "synonyms", "distinctAttribute",
+        "typoTolerance", "faceting", "pagination",
+    }
+)  # fmt: skip
+"""Keys that every engine shows; one without them has not answered the question."""
 BY_KEY: Final = {setting.key: setting for setting in TABLE}
 BY_SEGMENT: Final = {setting.segment: setting for setting in TABLE}
 
@@ -155,14 +167,24 @@ def _merged_embedders(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict
     for name, value in patch.items():
         if value is None:
             merged.pop(name, None)
-        elif isinstance(value, Mapping) and isinstance(merged.get(name), Mapping):
-            before = merged[name]
-            if value.get("source", before.get("source")) != before.get("source"):
-                before = {}  # Another source: what both share is told by the probe's read-back.
-            merged[name] = {**before, **value}
+        elif isinstance(value, Mapping):
+            before = merged.get(name)
+            merged[name] = _merged_embedder(before if isinstance(before, Mapping) else {}, value)
         else:
             merged[name] = value
     return merged
+
+
+def _merged_embedder(before: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge field by field; another source keeps only what it has in common with the old one."""
+    source = patch.get("source", before.get("source"))
+    if before and source != before.get("source"):
+        before = {k: v for k, v in before.items() if k in EMBEDDER_FIELDS.get(source or "", ())}
+    for key in FRAGMENTS:
+        if isinstance(patch.get(key), Mapping):
+            both = {**(before.get(key) or {}), **patch[key]}
+            patch = {**patch, key: {k: v for k, v in both.items() if v is not None}}
+    return {k: v for k, v in {**before, **patch}.items() if v is not None}
 
 
 def differences(wanted: Settings, seen: Settings) -> tuple[str, ...]:
@@ -177,10 +199,26 @@ def differences(wanted: Settings, seen: Settings) -> tuple[str, ...]:
     return tuple(key for key in _ordered(wanted) if not _fits(key, wanted[key], seen))
 
 
+def contradictions(wanted: Settings, seen: Settings) -> tuple[str, ...]:
+    """
+    Return the keys that cannot be the form of what was asked for.
+
+    As `differences`, but what the engine makes of words is its own business here: of a probe that
+    was sent exactly this, the read-back is the form.
+    """
+    return tuple(
+        key
+        for key in differences(wanted, seen)
+        if not (key in seen and plain_words(key, wanted[key]) == plain_words(key, seen[key]))
+    )
+
+
 def _fits(key: str, wanted: Any, seen: Settings) -> bool:
     if key not in seen:
         setting = BY_KEY.get(key)
-        return setting is None or setting.hidden
+        if setting is None or setting.hidden:
+            return True
+        return key not in _EVERYWHERE and bool(normal(key, wanted) == normal(key, setting.default))
     if key == EMBEDDERS:
         return embedders_fit(wanted, seen[key])
     if key == "chat" and isinstance(wanted, Mapping) and isinstance(seen[key], Mapping):
@@ -188,25 +226,90 @@ def _fits(key: str, wanted: Any, seen: Settings) -> bool:
     return bool(normal(key, wanted) == normal(key, seen[key]))
 
 
-def wire_patch(seen: Settings | None, target: Settings) -> dict[str, Any]:
+def wire_patch(
+    seen: Settings, target: Settings, *, touched: Iterable[str] = (), forced: bool = False
+) -> dict[str, Any]:
     """
-    Return the PATCH body that brings a node from `seen` (None: unknown) to `target`.
+    Return the PATCH body that brings a node from `seen` to `target`; empty: it is there.
 
     Whole values, never a client's delta: a delta replayed after another change means something
-    else. Embedders always whole, removed ones as null; synonyms go along with stop words, since
-    a node computes them with the stop words of the moment they are written (facts 1.4, H1).
+    else. Embedders always whole, removed ones and their fields as null; synonyms go along with
+    stop words, since a node computes them with the stop words of the moment they are written
+    (facts 1.4, H1).
+
+    Args:
+        seen: What the node shows.
+        target: Complete settings.
+        touched: Keys that are sent also where the node does not show them: it may not know them,
+            and then has to say so.
+        forced: Whether embedders are sent in any case: a mask hides another secret.
     """
-    changed = list(_ordered(target)) if seen is None else list(differences(target, seen))
-    if seen is not None and EMBEDDERS in target and EMBEDDERS not in changed:
-        gone = set(seen.get(EMBEDDERS) or {}) - set(target[EMBEDDERS] or {})
-        changed += [EMBEDDERS] if gone else []
-    if "stopWords" in changed and "synonyms" in target and "synonyms" not in changed:
-        changed.append("synonyms")
-    patch = {key: target[key] for key in changed}
-    if EMBEDDERS in patch and isinstance(patch[EMBEDDERS], Mapping):
-        old = (seen or {}).get(EMBEDDERS) or {}
-        patch[EMBEDDERS] = {**dict.fromkeys(old), **patch[EMBEDDERS]}
+    changed = set(differences(target, seen)) | {k for k in touched if k not in seen}
+    if forced and EMBEDDERS in target:
+        changed.add(EMBEDDERS)
+    return _patch(seen, target, changed)
+
+
+def exact_patch(seen: Settings, target: Settings) -> dict[str, Any]:
+    """
+    Return the PATCH body for all keys that are not the same to the letter.
+
+    For a node whose fingerprint is not the expected one though no key is known to differ: what is
+    compared leniently elsewhere is sent. The target has to be in a node's own form.
+    """
+    before, after = canonical(seen), canonical(target)
+    changed = {key for key in target if key in seen and before[key] != after[key]}
+    return _patch(seen, target, changed)
+
+
+def whole_patch(seen: Settings, target: Settings, touched: Iterable[str]) -> dict[str, Any]:
+    """Return the PATCH body that names every key which the node shows, or that says something."""
+    asked = set(touched)
+    defaults_ = defaults()
+    named = {
+        key
+        for key, value in target.items()
+        if key in seen or key in asked or (key in BY_KEY and value != defaults_.get(key))
+    }
+    return _patch(seen, target, named)
+
+
+def _patch(seen: Settings, target: Settings, keys: set[str]) -> dict[str, Any]:
+    if "stopWords" in keys and "synonyms" in target:
+        keys = keys | {"synonyms"}
+    patch = {key: target[key] for key in _ordered(target) if key in keys}
+    if isinstance(patch.get(EMBEDDERS), Mapping):
+        patch[EMBEDDERS] = _whole_embedders(seen.get(EMBEDDERS) or {}, patch[EMBEDDERS])
     return patch
+
+
+def _whole_embedders(seen: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Embedders are merged by name and field: what shall go has to be named."""
+    return {
+        **dict.fromkeys(seen),
+        **{name: _whole_embedder(seen.get(name), value) for name, value in wanted.items()},
+    }
+
+
+def _whole_embedder(seen: Any, wanted: Any) -> Any:
+    if not isinstance(seen, Mapping) or not isinstance(wanted, Mapping):
+        return wanted
+    allowed = EMBEDDER_FIELDS.get(wanted.get("source") or "", frozenset())
+    gone = {field: None for field in seen if field not in wanted and field in allowed}
+    whole = {**gone, **wanted}
+    for key in FRAGMENTS:
+        if isinstance(whole.get(key), Mapping):
+            whole[key] = {**dict.fromkeys(seen.get(key) or {}), **whole[key]}
+    return whole
+
+
+def has_secrets(settings: Settings) -> bool:
+    """Whether nodes hide a part of these settings."""
+    embedders = settings.get(EMBEDDERS)
+    return isinstance(embedders, Mapping) and any(
+        isinstance(value, Mapping) and value.get("apiKey") is not None
+        for value in embedders.values()
+    )
 
 
 def same(one: Settings, other: Settings) -> bool:

@@ -18,6 +18,27 @@ Settings = Mapping[str, Any]
 """A settings object."""
 
 EMBEDDERS: Final = "embedders"
+_ANY_SOURCE: Final = frozenset({"source", "distribution", "binaryQuantized"})
+_TEMPLATE: Final = _ANY_SOURCE | {"documentTemplate", "documentTemplateMaxBytes"}
+EMBEDDER_FIELDS: Final[Mapping[str, frozenset[str]]] = {
+    "openAi": _TEMPLATE | {"model", "apiKey", "dimensions", "url"},
+    "huggingFace": _TEMPLATE | {"model", "revision", "pooling"},
+    "ollama": _TEMPLATE | {"model", "url", "apiKey", "dimensions"},
+    "userProvided": _ANY_SOURCE | {"dimensions"},
+    "rest": _TEMPLATE
+    | {
+        "apiKey",
+        "dimensions",
+        "url",
+        "request",
+        "response",
+        "headers",
+        "indexingFragments",
+        "searchFragments",
+    },
+    "composite": _ANY_SOURCE | {"searchEmbedder", "indexingEmbedder"},
+}
+"""Source -> fields that it has; naming another one is refused (milli/src/vector/settings.rs)."""
 _SETS: Final = frozenset(
     {"sortableAttributes", "nonSeparatorTokens", "separatorTokens", "dictionary"}
 )
@@ -69,15 +90,32 @@ def normal(key: str, value: Any) -> Any:
     return value
 
 
+def plain_words(key: str, value: Any) -> Any:
+    """Return a value with nothing left of lists of words but whether there are any."""
+    if key == "stopWords" and _is_texts(value):
+        return bool(value)
+    if key == "typoTolerance" and isinstance(value, Mapping):
+        form = _typos(value)
+        return {**form, "disableOnWords": bool(form.get("disableOnWords"))}
+    return normal(key, value)
+
+
 def folded(words: list[str]) -> list[str]:
     """Return words after NFKD and case folding, sorted, without repetitions."""
     return sorted({unicodedata.normalize("NFKD", word).casefold() for word in words})
 
 
+def _without_accents(words: list[str]) -> list[str]:
+    """A node keeps these words as it compares them: in lower case, without accents."""
+    return sorted(
+        {"".join(c for c in w if unicodedata.category(c) != "Mn") for w in folded(words)}
+    )
+
+
 def _typos(value: Mapping[str, Any]) -> dict[str, Any]:
     form = dict(value)
     if _is_texts(form.get("disableOnWords")):
-        form["disableOnWords"] = folded(form["disableOnWords"])
+        form["disableOnWords"] = _without_accents(form["disableOnWords"])
     if _is_texts(form.get("disableOnAttributes")):
         form["disableOnAttributes"] = sorted(set(form["disableOnAttributes"]))
     return form

@@ -2,12 +2,12 @@
 Node tasks -> one task, as one node would have reported it.
 
 Replicas of a shard hold the same documents, so one of them speaks for its shard; what shards
-report is summed. A replica that ended differently from its siblings deviates: it leaves the in-sync set
-and does not speak. A node that missed the write does not speak either.
+report is summed. A replica that ended differently from its siblings deviates: it leaves the
+in-sync set and does not speak. A node that missed the write does not speak either.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from miroir.core.topology import NodeId, ShardId
@@ -61,7 +61,8 @@ def outcome(details: Mapping[str, Any], shares: Sequence[Share]) -> Outcome | No
     for column in _columns(shares):
         ended = [share for share in column if share.status in ENDED]
         if not ended:
-            continue  # Every replica missed it: they are out of sync, the shard says nothing.
+            spokesmen.append(replace(column[0], status="failed", error=_untold(column)))
+            continue
         speaker = _speaker(ended)
         spokesmen.append(speaker)
         deviants += [share.node_id for share in ended if share.status != speaker.status]
@@ -69,6 +70,18 @@ def outcome(details: Mapping[str, Any], shares: Sequence[Share]) -> Outcome | No
     status = failed[0].status if failed else "succeeded"
     error = failed[0].error if failed else None
     return Outcome(status, _summed(details, spokesmen), error, tuple(deviants))
+
+
+def _untold(column: Sequence[Share]) -> Mapping[str, Any]:
+    """Nobody can tell what became of this part: that is no success."""
+    nodes = ", ".join(share.node_id for share in column)
+    code = "miroir_outcome_unknown"
+    return {
+        "message": f"What became of a part of this write is not known: {nodes} could not tell.",
+        "code": code,
+        "type": "system",
+        "link": f"docs/reference/errors.md#{code}",
+    }
 
 
 def _columns(shares: Sequence[Share]) -> Iterable[list[Share]]:

@@ -11,16 +11,16 @@ lease ends the drive at once: whoever leads now has the same state before them.
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 import structlog
 
 from miroir.core import broadcast as machine, broadcast_types as t
 from miroir.core.topology import IndexUid, NodeId
-from miroir.errors import LeaseLost, NodeError, NodeRefused
+from miroir.errors import LeaseLost, NodeError, NodeRefused, Unavailable
 from miroir.ports.clock import Chance, Clock
-from miroir.ports.records import IndexRecord, Intent, Lease
+from miroir.ports.records import Intent, Lease
 from miroir.ports.store import Store
 from miroir.services.carriers import Carrier
 from miroir.services.cluster import Cluster
@@ -31,6 +31,7 @@ from miroir.services.watcher import NodeSilenceError, TaskWatcher
 
 _BACKOFF_BASE_S = 0.25
 _BACKOFF_MAX_S = 15.0
+_AGAIN_S = 1.0
 _log = structlog.get_logger(__name__)
 
 
@@ -92,13 +93,42 @@ class Broadcaster:
     async def _drive(self, index_uid: IndexUid) -> None:
         """Carry this index's intents, oldest first, until none is left."""
         try:
+            # Looked at again after the lease is given back: what was queued meanwhile found this
+            # drive at work and started no other.
+            while self._next(index_uid) is not None:
+                if not await self._lead(index_uid):
+                    await self._tools.clock.sleep(_AGAIN_S)
+                    await self._tools.cluster.reload(index_uid, self._tools.store)
+                    await self._tell_ended(index_uid)
+        finally:
+            del self._drives[index_uid]
+
+    async def _lead(self, index_uid: IndexUid) -> bool:
+        """Carry intents under one lease; False if it was lost, or the store was not there."""
+        try:
             async with self._tools.leader.lead(f"index:{index_uid}") as lease:
                 while (intent := self._next(index_uid)) is not None:
                     await self._carry(intent, lease)
-        except* LeaseLost as lost:
-            _log.warning("deposed", index=index_uid, why=str(lost.exceptions[0]))
-        finally:
-            del self._drives[index_uid]
+        except* (LeaseLost, Unavailable) as lost:
+            _log.warning("deposed", index=index_uid, why=_first(lost))
+            return_value = False
+        else:
+            return_value = True
+        return return_value
+
+    async def _tell_ended(self, index_uid: IndexUid) -> None:
+        """Another process may have ended what is waited for here."""
+        index = self._tools.cluster.view.indexes.get(index_uid)
+        still_open = {intent.intent_id for intent in index.accepted} if index else set()
+        for intent_id in [i for i in self._ends if i not in still_open]:
+            intent = await self._tools.store.intent(intent_id)
+            if intent.state.closed:
+                self._tell(intent_id, intent.state.phase)
+
+    def _tell(self, intent_id: int, phase: t.Phase) -> None:
+        future = self._ends.pop(intent_id, None)
+        if future is not None and not future.done():
+            future.set_result(phase)
 
     def _next(self, index_uid: IndexUid) -> Intent | None:
         index = self._tools.cluster.view.indexes.get(index_uid)
@@ -106,10 +136,7 @@ class Broadcaster:
 
     async def _carry(self, intent: Intent, lease: Lease) -> None:
         run = _Run(self._tools, intent, lease)
-        phase = await run.to_the_end()
-        future = self._ends.pop(intent.intent_id, None)
-        if future is not None and not future.done():
-            future.set_result(phase)
+        self._tell(intent.intent_id, await run.to_the_end())
 
 
 class _Run:
@@ -201,7 +228,8 @@ class _Run:
     async def _apply(self, node_id: NodeId, round_: int) -> t.Event:
         assert self._carrier is not None
         try:
-            uid = await self._carrier.send(node_id, undo=self._intent.state.undoing)
+            state = self._intent.state
+            uid = await self._carrier.send(node_id, self._engine(node_id), state)
         except NodeRefused as refused:
             self._hear(node_id)
             return t.PatchRejected(node_id, round_, refused.error)
@@ -225,7 +253,8 @@ class _Run:
     async def _read(self, node_id: NodeId, round_: int) -> t.Event:
         assert self._carrier is not None
         try:
-            seen = await self._carrier.read(node_id, undo=self._intent.state.undoing)
+            state = self._intent.state
+            seen = await self._carrier.read(node_id, self._engine(node_id), state)
         except NodeRefused as refused:
             self._hear(node_id)
             faults = (f"not readable: {refused}",)
@@ -241,21 +270,18 @@ class _Run:
         tools = self._tools
         record = self._carrier.commit(self._intent.state)
         version = await tools.store.commit(self._intent, record, self._lease)
-        self._intent = await tools.store.intent(self._intent.intent_id)
-        tools.cluster.apply_commit(await self._row(), record)
+        # Nothing is awaited in between: who sees the task succeeded sees the new version here.
+        tools.cluster.apply_commit(self._intent, record, version)
+        self._intent = replace(self._intent, committed_version=version)
         return t.VersionCommitted(version)
 
     async def _freeze(self) -> t.Event:
         reason = f"neither the change nor its undoing could be verified ({_faults(self._intent)})"
         await self._tools.store.freeze(self._intent, reason, self._lease)
-        self._intent = await self._tools.store.intent(self._intent.intent_id)
-        self._tools.cluster.apply_record(await self._row())
+        index = self._tools.cluster.view.live(self._intent.index_uid)
+        if index is not None:
+            self._tools.cluster.apply_record(replace(index.record, frozen_reason=reason))
         return t.Frozen()
-
-    async def _row(self) -> IndexRecord:
-        record = await self._tools.store.index(self._intent.index_uid)
-        assert record is not None, "a committed or frozen index is known"
-        return record
 
     def _engine(self, node_id: NodeId) -> str:
         return self._tools.cluster.view.engines.get(node_id, "")
@@ -290,3 +316,11 @@ def _faults(intent: Intent) -> str:
         if p.state is not t.NodeState.VERIFIED
     )
     return "; ".join(parts)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> str:
+    """Return the text of the first error inside nested groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)

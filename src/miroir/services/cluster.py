@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from miroir.core.broadcast_types import Broadcast, NodeState
+from miroir.core.broadcast_types import NodeState
 from miroir.core.topology import IndexUid, NodeId, Topology
 from miroir.ports.node import Settings
 from miroir.ports.records import CommitRecord, IndexRecord, Intent, IntentKind
@@ -139,6 +139,39 @@ class Cluster:
         for intent in await store.open_intents():
             self.apply_queued(intent)
 
+    async def reload(self, index_uid: IndexUid, store: Store) -> None:
+        """
+        Build one index anew from the store, after somebody else may have changed it.
+
+        What this process learnt while the store was read is kept: a node counts as proved if both
+        say so, and as out of sync if either does.
+        """
+        newest = await store.recent_intents(1)
+        versions = await store.node_versions()
+        lagging = await store.out_of_sync()
+        record = await store.index(index_uid)
+        intents = [i for i in await store.open_intents() if i.index_uid == index_uid]
+        before = self._view.indexes.get(index_uid)
+        last = newest[0].intent_id if newest else 0
+        known = {intent.intent_id for intent in intents}
+        late = before.accepted if before else ()
+        intents += [i for i in late if i.intent_id > last and i.intent_id not in known]
+        self._forget(index_uid)
+        if record is not None:
+            proved = {
+                row.node_id: row.version
+                for row in versions
+                if row.index_uid == index_uid and row.version is not None
+            }
+            missing = {node: why for (uid, node), why in lagging.items() if uid == index_uid}
+            self._put(index_uid, _joined(IndexView(record, proved, missing), before))
+        for intent in intents:
+            self.apply_queued(intent)
+
+    def _forget(self, index_uid: IndexUid) -> None:
+        indexes = {uid: i for uid, i in self._view.indexes.items() if uid != index_uid}
+        self._view = replace(self._view, indexes=MappingProxyType(indexes))
+
     # ---- nodes
 
     def apply_health(self, node_id: NodeId, *, healthy: bool, engine: str | None = None) -> bool:
@@ -155,6 +188,8 @@ class Cluster:
     def apply_queued(self, intent: Intent) -> None:
         """An intent was opened."""
         index = self._index(intent)
+        if any(known.intent_id == intent.intent_id for known in index.accepted):
+            return  # Read from the store before whoever opened it came here.
         self._put(intent.index_uid, replace(index, queued=(*index.queued, intent)))
 
     def apply_withdrawn(self, intent: Intent) -> None:
@@ -170,12 +205,18 @@ class Cluster:
         index = self._index(intent)
         rest = tuple(i for i in index.queued if i.intent_id != intent.intent_id)
         now = None if intent.state.closed else intent
-        proved = _proved(index.proved, intent.state, intent.base_version)
+        proved = _proved(index, intent)
         self._put(intent.index_uid, replace(index, intent=now, queued=rest, proved=proved))
 
-    def apply_commit(self, record: IndexRecord, commit: CommitRecord) -> None:
-        """The store has taken a commit: switch, in one step."""
-        index = self._view.indexes.get(record.uid) or IndexView(record)
+    def apply_commit(self, intent: Intent, commit: CommitRecord, version: int) -> None:
+        """
+        The store has taken a commit: switch, in one step.
+
+        Works the row out as the store did, without asking: nobody who is told by the store that
+        the change has succeeded may find the old version here.
+        """
+        index = self._index(intent)
+        record = _committed(index.record, commit, version)
         if record.deleted:
             self._put(
                 record.uid,
@@ -195,14 +236,18 @@ class Cluster:
 
     def apply_demotion(self, index_uid: IndexUid, node_ids: Iterable[NodeId]) -> None:
         """Nodes are proved at nothing for this index."""
-        index = self._view.indexes[index_uid]
+        index = self._view.indexes.get(index_uid)
+        if index is None:
+            return  # Deleted meanwhile.
         gone = set(node_ids)
         proved = {n: v for n, v in index.proved.items() if n not in gone}
         self._put(index_uid, replace(index, proved=proved))
 
     def apply_proof(self, index_uid: IndexUid, node_ids: Iterable[NodeId], version: int) -> None:
-        """Nodes were read back at the committed version."""
-        index = self._view.indexes[index_uid]
+        """Nodes were read back at the committed version, unless a change was opened meanwhile."""
+        index = self._view.indexes.get(index_uid)
+        if index is None or index.accepted or index.record.version != version:
+            return  # The store took the proof before; what has happened since counts for more.
         proved = {**index.proved, **dict.fromkeys(node_ids, version)}
         self._put(index_uid, replace(index, proved=proved))
 
@@ -252,16 +297,46 @@ class Cluster:
         )
 
 
-def _proved(
-    before: Mapping[NodeId, int], state: Broadcast, base_version: int
-) -> Mapping[NodeId, int]:
+def _joined(stored: IndexView, before: IndexView | None) -> IndexView:
+    """Return what the store says, less proofs that this process knows to be over."""
+    if before is None:
+        return replace(stored, proved={})
+    proved = {n: v for n, v in stored.proved.items() if before.proved.get(n) == v}
+    missing = {**before.out_of_sync, **stored.out_of_sync}
+    return replace(stored, proved=proved, out_of_sync=missing, catching_up=before.catching_up)
+
+
+def _proved(index: IndexView, intent: Intent) -> Mapping[NodeId, int]:
     """Touched = proved at nothing, until committed, or until read back at the base of an abort."""
-    proved = dict(before)
-    for node_id, progress in state.nodes.items():
-        if progress.state is NodeState.VERIFIED and state.undoing:
-            proved[node_id] = base_version
-        elif progress.state is not NodeState.UNTOUCHED and state.version is None:
+    state = intent.state
+    # Without a way back, and without a version to go back to, a verified node shows no version.
+    restores = state.undoable or intent.kind is IntentKind.REPAIR
+    restores = restores and state.undoing and not index.record.deleted
+    proved = dict(index.proved)
+    for node_id in state.touched:
+        verified = state.nodes[node_id].state is NodeState.VERIFIED
+        if verified and restores:
+            proved[node_id] = intent.base_version
+        elif not verified or state.version is None:
             proved.pop(node_id, None)
-        elif progress.state not in {NodeState.UNTOUCHED, NodeState.VERIFIED}:
-            proved.pop(node_id, None)  # A later wave, after the commit.
     return proved
+
+
+def _committed(old: IndexRecord, commit: CommitRecord, version: int) -> IndexRecord:
+    """Return the row that a commit leads to."""
+    created_at_ms = commit.at_ms if old.deleted else old.created_at_ms
+    kept = {} if commit.raise_version or old.deleted else old.fingerprints
+    row = replace(
+        old,
+        version=version,
+        frozen_reason=None,
+        deleted=commit.deleted,
+        created_at_ms=created_at_ms,
+        updated_at_ms=commit.at_ms,
+        primary_key=commit.primary_key or (None if old.deleted else old.primary_key),
+        settings=old.settings if commit.settings is None else commit.settings,
+        fingerprints={**kept, **commit.fingerprints},
+    )
+    if commit.deleted:
+        return replace(row, primary_key=None, settings=None, fingerprints={})
+    return row

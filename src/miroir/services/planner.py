@@ -84,9 +84,14 @@ class Planner:
 
     def carrier(self, intent: Intent, view: View) -> Carrier:
         """Return what carries this kind of intent."""
-        if intent.kind in {IntentKind.CHANGE, IntentKind.REPAIR}:
-            return SettingsCarrier(intent, control=self._control, clock=self._clock)
         index = view.indexes.get(intent.index_uid)
+        if intent.kind in {IntentKind.CHANGE, IntentKind.REPAIR}:
+            return SettingsCarrier(
+                intent,
+                control=self._control,
+                clock=self._clock,
+                base_fingerprints=index.record.fingerprints if index else {},
+            )
         previous = index.record.primary_key if index else None
         return LifecycleCarrier(
             intent, control=self._control, clock=self._clock, previous_key=previous
@@ -96,11 +101,14 @@ class Planner:
         """
         Return the fingerprints that nodes must show.
 
-        Of a change: what the probe shows. Of a repair: what was committed, which needs no probe.
-        Of the rest nothing is known beforehand; nodes of one engine must agree.
+        Of a change: what the probe shows. Of a creation: what a fresh index shows, so that nobody
+        else's settings become version 1. Of a repair: what was committed, which needs no probe. Of
+        the rest nothing is known beforehand; nodes of one engine must agree.
         """
         if intent.kind is IntentKind.CHANGE:
-            return await self._prober.expected(intent.target)
+            return await self._prober.expected(intent.target, tuple(intent.patch))
+        if intent.kind is IntentKind.CREATE:
+            return await self._prober.expected(None)
         if intent.kind is IntentKind.REPAIR:
             index = view.indexes[intent.index_uid]
             return Verdict(expected=index.record.fingerprints)

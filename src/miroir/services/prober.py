@@ -46,6 +46,24 @@ class Verdict:
     expected: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Question:
+    """What is to be learnt: the form of a target, or of a fresh index (None)."""
+
+    target: Settings | None
+    touched: tuple[str, ...]
+
+    def patch(self, before: Settings) -> dict[str, Any]:
+        """Return what brings the probe index there, from whatever it shows."""
+        if self.target is None:
+            return dict.fromkeys(before)
+        return rules.whole_patch(before, self.target, self.touched)
+
+    def faults(self, shown: Settings) -> tuple[str, ...]:
+        """Keys that are not as asked for."""
+        return () if self.target is None else rules.contradictions(self.target, shown)
+
+
 @dataclass
 class _Run:
     """One target on its way through the probe index of one node."""
@@ -83,21 +101,29 @@ class Prober:
             self._group = group
             await asyncio.get_running_loop().create_future()  # For ever.
 
-    async def refusal(self, target: Settings, request: NodeRequest) -> NodeReply | None:
+    async def refusal(
+        self, target: Settings, touched: tuple[str, ...], request: NodeRequest, *, alone: bool
+    ) -> NodeReply | None:
         """
         Return the engine's refusal of `target` in its words for the client, or None.
 
         Args:
             target: Complete settings.
+            touched: Keys of the client's own, which an engine has to know.
             request: The client's own, with the path after `/indexes/{uid}`; sent to the probe
                 index when the target is refused, so that the client gets the error word for word.
+            alone: Whether the target rests on committed settings only. Else what is refused may
+                be a change that waits before this one and was never judged.
         """
         for engine, node_id in self._one_node_per_engine().items():
             if await self._kept(target, engine) is not None:
                 continue
-            answer = await self._in_time(self._start(target, engine, node_id).answered)
+            asked = _Question(target, touched)
+            answer = await self._in_time(self._start(asked, engine, node_id).answered)
             if isinstance(answer, NodeRefused):
-                return await self._own_words(node_id, request) or _as_reply(answer)
+                words = await self._own_words(node_id, request)
+                if words is not None or alone:
+                    return words or _as_reply(answer)
         return None
 
     async def refusal_of_body(self, request: NodeRequest) -> NodeReply | None:
@@ -107,19 +133,25 @@ class Prober:
                 return reply
         return None
 
-    async def expected(self, target: Settings) -> Verdict:
-        """Return what each engine shows for `target`, as far as it is known in time."""
+    async def expected(self, target: Settings | None, touched: tuple[str, ...] = ()) -> Verdict:
+        """Return what each engine shows for `target` (None: a fresh index), if known in time."""
         expected: dict[str, str] = {}
         for engine, node_id in self._one_node_per_engine().items():
             shown = await self._kept(target, engine)
             if shown is None:
-                result = await self._in_time(self._start(target, engine, node_id).shown)
+                asked = _Question(target, touched)
+                result = await self._in_time(self._start(asked, engine, node_id).shown)
                 if isinstance(result, NodeRefused):
                     return Verdict(refusal=_as_reply(result))
                 shown = result
             if shown is not None:
                 expected[engine] = fingerprint(shown)
         return Verdict(expected=expected)
+
+    async def known_forms(self, target: Settings) -> Mapping[str, str]:
+        """Return engine -> fingerprint of `target`, as far as it was probed before."""
+        kept = {e: await self._kept(target, e) for e in self._one_node_per_engine()}
+        return {e: fingerprint(shown) for e, shown in kept.items() if shown is not None}
 
     def _one_node_per_engine(self) -> dict[str, NodeId]:
         view = self._cluster.view
@@ -129,25 +161,25 @@ class Prober:
                 chosen.setdefault(view.engines[node_id], node_id)
         return chosen
 
-    async def _kept(self, target: Settings, engine: str) -> Settings | None:
+    async def _kept(self, target: Settings | None, engine: str) -> Settings | None:
         return await self._store.expected(_hash(target), engine)
 
-    def _start(self, target: Settings, engine: str, node_id: NodeId) -> _Run:
+    def _start(self, asked: _Question, engine: str, node_id: NodeId) -> _Run:
         """Join the run of this target, or start one."""
         assert self._group is not None, "run() comes first"
-        key = (_hash(target), engine)
+        key = (_hash(asked.target), engine)
         if key not in self._runs:
             loop = asyncio.get_running_loop()
             self._runs[key] = _Run(loop.create_future(), loop.create_future())
-            self._group.create_task(self._probe(key, target, node_id))
+            self._group.create_task(self._probe(key, asked, node_id))
         return self._runs[key]
 
-    async def _probe(self, key: tuple[str, str], target: Settings, node_id: NodeId) -> None:
+    async def _probe(self, key: tuple[str, str], asked: _Question, node_id: NodeId) -> None:
         run = self._runs[key]
         lock = self._locks.setdefault(node_id, asyncio.Lock())
         try:
             async with lock:
-                shown = await self._through_the_index(run, target, node_id)
+                shown = await self._through_the_index(run, asked, node_id)
             if shown is not None:
                 await self._store.keep_expected(*key, shown)
             run.shown.set_result(shown)
@@ -160,13 +192,10 @@ class Prober:
             del self._runs[key]
 
     async def _through_the_index(
-        self, run: _Run, target: Settings, node_id: NodeId
+        self, run: _Run, asked: _Question, node_id: NodeId
     ) -> Settings | None:
         before = await self._probe_settings(node_id)
-        names = dict.fromkeys(before.get(rules.EMBEDDERS) or {})
-        patch = rules.wire_patch(None, target)
-        if names:
-            patch[rules.EMBEDDERS] = {**names, **(patch.get(rules.EMBEDDERS) or {})}
+        patch = asked.patch(before)
         uid = await self._control.patch_settings(node_id, PROBE_INDEX, patch)
         run.answered.set_result(None)
         task = await self._watcher.ended(node_id, uid)
@@ -175,16 +204,19 @@ class Prober:
         if task.error is not None:
             raise NodeRefused(400, task.error)
         shown = await self._control.read_settings(node_id, PROBE_INDEX)
-        if faults := rules.differences(target, shown):
+        if faults := asked.faults(shown):
             _log.warning("probe_shows_other_settings", node=node_id, keys=faults)
             return None  # Not evidence: live nodes are compared with the target itself.
         return shown
 
     async def _probe_settings(self, node_id: NodeId) -> Settings:
+        """Return what the probe index shows; make it where it is not there yet."""
         try:
             return await self._control.read_settings(node_id, PROBE_INDEX)
         except NodeRefused:
-            return {}  # No probe index yet: the PATCH makes it.
+            uid = await self._control.patch_settings(node_id, PROBE_INDEX, {})
+            await self._watcher.ended(node_id, uid)
+            return await self._control.read_settings(node_id, PROBE_INDEX)
 
     async def _own_words(self, node_id: NodeId, request: NodeRequest) -> NodeReply | None:
         """Send the client's own request to the probe index; return the reply if it is a no."""
@@ -219,9 +251,9 @@ def _settle(run: _Run, outcome: NodeRefused | None) -> None:
             future.set_result(outcome)
 
 
-def _hash(target: Settings) -> str:
+def _hash(target: Settings | None) -> str:
     """Name a target; secrets masked, since the name is stored in clear."""
-    return digest(rules.shown(target))
+    return "fresh" if target is None else digest(rules.shown(target))
 
 
 def _as_reply(refused: NodeRefused) -> NodeReply:

@@ -19,7 +19,7 @@ from miroir.ports.node import NodeReply, NodeRequest, Settings
 from miroir.ports.records import Intent, IntentKind, NewIntent, NewTask, TaskRecord
 from miroir.ports.store import Store
 from miroir.services.broadcaster import Broadcaster
-from miroir.services.cluster import Cluster, View
+from miroir.services.cluster import Cluster, IndexView, View
 from miroir.services.planner import Planner
 from miroir.services.prober import PROBE_INDEX, Prober
 
@@ -129,8 +129,12 @@ class Registrar:
         target = rules.resolve(base, patch)
         if self._is_in_force(write.index_uid, target):
             return await self._store.open_task(self._task(write, patch), status="succeeded")
-        if (refusal := await self._prober.refusal(target, write.request)) is not None:
+        alone = index is None or not index.accepted
+        refusal = await self._prober.refusal(target, tuple(patch), write.request, alone=alone)
+        if refusal is not None:
             raise RefusedByNode(refusal)
+        if await self._looks_in_force(write.index_uid, target):
+            return await self._store.open_task(self._task(write, patch), status="succeeded")
         if missing:
             implied = _Wish(IntentKind.CREATE, by="implied by a settings write")
             await self._open(write.index_uid, implied)
@@ -207,14 +211,28 @@ class Registrar:
 
     def _is_in_force(self, index_uid: IndexUid, target: Settings) -> bool:
         """Whether nothing is to be done: equal, nothing queued, and no node known to differ."""
+        index = self._at_rest(index_uid)
+        return index is not None and rules.same(index.record.settings or {}, target)
+
+    async def _looks_in_force(self, index_uid: IndexUid, target: Settings) -> bool:
+        """Whether engines are known to make of `target` what is in force, secrets included."""
+        forms = await self._prober.known_forms(target)
+        index = self._at_rest(index_uid)
+        if index is None or set(forms) != set(index.record.fingerprints):
+            return False
+        secrets = {rules.EMBEDDERS: (index.record.settings or {}).get(rules.EMBEDDERS)}
+        equal = rules.same(secrets, {rules.EMBEDDERS: target.get(rules.EMBEDDERS)})
+        return equal and forms == dict(index.record.fingerprints)
+
+    def _at_rest(self, index_uid: IndexUid) -> IndexView | None:
+        """Return the index if nothing is queued for it and no node is known to differ."""
         view = self._cluster.view
         index = view.live(index_uid)
-        if index is None or index.intent is not None or index.queued:
-            return False
-        if index.record.settings is None or index.record.frozen_reason is not None:
-            return False
+        if index is None or index.accepted or index.record.settings is None:
+            return None
         proved = {n for n, v in index.proved.items() if v == index.record.version}
-        return view.healthy <= proved and rules.same(index.record.settings, target)
+        rests = index.record.frozen_reason is None and view.healthy <= proved
+        return index if rests else None
 
     async def _accept(self, index_uid: IndexUid, wish: _Wish, task: NewTask) -> TaskRecord:
         intent = await self._open(index_uid, wish)
