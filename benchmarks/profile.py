@@ -21,7 +21,7 @@ from benchmarks.samples import documents, search_answer
 from benchmarks.stub import stubs
 from miroir.ports.node import NodeRequest
 
-ROWS = 45
+ROWS = 60
 
 
 def main(name: str) -> None:
@@ -31,7 +31,7 @@ def main(name: str) -> None:
         answers = [search_answer(seed) for seed in range(search.SHARDS)]
         with stubs(answers) as ports, proxy(ports, program) as miroir:
             if name == "search":
-                miroir.cpu_us_per(search.SEARCH, search.AT_ONCE * 256, at_once=search.AT_ONCE)
+                miroir.cpu_us_per(search.SEARCH, search.AT_ONCE * 512, at_once=search.AT_ONCE)
             else:
                 body = orjson.dumps(documents(2, 1000))
                 path = f"/indexes/{INDEX}/documents"

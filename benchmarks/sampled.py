@@ -16,20 +16,20 @@ from types import FrameType
 from miroir.cli import main
 
 INTERVAL_S = 0.001
+SERVING = "runtime/serving.py:serve"
 own: Counter[str] = Counter()
 whole: Counter[str] = Counter()
 
 
 def take(_signal: int, frame: FrameType | None) -> None:
-    """Count the running function, and each one that is waiting for it once."""
-    callers: set[str] = set()
+    """Count the running function, and each one that is waiting for it once; not the start-up."""
+    stack: list[str] = []
     while frame is not None:
-        where = _name(frame)
-        if not callers:
-            own[where] += 1
-        callers.add(where)
+        stack.append(_name(frame))
         frame = frame.f_back
-    whole.update(callers)
+    if SERVING in stack:
+        own[stack[0]] += 1
+        whole.update(set(stack[: stack.index(SERVING)]))
 
 
 def _name(frame: FrameType) -> str:
