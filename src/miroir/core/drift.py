@@ -89,7 +89,7 @@ class Watch:
 
 
 def decide(
-    watch: Watch, finding: Finding, *, auto_repair: bool, repairs_max: int
+    watch: Watch, finding: Finding, *, auto_repair: bool, repairs_max: int, sure: bool = True
 ) -> tuple[Watch, Action]:
     """
     Decide what follows from a look.
@@ -97,11 +97,24 @@ def decide(
     A repair that does not hold `repairs_max` times opens the breaker: from then on alert only,
     instead of reindexing for ever against somebody else's tool. A missing index is never
     re-created here.
+
+    Args:
+        watch: What was remembered.
+        finding: What was seen.
+        auto_repair: False: report only.
+        repairs_max: See above.
+        sure: Whether what was seen is all there is. A node that was left behind may keep an old
+            secret behind an equal mask: it is sent the settings once more.
     """
-    if finding.state is State.SYNCED:
+    if finding.state is State.SYNCED and sure:
         steady = watch.steady + 1
         repairs = 0 if steady >= repairs_max else watch.repairs
         return Watch(repairs, steady), Action.NOTHING
     if finding.state is State.MISSING or not auto_repair or watch.repairs >= repairs_max:
         return replace(watch, steady=0), Action.ALERT
     return Watch(watch.repairs + 1, steady=0), Action.REPAIR
+
+
+def refunded(watch: Watch) -> Watch:
+    """Take back a repair that never reached its node: it says nothing about holding."""
+    return replace(watch, repairs=max(0, watch.repairs - 1))

@@ -172,6 +172,7 @@ def _settings_side(config: Config, outside: Outside, common: Common) -> Settings
             prober=prober,
             watcher=common.watcher,
             chance=outside.chance,
+            metrics=outside.metrics,
             node_silence_s=wanted.node_silence_s,
             verify_timeout_s=wanted.verify_timeout_s,
         )

@@ -20,7 +20,7 @@ from miroir.core import broadcast as machine, broadcast_types as t
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import LeaseLost, NodeError, NodeRefused, Unavailable
 from miroir.ports.clock import Chance, Clock
-from miroir.ports.records import Intent, Lease
+from miroir.ports.records import Intent, IntentKind, Lease
 from miroir.ports.store import Store
 from miroir.services.carriers import Carrier
 from miroir.services.cluster import Cluster
@@ -28,6 +28,7 @@ from miroir.services.leader import Leader
 from miroir.services.planner import Planner
 from miroir.services.prober import Prober
 from miroir.services.watcher import NodeSilenceError, TaskWatcher
+from miroir.telemetry import Metrics
 
 _BACKOFF_BASE_S = 0.25
 _BACKOFF_MAX_S = 15.0
@@ -47,6 +48,7 @@ class Tools:
     prober: Prober
     watcher: TaskWatcher
     chance: Chance
+    metrics: Metrics
     node_silence_s: float
     verify_timeout_s: float
 
@@ -150,6 +152,7 @@ class _Run:
         self._heard_s: dict[NodeId, float] = {}
         self._started_s = tools.clock.monotonic_s()
         self._carrier: Carrier | None = None
+        self._mixed_since_s: float | None = None
 
     async def to_the_end(self) -> t.Phase:
         """Carry the intent and return the phase in which it closed."""
@@ -159,6 +162,7 @@ class _Run:
                 commands = await self._advance()
                 for command in commands:
                     calls.create_task(self._obey(command))
+        self._no_longer_mixed()
         state = self._intent.state
         _log.info("intent_closed", **_sentence(self._intent), version=state.version)
         return state.phase
@@ -227,6 +231,8 @@ class _Run:
 
     async def _apply(self, node_id: NodeId, round_: int) -> t.Event:
         assert self._carrier is not None
+        if self._mixed_since_s is None:
+            self._mixed_since_s = self._tools.clock.monotonic_s()
         try:
             state = self._intent.state
             uid = await self._carrier.send(node_id, self._engine(node_id), state)
@@ -263,6 +269,9 @@ class _Run:
             return self._unheard(node_id, str(error)) or t.ReadFailed(node_id, round_)
         self._hear(node_id)
         engine = self._engine(node_id)
+        unexpected = state.expected.get(engine, seen.fingerprint) != seen.fingerprint
+        if not state.undoing and (seen.faults or unexpected):
+            self._tools.metrics.hash_mismatch()
         return t.SettingsRead(node_id, round_, seen.fingerprint, engine, seen.faults)
 
     async def _commit(self) -> t.Event:
@@ -273,6 +282,10 @@ class _Run:
         # Nothing is awaited in between: who sees the task succeeded sees the new version here.
         tools.cluster.apply_commit(self._intent, record, version)
         self._intent = replace(self._intent, committed_version=version)
+        if self._intent.kind is IntentKind.CHANGE:
+            took_ms = tools.clock.wall_ms() - self._intent.at_ms
+            tools.metrics.time_to_consistent(max(0, took_ms) / 1000)
+            self._no_longer_mixed()
         return t.VersionCommitted(version)
 
     async def _freeze(self) -> t.Event:
@@ -282,6 +295,13 @@ class _Run:
         if index is not None:
             self._tools.cluster.apply_record(replace(index.record, frozen_reason=reason))
         return t.Frozen()
+
+    def _no_longer_mixed(self) -> None:
+        """Observe, once, how long nodes could differ; a take-over counts from itself on."""
+        if self._mixed_since_s is not None and self._intent.kind is IntentKind.CHANGE:
+            now_s = self._tools.clock.monotonic_s()
+            self._tools.metrics.mixed_window(now_s - self._mixed_since_s)
+        self._mixed_since_s = None
 
     def _engine(self, node_id: NodeId) -> str:
         return self._tools.cluster.view.engines.get(node_id, "")

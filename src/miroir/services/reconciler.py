@@ -11,13 +11,15 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from miroir.core import drift
+from miroir.core import drift, settings as rules
+from miroir.core.broadcast_types import NodeState, Phase
 from miroir.core.drift import Action, Finding, State, Watch
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import LeaseLost, NodeError, NodeRefused
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl
 from miroir.ports.store import Store
+from miroir.services.carriers import unfinished
 from miroir.services.cluster import Cluster, IndexView
 from miroir.services.leader import Leader
 from miroir.services.registrar import Registrar
@@ -76,6 +78,7 @@ class Reconciler:
         self._tools = tools
         self._watches: dict[tuple[IndexUid, NodeId], Watch] = {}
         self._drifts: dict[tuple[IndexUid, NodeId], Drift] = {}
+        self._repairs: dict[tuple[IndexUid, NodeId], int] = {}
         self._urgent: asyncio.Queue[NodeId] = asyncio.Queue()
 
     @property
@@ -122,6 +125,7 @@ class Reconciler:
                 await self._look(index_uid, node_id)
 
     async def _look(self, index_uid: IndexUid, node_id: NodeId) -> None:
+        began_s = self._tools.clock.monotonic_s()
         finding = await self._seen(index_uid, node_id)
         if finding is None:
             return
@@ -130,7 +134,7 @@ class Reconciler:
             again = await self._seen(index_uid, node_id)
             if again != finding:
                 return  # On its way somewhere: the next sweep sees where.
-        await self._act(index_uid, node_id, finding)
+        await self._act(index_uid, node_id, finding, began_s)
 
     async def _seen(self, index_uid: IndexUid, node_id: NodeId) -> Finding | None:
         """Judge what the node shows; None while that says nothing."""
@@ -138,6 +142,8 @@ class Reconciler:
         if index is None or index.record.settings is None:
             return None
         try:
+            if not self._proved(index, node_id) and await self._still_changing(index_uid, node_id):
+                return None
             shown = await self._tools.control.read_settings(node_id, index_uid)
         except NodeRefused:
             shown = None
@@ -150,6 +156,14 @@ class Reconciler:
         engine = self._tools.cluster.view.engines.get(node_id, "")
         return drift.look(index.record.settings, index.record.fingerprints, engine, shown)
 
+    async def _still_changing(self, index_uid: IndexUid, node_id: NodeId) -> bool:
+        """Whether a task is queued that could undo what is about to be read and believed."""
+        return await unfinished(self._tools.control, node_id, index_uid) is not None
+
+    @staticmethod
+    def _proved(index: IndexView, node_id: NodeId) -> bool:
+        return index.proved.get(node_id) == index.record.version
+
     def _quiet(self, index_uid: IndexUid, node_id: NodeId) -> IndexView | None:
         """Return the index if no change of it is open and the node answers."""
         view = self._tools.cluster.view
@@ -158,26 +172,54 @@ class Reconciler:
             return None
         return index
 
-    async def _act(self, index_uid: IndexUid, node_id: NodeId, finding: Finding) -> None:
-        key = (index_uid, node_id)
+    async def _act(
+        self, index_uid: IndexUid, node_id: NodeId, finding: Finding, began_s: float
+    ) -> None:
+        tools, key = self._tools, (index_uid, node_id)
+        before = await self._judged(key)
+        index = self._quiet(index_uid, node_id)
+        if index is None:
+            return
+        sure = self._proved(index, node_id) or not rules.has_secrets(index.record.settings or {})
         watch, action = drift.decide(
-            self._watches.get(key, Watch()),
+            before,
             finding,
-            auto_repair=self._tools.auto_repair,
-            repairs_max=self._tools.repairs_max,
+            auto_repair=tools.auto_repair,
+            repairs_max=tools.repairs_max,
+            sure=sure,
         )
         self._watches[key] = watch
-        if finding.state is State.SYNCED:
+        if action is Action.NOTHING:
             await self._synced(index_uid, node_id, finding)
             return
-        await self._tools.store.unprove(index_uid, (node_id,))
-        self._tools.cluster.apply_demotion(index_uid, (node_id,))
+        if self._proved(index, node_id):
+            await tools.store.unprove(index_uid, (node_id,))
+            tools.cluster.apply_demotion(index_uid, (node_id,))
+            tools.metrics.drift_exposure(tools.clock.monotonic_s() - began_s)
         self._note(index_uid, node_id, finding, action)
         if finding.state is State.MISSING:
             await self._miss(index_uid, node_id)
-        if action is Action.REPAIR:
-            reason = f"drift on {node_id}: {', '.join(finding.faults)}"
-            await self._tools.registrar.repair(index_uid, (node_id,), reason)
+        if action is Action.REPAIR and self._quiet(index_uid, node_id) is not None:
+            reason = f"drift on {node_id}: {', '.join(finding.faults) or 'secrets cannot be read'}"
+            intent = await tools.registrar.repair(index_uid, (node_id,), reason)
+            self._repairs[key] = intent.intent_id
+
+    async def _judged(self, key: tuple[IndexUid, NodeId]) -> Watch:
+        """Return what is remembered, after a look at how the last repair ended."""
+        watch = self._watches.get(key, Watch())
+        intent_id = self._repairs.get(key)
+        if intent_id is None:
+            return watch
+        state = (await self._tools.store.intent(intent_id)).state
+        if not state.closed:
+            return watch
+        del self._repairs[key]
+        if state.phase is Phase.CONVERGED:
+            return watch
+        self._tools.metrics.drift_repair("failed")
+        progress = state.nodes.get(key[1])
+        unheard = progress is None or progress.state in {NodeState.SILENT, NodeState.UNANSWERED}
+        return drift.refunded(watch) if unheard else watch
 
     async def _miss(self, index_uid: IndexUid, node_id: NodeId) -> None:
         """A node without the index has no documents either; siblings can fill it, if there are."""
@@ -216,6 +258,8 @@ class Reconciler:
         known = self._drifts.get(key)
         if known is None:
             self._tools.metrics.drift_detected()
+        if action is Action.ALERT and known is not None and known.action is Action.REPAIR:
+            self._tools.metrics.drift_repair("given_up")
         if known is None or known.finding != finding:
             _log.warning(
                 "drift_found",
