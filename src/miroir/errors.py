@@ -154,6 +154,20 @@ class CannotBeMerged(RequestRefused):
     http_status = 501
 
 
+class SecretsRefused(RequestRefused):
+    """Settings hold an embedder secret, and there is no key to keep it under."""
+
+    code = "miroir_secret_key_missing"
+
+
+class SettingsNotVerified(MiroirError):
+    """A settings change was aborted because nodes did not show it; ends up in its task."""
+
+    code = "miroir_settings_not_verified"
+    http_status = 502
+    error_type = "system"
+
+
 class RouteNotSupported(RequestRefused):
     """A route or parameter of Meilisearch that Miroir does not offer (yet)."""
 

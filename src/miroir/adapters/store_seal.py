@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from miroir.errors import ConfigError, RequestRefused
+from miroir.errors import ConfigError, SecretsRefused
 
 _PLAIN: Final = b"0"
 _SEALED: Final = b"1"
@@ -28,12 +28,6 @@ _NONCE_BYTES: Final = 12
 _KEY_BYTES: Final = 32
 _KEY_ID_BYTES: Final = 8
 _SECRET_KEYS: Final = frozenset({"apiKey", "headers"})
-
-
-class SecretsRefused(RequestRefused):
-    """Settings hold an embedder secret, and there is no key to keep it under."""
-
-    code = "miroir_secret_key_missing"
 
 
 class Seal(Protocol):

@@ -1,14 +1,12 @@
 """`miroir serve`: read the configuration, set the logs up, run until asked to stop."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from miroir.config import load_config
-from miroir.errors import ConfigError
 from miroir.runtime import serve as run
 from miroir.telemetry import set_up_logs
 
@@ -36,19 +34,4 @@ def serve(
         return
     secrets = [secret.reveal() for secret in checked.secrets]
     set_up_logs(checked.logging.format, checked.logging.level, secrets=secrets)
-    try:
-        run(checked)
-    except ExceptionGroup as group:
-        # A fault found while services were starting comes in a group; alone it is the operator's.
-        faults, others = group.split(ConfigError)
-        if faults is None or others is not None:
-            raise
-        raise ConfigError("; ".join(_sentences(faults))) from None
-
-
-def _sentences(group: ExceptionGroup[ConfigError]) -> Iterator[str]:
-    for each in group.exceptions:
-        if isinstance(each, ExceptionGroup):
-            yield from _sentences(each)
-        else:
-            yield str(each)
+    run(checked)

@@ -64,6 +64,7 @@ from miroir.core.broadcast_types import (
     VersionCommitted,
 )
 from miroir.core.topology import NodeId
+from miroir.errors import SettingsNotVerified
 
 _UNENDED = frozenset({NodeState.SENDING, NodeState.SENT})
 _GIVEN_UP = frozenset({NodeState.SILENT, NodeState.REJECTED})
@@ -342,13 +343,8 @@ def _cause(state: Broadcast) -> Mapping[str, Any]:
     if errors:
         return errors[0]
     seen = "; ".join(f"{n}: {', '.join(p.faults) or p.state}" for n, p in failed.items())
-    code = "miroir_settings_not_verified"
-    return {
-        "message": f"Settings of index `{state.index_uid}` could not be verified ({seen}).",
-        "code": code,
-        "type": "internal",
-        "link": f"docs/reference/errors.md#{code}",
-    }
+    message = f"Settings of index `{state.index_uid}` could not be verified ({seen})."
+    return SettingsNotVerified(message).body()
 
 
 def _silent(state: Broadcast, node_id: NodeId) -> Step:

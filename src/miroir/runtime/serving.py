@@ -94,6 +94,7 @@ def serve(config: Config) -> None:
 
 async def _serve(config: Config) -> None:
     topology = config.topology.to_core()
+    listener = _socket(config)
     async with outside_world(config, topology) as outside:
         await check_facts(outside.store, topology)
         services = make_services(config, topology, outside)
@@ -106,8 +107,10 @@ async def _serve(config: Config) -> None:
         async with asyncio.TaskGroup() as group:
             running = [group.create_task(_for_ever(each)) for each in services.loops]
             await asyncio.sleep(0)  # noqa: TID251 - lets every service take its place once
+            host, port = listener.getsockname()[:2]
+            _log.info("listening", url=f"http://{host}:{port}")
             server = _server(make_app(config, services, outside))
-            listening = group.create_task(server.serve(sockets=[_socket(config)]))
+            listening = group.create_task(server.serve(sockets=[listener]))
             await stop.wait()
             server.should_exit = True
             await listening
@@ -151,8 +154,6 @@ def _socket(config: Config) -> socket.socket:
             f"listen.port: cannot listen on {listen.host}:{listen.port} ({error.strerror}); "
             "stop what listens there, or choose another port"
         ) from None
-    host, port = bound.getsockname()[:2]
-    _log.info("listening", url=f"http://{host}:{port}")
     return bound
 
 

@@ -22,9 +22,9 @@ from tests.support.store_contract import (
 )
 
 from miroir.adapters.store_schema import MIGRATIONS
-from miroir.adapters.store_seal import AesSeal, NoSeal, SecretsRefused
+from miroir.adapters.store_seal import AesSeal, NoSeal
 from miroir.adapters.store_sqlite import DATABASE_NAME, LOCK_NAME, open_store
-from miroir.errors import ConfigError, RequestRefused, Unavailable
+from miroir.errors import ConfigError, RequestRefused, SecretsRefused, Unavailable
 from miroir.ports.records import IntentKind, Lease
 
 SECRET = "planted-secret-7f3a"  # Looked for in every byte that reaches the disk.
