@@ -15,7 +15,7 @@ from pyroaring import BitMap
 
 from miroir.node.engine.errors import EvaluationError
 from miroir.node.engine.facet_index import FieldValues, spelling
-from miroir.node.engine.fields import covers, matches_pattern
+from miroir.node.engine.fields import matches_pattern
 from miroir.node.engine.index_settings import IndexSettings
 from miroir.node.engine.store import IndexStore
 
@@ -33,15 +33,13 @@ def facets_of(
         _check(store.settings, pattern)
     distribution: Distribution = {}
     stats: Stats = {}
-    for path in sorted(store.facets.fields):
+    for path in store.known_fields():
         if not store.settings.is_filterable(path):
             continue
         if not any(matches_pattern(pattern, path) for pattern in wanted):
             continue
-        if not store.knows(path):
-            continue
         distribution[path] = _counts(store, path, candidates)
-        bounds = _bounds(store.facets.fields[path], candidates)
+        bounds = _bounds(store.facets.field(path), candidates)
         if bounds is not None:
             stats[path] = bounds
     return distribution, stats
@@ -62,7 +60,7 @@ def number_key(number: float) -> str:
 
 
 def _counts(store: IndexStore, path: str, candidates: BitMap) -> dict[str, int]:
-    values = store.facets.fields[path]
+    values = store.facets.field(path)
     numbers = _present(values.numbers, candidates)
     strings = _present(values.strings, candidates)
     maximum = store.settings.values_per_facet_max
@@ -97,7 +95,7 @@ def _check(settings: IndexSettings, pattern: str) -> None:
     """Refuse a facet that no rule of `filterableAttributes` allows."""
     for number, rule in enumerate(settings.filterable):
         if rule.is_filterable:
-            if any(_meet(pattern, allowed) for allowed in rule.patterns):
+            if rule.meets(pattern):
                 return
         elif rule.matches(pattern):
             raise EvaluationError("invalid_search_facets", _rule_forbids(pattern, number))
@@ -108,15 +106,6 @@ def _check(settings: IndexSettings, pattern: str) -> None:
         rest = "This index does not have configured filterable attributes."
     message = f"Invalid facet distribution: Pattern `{pattern}` is not filterable. {rest}"
     raise EvaluationError("invalid_search_facets", message)
-
-
-def _meet(pattern: str, allowed: str) -> bool:
-    """Tell whether two patterns have fields in common, by name, parent or wildcard."""
-    return (
-        matches_pattern(pattern, allowed)
-        or matches_pattern(allowed, pattern)
-        or covers(pattern, allowed)
-    )
 
 
 def _rule_forbids(pattern: str, number: int) -> str:

@@ -70,14 +70,6 @@ def _walk_array(values: list[Any], base: str) -> Iterator[tuple[str, Any, bool]]
             yield base, inner, False
 
 
-def number_text(value: float) -> str:
-    """Return a JSON number the way Meilisearch prints it: `1.0` stays `1.0`, `1e21` has no `+`."""
-    if isinstance(value, int):
-        return str(value)
-    text = repr(value)
-    return text.replace("e+", "e") if "e" in text else text
-
-
 def scalar_text(value: Any) -> str | None:
     """Return the text that is searched for a scalar, None for null and containers."""
     if isinstance(value, str):
@@ -85,7 +77,7 @@ def scalar_text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
-        return number_text(value)
+        return repr(value)
     return None
 
 
@@ -109,7 +101,7 @@ class Searchable:
         if self.listed is None:
             return 0
         for rank, attribute in enumerate(self.listed):
-            if matches_pattern(attribute, path):
+            if covers(attribute, path):
                 return rank
         return None
 

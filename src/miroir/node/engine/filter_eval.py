@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn
 from pyroaring import BitMap
 
 from miroir.node.engine.errors import EvaluationError
-from miroir.node.engine.facet_index import FacetIndex, FieldValues, facet_normalized
+from miroir.node.engine.facet_index import FieldValues, facet_normalized
 from miroir.node.engine.fields import covers
 from miroir.node.engine.filter_parser import parse_expression, parse_filter
 from miroir.node.engine.filter_text import rendered
@@ -36,9 +36,10 @@ from miroir.node.engine.filter_tree import (
     Piece,
     conditions,
 )
-from miroir.node.engine.index_settings import FilterableRule, IndexSettings
+from miroir.node.engine.index_settings import FilterableRule
 from miroir.node.engine.sort_parser import bad_coordinate, number_shown
 from miroir.node.engine.sorting import distance_m
+from miroir.node.engine.store import IndexStore
 from miroir.node.engine.types import Features
 from miroir.node.errors import ApiError
 
@@ -59,11 +60,9 @@ _SEARCH_CODE: Final = "invalid_search_filter"
 class FilterEvaluator:
     """Evaluates filters over the documents of one index as it is now."""
 
-    def __init__(
-        self, settings: IndexSettings, facets: FacetIndex, documents: BitMap, *, code: str
-    ) -> None:
-        self._settings = settings
-        self._facets = facets
+    def __init__(self, store: IndexStore, documents: BitMap, *, code: str) -> None:
+        self._store = store
+        self._settings = store.settings
         self._documents = documents
         self._code = code
 
@@ -105,10 +104,10 @@ class FilterEvaluator:
 
     def _condition(self, node: Compare | Between | In | Is) -> BitMap:
         path = node.field.text
-        values = self._facets.fields.get(path)
+        values = self._store.facets.field(path)
         found = self._settings.filterable_rule(path)
         assert found is not None, "checked before"
-        if values is None:
+        if not self._store.knows(path):
             return BitMap()
         number, rule = found
         match node:
@@ -150,7 +149,7 @@ class FilterEvaluator:
             inside, piece = self._in_box(node), node.top
         if not self._settings.is_filterable("_geo"):
             self._fail(piece, self._not_filterable("_geo/_geojson"))
-        return BitMap(d for d, point in self._facets.points.items() if inside(point))
+        return BitMap(d for d, point in self._store.facets.points.items() if inside(point))
 
     def _refuse_shapes(self, node: GeoPolygon) -> NoReturn:
         """Polygons are about `_geojson` alone, which this engine does not keep."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from miroir.node.engine.facet_index import geo_point
-from miroir.node.engine.fields import covers, number_text
+from miroir.node.engine.fields import covers
 from miroir.node.engine.formatting import Format, Style, TextFormatter
 from miroir.node.engine.matches import MatchingWords
 from miroir.node.engine.ranking import RankedDocument
@@ -177,7 +177,7 @@ def _as_text(value: Any) -> str | None:
     if isinstance(value, str):
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return number_text(value)
+        return repr(value)
     return None
 
 

@@ -18,12 +18,18 @@ WORD_RULES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class FilterableRule:
-    """One entry of `filterableAttributes`; a plain string has everything switched on."""
+    """
+    One entry of `filterableAttributes`.
+
+    A plain string is a name, not a pattern: it means the field and what is below it, and has
+    everything switched on.
+    """
 
     patterns: tuple[str, ...]
     facet_search: bool
     equality: bool
     comparison: bool
+    is_name: bool = False
 
     @property
     def is_filterable(self) -> bool:
@@ -32,13 +38,24 @@ class FilterableRule:
 
     def matches(self, path: str) -> bool:
         """Tell whether the rule is about this field."""
+        if self.is_name:
+            return covers(self.patterns[0], path)
         return any(matches_pattern(pattern, path) for pattern in self.patterns)
+
+    def meets(self, pattern: str) -> bool:
+        """Tell whether a field may exist that both the rule and the pattern mean."""
+        if self.is_name:
+            name = self.patterns[0]
+            return matches_pattern(pattern, name) or covers(pattern, name) or covers(name, pattern)
+        return any(
+            matches_pattern(pattern, own) or matches_pattern(own, pattern) for own in self.patterns
+        )
 
     @classmethod
     def of(cls, value: Any) -> "FilterableRule":
         """Read one entry."""
         if isinstance(value, str):
-            return cls((value,), facet_search=True, equality=True, comparison=True)
+            return cls((value,), facet_search=True, equality=True, comparison=True, is_name=True)
         features = value.get("features") or {}
         operators = features.get("filter") or {}
         return cls(

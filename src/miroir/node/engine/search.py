@@ -189,7 +189,7 @@ def filtered(store: IndexStore, value: Any, features: Features, *, code: str) ->
     documents = BitMap(store.contents)
     if value is None:
         return documents
-    evaluator = FilterEvaluator(store.settings, store.facets, documents, code=code)
+    evaluator = FilterEvaluator(store, documents, code=code)
     return BitMap(evaluator.matching(value, features))
 
 

@@ -2,7 +2,8 @@
 `attributesToSearchOn`: names and patterns of a query to numbers of searched fields.
 
 An attribute that the settings do not list is an error, unless all fields are searched; one that
-no document has yet restricts to nothing. `*` lifts the restriction, but other names are still checked.
+is listed but in no document yet restricts to nothing. `*` lifts the restriction, but other names
+are still checked.
 """
 
 from collections.abc import Sequence

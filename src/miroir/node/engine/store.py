@@ -119,6 +119,10 @@ class IndexStore:
         """Tell whether any document ever had this field; nested fields go by their path."""
         return path in self._known
 
+    def known_fields(self) -> list[str]:
+        """Return the paths of all fields that any document ever had, sorted."""
+        return sorted(self._known)
+
     def _index(self, number: int, content: Document) -> None:
         self.inverted.add(number, content)
         self.facets.add(number, content)
