@@ -42,9 +42,12 @@ class Stub:
         if method == "GET":
             status, value = self._shown(names, parse_qs(parts.query))
             return _framed(status, value if isinstance(value, bytes) else orjson.dumps(value))
-        if names == ["indexes"]:
-            wanted = orjson.loads(body)
-            self._indexes[wanted["uid"]] = wanted.get("primaryKey")
+        match method, names:
+            case "POST", ["indexes"]:
+                wanted = orjson.loads(body)
+                self._indexes[wanted["uid"]] = wanted.get("primaryKey")
+            case "PATCH", ["indexes", uid, "settings"]:
+                self._indexes.setdefault(uid, None)  # whatever was sent: it shows the defaults
         self._task_uid += 1
         summary = {"taskUid": self._task_uid, "status": "enqueued", "enqueuedAt": _MOMENT}
         return _framed(202, orjson.dumps(summary))
