@@ -10,7 +10,7 @@ protocol has them: waves never mix, a returning replica holds its documents, the
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
@@ -80,8 +80,15 @@ class Checker:
         commits: How many commits there were.
     """
 
-    def __init__(self, engines: Mapping[str, Engine], *, drift_bound_s: float) -> None:
+    def __init__(
+        self,
+        engines: Mapping[str, Engine],
+        *,
+        columns: Sequence[Sequence[str]],
+        drift_bound_s: float,
+    ) -> None:
         self._engines = engines
+        self._columns = columns
         self._kinds = {engine.version: engine for engine in engines.values()}
         self._drift_bound_s = drift_bound_s
         self._indexes: dict[str, _Index] = {}
@@ -106,6 +113,7 @@ class Checker:
                 self._commit_once(event)
                 self._versions_form_a_chain(event)
                 self._one_fingerprint_for_ever(event)
+                self._rests_on_a_cover(event)
                 self._learn(event)
             case Switched():
                 self._index(event.index).known.append((event.at_s, event.version))
@@ -168,6 +176,11 @@ class Checker:
         for engine, fingerprint in event.fingerprints.items():
             if bound.setdefault((event.version, engine), fingerprint) != fingerprint:
                 raise Violation(f"{event.index}: two fingerprints of version {event.version}")
+
+    def _rests_on_a_cover(self, event: Committed) -> None:
+        proved = event.proved
+        if proved is not None and not all(set(c) & set(proved) for c in self._columns):
+            raise Violation(f"{event.index}: {event.version} was committed on {proved} alone")
 
     def _learn(self, event: Committed) -> None:
         """Work out what the new version means, from the patch alone."""

@@ -55,6 +55,7 @@ class Committed:
     Attributes:
         base: Version before.
         fingerprints: Engine -> fingerprint.
+        proved: Nodes that it rests on.
     """
 
     at_s: float
@@ -66,6 +67,7 @@ class Committed:
     raised: bool
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     deleted: bool = False
+    proved: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

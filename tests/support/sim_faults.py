@@ -24,11 +24,13 @@ class FaultPoint(StrEnum):
     NODE_CRASHED = "a node crashes and is started again"
     NODE_CRASHED_AFTER_WORK = "a node crashes between applying a batch and noting it"
     NODE_UNREACHABLE = "a node is cut off for long"
+    NODE_STOPPED = "a node stands still and goes on later with all it was asked"
     NODE_RESTORED = "a node comes back with an older snapshot"
     TASK_FAILED = "a node fails a task that is valid"
     TASK_SLOW = "a node takes long for a task"
     SETTING_NOT_APPLIED = "a node reports success and has not applied"
     FOREIGN_PATCH = "somebody changes settings of one node behind Miroir's back"
+    FOREIGN_TOOL = "a tool sets its own settings on one node again and again"
     FOREIGN_PATCH_EVERYWHERE = "somebody makes the same change on every node"
     MIROIR_CRASHED_BEFORE_WRITE = "Miroir dies before a store write"
     MIROIR_CRASHED_AFTER_WRITE = "Miroir dies after a store write"
@@ -67,9 +69,11 @@ STORE: Mapping[FaultPoint, float] = {F.STORE_SLOW: 0.03}
 EVENTS: Mapping[FaultPoint, float] = {
     F.NODE_CRASHED: 0.05,
     F.NODE_UNREACHABLE: 0.02,
+    F.NODE_STOPPED: 0.025,
     F.NODE_RESTORED: 0.015,
     F.FOREIGN_PATCH: 0.06,
-    F.FOREIGN_PATCH_EVERYWHERE: 0.01,
+    F.FOREIGN_PATCH_EVERYWHERE: 0.015,
+    F.FOREIGN_TOOL: 0.004,
     F.CLOCK_JUMPED: 0.01,
 }
 """Chance of each per place; those in EVENTS per second and cluster."""
@@ -117,7 +121,10 @@ class FaultPlan:
         self.active = False
 
 
-STYLES = ("calm", "random", "targeted", "network", "nodes", "crashes", "targeted", "random")
+STYLES = (
+    "calm", "random", "targeted", "network", "nodes", "crashes", "targeted", "random",
+    "stubborn", "behind", "random",
+)  # fmt: skip
 _WRITES = (
     "open_intent", "accept_intent", "start_intent", "save_intent", "commit", "unprove", "prove",
     "take_lease", "release_lease", "freeze", "keep_expected", "expected", "open_task",
@@ -133,8 +140,20 @@ def plan_for(seed: int) -> FaultPlan:
         case "calm":
             return FaultPlan(style, chance, {})
         case "network":
-            rates = {k: v * 4 for k, v in NET.items()} | dict(STORE)
+            rates = {k: v * 4 for k, v in NET.items()} | dict(STORE) | {F.TASK_SLOW: 0.05}
             return FaultPlan(style, chance, rates, budget=60)
+        case "stubborn":  # Nodes that say yes and do no.
+            rates = {F.TASK_FAILED: 0.2, F.SETTING_NOT_APPLIED: 0.15, F.NODE_STOPPED: 0.02}
+            return FaultPlan(style, chance, rates, budget=25)
+        case "behind":  # Much goes on behind Miroir's back.
+            rates = {
+                F.FOREIGN_PATCH: 0.15,
+                F.FOREIGN_PATCH_EVERYWHERE: 0.15,
+                F.FOREIGN_TOOL: 0.03,
+                F.NODE_RESTORED: 0.03,
+                F.TASK_SLOW: 0.1,
+            }
+            return FaultPlan(style, chance, rates, budget=30)
         case "nodes":
             return FaultPlan(style, chance, {**TASKS, **EVENTS}, budget=30)
         case "crashes":

@@ -130,6 +130,8 @@ class SimNetwork:
             loop.call_later(0.001, _fail, answer, f"{node_id}: connection reset")
             return answer
         delay_s = self._latency_s()
+        if name == "search" and self._chance.random() < 0.2:
+            delay_s += self._chance.uniform(0.0, 2.0)  # It waits its turn on a busy node.
         if self._faults.strikes(F.REQUEST_LATE, name):
             delay_s += TIMEOUT_S * self._chance.uniform(0.9, 4.0)
             self._note(f"late: {name} to {node_id}")
@@ -143,9 +145,12 @@ class SimNetwork:
         self, node_id: str, name: str, act: Handler, answer: "asyncio.Future[Any]"
     ) -> None:
         node = self._nodes[node_id]
-        awaited = not answer.done() and self._caller.rules
         if not node.reachable:
             return  # A black hole: the caller times out.
+        if node.stopped:
+            node.inbox.append(lambda: self._arrive(node_id, name, act, answer))
+            return  # It is in the kernel's queue, and will be served when the node goes on.
+        awaited = not answer.done() and self._caller.rules
         if not node.up:
             _fail(answer, f"{node_id}: connection refused")
             return
@@ -348,6 +353,8 @@ def _route(node: SimNode, request: NodeRequest, origin: str) -> tuple[int, Any]:
     if rest == "/search":
         index = node.index(uid)
         return 200, {"hits": [], "truth": index.truth.decode(), "node": node.node_id}
+    if rest == "/settings" and request.method == "DELETE":
+        return 202, {"taskUid": node.handle_settings_patch(uid, node.reset(), origin)}
     if rest == "/settings" and request.method == "PATCH":
         try:
             body = orjson.loads(request.body)

@@ -83,6 +83,9 @@ class SimNode:
     Attributes:
         up: Whether the process runs.
         reachable: Whether packets get through.
+        stopped: Whether the process stands still (SIGSTOP): it answers nothing, works on nothing,
+            and goes on with everything later.
+        inbox: Requests that came meanwhile.
     """
 
     def __init__(
@@ -93,6 +96,8 @@ class SimNode:
         self.disk = Disk()
         self.up = True
         self.reachable = True
+        self.stopped = False
+        self.inbox: list[Callable[[], None]] = []
         self.changed: Listener = lambda _node, _index, _origin: None
         self.noted: Callable[[str], None] = lambda _: None
         self.disturbed: Callable[[SimNode], None] = lambda _: None
@@ -155,7 +160,7 @@ class SimNode:
         return uid
 
     def _kick(self) -> None:
-        if not self.up or self._running:
+        if not self.up or self.stopped or self._running:
             return
         self._running = self._next_batch()
         if not self._running:
@@ -266,6 +271,32 @@ class SimNode:
         self.changed(self, uid, origin)
 
     # ---- its life
+
+    def reset(self) -> dict[str, None]:
+        """Return the patch that DELETE means."""
+        return dict.fromkeys(self.engine.shown({}))
+
+    def stop(self) -> None:
+        """Stand still."""
+        self.stopped = True
+        self.noted(f"{self.node_id} stands still")
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def go_on(self) -> None:
+        """Go on where it stood, and then with what has come in."""
+        if not self.stopped:
+            return
+        self.stopped = False
+        self.noted(f"{self.node_id} goes on")
+        if self.up and self._running:
+            rest_s = self._chance.uniform(0.05, 4.0)
+            self._timer = asyncio.get_running_loop().call_later(rest_s, self._finish)
+        self._kick()
+        inbox, self.inbox = self.inbox, []
+        for arrive in inbox:
+            arrive()
 
     def crash(self) -> None:
         """Lose the running batch; what is on disk stays."""

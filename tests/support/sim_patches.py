@@ -16,6 +16,8 @@ _WORDS: Final = ("the", "The", "à", "a\u0300", "of", "Ünder", "und", "ﬁn")
 def valid_patch(chance: random.Random) -> dict[str, Any]:
     """Return one to three keys with valid values."""
     keys = chance.sample(sorted(_VALID), chance.choice((1, 1, 1, 2, 3)))
+    if chance.random() < 0.15:
+        keys.append("embedders")
     return {key: _VALID[key](chance) for key in keys}
 
 

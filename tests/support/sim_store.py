@@ -97,7 +97,7 @@ class StoreDoor:
         if not self._owner.alive:
             raise asyncio.CancelledError
         slow = self._faults.strikes(F.STORE_SLOW, name)
-        await asyncio.sleep(self._latency_s() * (200 if slow else 1))
+        await asyncio.sleep(self._latency_s() * (500 if slow else 1))
         await self._owner.go_on()
         if not self._owner.alive:
             raise asyncio.CancelledError

@@ -59,6 +59,7 @@ class World:
         self.nodes = {name: self._node(name, engine) for name, engine in self._engines(names)}
         self.checker = Checker(
             {name: node.engine for name, node in self.nodes.items()},
+            columns=self.topology.columns,
             drift_bound_s=_DRIFT_BOUND_S,
         )
         self.store = MemoryStore(self.clock)
@@ -243,6 +244,9 @@ class World:
                 raised=record.raise_version,
                 fingerprints=record.fingerprints,
                 deleted=record.deleted,
+                proved=None
+                if record.deleted or intent.kind.value == "repair"
+                else tuple(record.proved),
             )
         )
         self._store_proofs(uid)
@@ -318,7 +322,9 @@ class World:
             return frozenset()
         nodes = self.nodes.values()
         return frozenset(
-            n.node_id for n in nodes if n.up and n.reachable and n.node_id in view.healthy
+            n.node_id
+            for n in nodes
+            if n.up and n.reachable and not n.stopped and n.node_id in view.healthy
         )
 
     # ---- weather
@@ -331,9 +337,11 @@ class World:
             for point, befalls in (
                 (F.NODE_CRASHED, self._crash_one),
                 (F.NODE_UNREACHABLE, self._cut_one_off),
+                (F.NODE_STOPPED, self._stop_one),
                 (F.NODE_RESTORED, self._restore_one),
                 (F.FOREIGN_PATCH, self._patch_one),
                 (F.FOREIGN_PATCH_EVERYWHERE, self._patch_all),
+                (F.FOREIGN_TOOL, self._start_tool),
                 (F.CLOCK_JUMPED, self._jump),
             ):
                 if self.faults.strikes(point):
@@ -355,6 +363,12 @@ class World:
             self.note(f"{node.node_id} is cut off")
             self.loop.call_later(min(90.0, 4 * self.chance.paretovariate(0.8)), self._join, node)
 
+    def _stop_one(self) -> None:
+        node = self._any_node()
+        if node.up and not node.stopped:
+            node.stop()
+            self.loop.call_later(min(60.0, 4 * self.chance.paretovariate(0.7)), node.go_on)
+
     def _join(self, node: SimNode) -> None:
         node.reachable = True
         self.note(f"{node.node_id} is reachable")
@@ -370,9 +384,11 @@ class World:
         else:
             self._snapshots[node.node_id] = node.disk.copy()
 
-    def _foreign_patch(self) -> dict[str, Any]:
+    def _foreign_patch(self, node: SimNode) -> dict[str, Any]:
+        words = [w for i in node.disk.indexes.values() for w in i.stored.get("stopWords", ())]
         return self.chance.choice(
             (
+                {"stopWords": [word.swapcase() for word in words]},
                 {"stopWords": [f"foreign{self.chance.randrange(3)}"]},
                 {"synonyms": {"a": ["b"]}},
                 {"pagination": {"maxTotalHits": 77}},
@@ -384,17 +400,27 @@ class World:
         )
 
     def _patch_one(self) -> None:
-        self._foreign(self._any_node(), self._foreign_patch())
+        node = self._any_node()
+        self._foreign(node, self._foreign_patch(node), self.chance.random())
 
     def _patch_all(self) -> None:
-        patch = self._foreign_patch()
+        patch, which = self._foreign_patch(self._any_node()), self.chance.random()
         for node in self.nodes.values():
-            self._foreign(node, patch)
+            self._foreign(node, patch, which)
 
-    def _foreign(self, node: SimNode, patch: Mapping[str, Any]) -> None:
-        live = [uid for uid in node.disk.indexes if uid != PROBE]
-        if live and node.up:
-            uid = live[self.chance.randrange(len(live))]
+    def _start_tool(self) -> None:
+        node = self._any_node()
+        self._use_tool(node, self._foreign_patch(node), self.chance.random())
+
+    def _use_tool(self, node: SimNode, patch: Mapping[str, Any], which: float) -> None:
+        if self.faults.active:
+            self._foreign(node, patch, which)
+            self.loop.call_later(SWEEP_S * 0.7, self._use_tool, node, patch, which)
+
+    def _foreign(self, node: SimNode, patch: Mapping[str, Any], which: float) -> None:
+        live = sorted(uid for uid in node.disk.indexes if uid != PROBE)
+        if live and node.up and not node.stopped:
+            uid = live[int(which * len(live))]
             self.note(f"somebody patches {uid} on {node.node_id}: {patch}")
             node.handle_settings_patch(IndexUid(uid), patch, "foreign")
 
@@ -407,6 +433,7 @@ class World:
         self.faults.stop()
         for node in self.nodes.values():
             node.reachable = True
+            node.go_on()
             node.restart()
         for process in self.processes[:-1]:
             process.die("the faults are over")

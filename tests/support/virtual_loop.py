@@ -36,7 +36,8 @@ class _Jump:
     def select(self, timeout: float | None) -> list[Any]:
         if timeout is None:
             raise Deadlock(self._loop.waiting())
-        self._loop.jump(timeout)
+        if timeout > 0:
+            self._loop.jump(timeout)
         return []
 
 
@@ -55,6 +56,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._now_s = 0.0
         self._rounds_max = rounds_max
         self._selector = _Jump(self)
+        self._clock_resolution = 1e-8  # What a float still tells apart after a year.
         self.after_round: Callable[[], None] = lambda: None
         self.rounds = 0
 
@@ -72,6 +74,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Set a timer; ties are broken by the seed, not by who came first."""
         when += self._chance.random() * _TIE_S
         return super().call_at(when, callback, *args, context=context)
+
+    def let_run(self) -> None:
+        """Allow as many rounds again: for what has to be cleaned up."""
+        self.rounds = 0
 
     def waiting(self) -> str:
         """Name the tasks that can never go on."""
@@ -130,13 +136,16 @@ def run_virtual(
         asyncio.set_event_loop(loop)
         return loop.run_until_complete(main(loop))
     finally:
-        _cancel_all(loop)
-        asyncio.set_event_loop(None)
-        loop.close()
+        try:
+            _cancel_all(loop)
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
 
 
 def _cancel_all(loop: VirtualLoop) -> None:
     loop.after_round = lambda: None
+    loop.let_run()
     left = asyncio.all_tasks(loop)
     for task in left:
         task.cancel()
