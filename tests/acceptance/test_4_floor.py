@@ -6,6 +6,8 @@ Nothing is repaired here by itself (`auto_repair: false`), so that a stale node 
 
 import pytest
 
+from tests.support.live_cluster import until
+
 SETTINGS = {"settings_drift_check": {"auto_repair": False}}
 STALE = "n4"
 SIBLING = "n1"
@@ -93,3 +95,24 @@ def test_a_floor_can_name_indexes(cluster, uid, version):
     assert cluster.search(uid, floor=f"other=99,{uid}={version}").status == 200
     assert cluster.search(uid, floor="other=99").status == 200
     assert_stale(cluster.search(uid, floor=f"other=1,{uid}={version + 1}"))
+
+
+def test_a_node_with_foreign_settings_is_left_out_also_when_nothing_repairs_it(cluster, uid):
+    """Who turned repairs off wants an alert, not answers from settings that nobody committed."""
+    cluster.create(uid)
+    cluster.do("PATCH", f"/indexes/{uid}/settings", {"synonyms": SYNONYMS})
+    version = cluster.version(uid)
+    cluster.faults(STALE, SEARCHES_SEEN)
+    foreign = {"synonyms": {"car": ["automobile"]}}
+    cluster.on_node(STALE).request("PATCH", f"/indexes/{uid}/settings", foreign).ok()
+
+    until(lambda: cluster.states(uid)[STALE] == "unproved", "demoted")
+
+    before = cluster.matches(STALE)
+    for turn in range(12):
+        answer = cluster.search(uid, floor=version if turn % 2 else None)
+        assert answer.headers["x-miroir-settings-version"] == str(version)
+        assert "x-miroir-settings-inconsistent" not in answer.headers
+    assert cluster.matches(STALE) == before
+    assert [(d["node"], d["action"]) for d in cluster.drift(uid)] == [(STALE, "alert")]
+    assert cluster.shown(uid, "synonyms")[STALE] == foreign["synonyms"]
