@@ -5,7 +5,8 @@ Where the CPU of a search, or of a batch of documents, goes inside Miroir.
 
 Miroir runs under a sampler (sampled.py) and the load of the benchmark of that name; printed are
 shares of all samples: per function (own), and per function with all that it calls (whole). For
-reading, not for comparing: the sampler itself costs something.
+reading, not for comparing: the sampler itself costs something. What the main thread's loop does in
+C, and what other threads do (the store's), appears as `Runner.run`.
 """
 
 import sys
@@ -25,6 +26,7 @@ ROWS = 60
 
 
 def main(name: str) -> None:
+    assert name in {"search", "ingest"}, __doc__
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "samples.json"
         program = ("-m", "benchmarks.sampled", str(found))
