@@ -12,8 +12,9 @@ from importlib.resources import files
 import meilisearch
 import pytest
 
-from miroir.cli.layout import Shape
-from tests.support.live_cluster import live_cluster
+from miroir.cli.layout import Engine, Shape
+from tests.support.live_cluster import EMBEDDED, live_cluster
+from tests.support.node_process import BINARY
 
 SETTINGS_OF_INDEX = {
     "searchableAttributes": ["name", "city", "id"],
@@ -90,13 +91,22 @@ def fill(client, uid):
     return index
 
 
-@pytest.fixture(scope="module")
-def indexes(tmp_path_factory):
+ENGINES = [
+    EMBEDDED,
+    pytest.param(
+        Engine("meilisearch", BINARY),
+        marks=[pytest.mark.meilisearch, pytest.mark.skipif(not BINARY, reason="no binary named")],
+    ),
+]
+
+
+@pytest.fixture(scope="module", params=ENGINES, ids=lambda engine: engine.kind)
+def indexes(request, tmp_path_factory):
     """The same documents behind Miroir on 3 x 2 nodes, and on one node alone."""
     folder = tmp_path_factory.mktemp("client")
     with (
-        live_cluster(folder / "c", Shape(3, 2)) as many,
-        live_cluster(folder / "s", Shape(1, 1)) as one,
+        live_cluster(folder / "c", Shape(3, 2), engine=request.param) as many,
+        live_cluster(folder / "s", Shape(1, 1), engine=request.param) as one,
     ):
         yield fill(client_of(many), "airports"), fill(client_of(one, "n0"), "airports")
 

@@ -132,3 +132,61 @@ def test_a_replica_that_missed_writes_serves_nothing_until_it_has_them(cluster, 
         assert sorted(document["id"] for document in page["results"]) == sorted(wanted)
     until(lambda: cluster.documents("n4", uid) == cluster.documents("n1", uid), "filled up")
     assert_held(cluster, uid, wanted)
+
+
+FAILURES = {
+    "loses its answer": {"fault": "lost_response", "method": "POST", "path": "/documents"},
+    "refuses the connection": {"fault": "reset", "method": "POST", "path": "/documents"},
+    "answers 503": {"fault": "status", "method": "POST", "path": "/documents", "status": 503},
+    "fails the task": {"fault": "task_fail", "type": "documentAdditionOrUpdate"},
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_replica_that_ends_a_write_differently_is_brought_up(cluster, uid, failure):
+    """Accepted is not applied: what counts is that both replicas have the same in the end."""
+    wanted = {n: {"id": n} for n in range(60)}
+    cluster.create(uid, list(wanted.values()))
+    cluster.faults("n4", {"times": 1, **FAILURES[failure]})
+
+    wanted |= {n: {"id": n, "more": True} for n in range(50, 110)}
+    cluster.do("POST", f"/indexes/{uid}/documents", list(wanted.values()))
+
+    for _ in range(4):
+        page = cluster.client.get(f"/indexes/{uid}/documents?limit=1000")
+        assert {document["id"]: document for document in page["results"]} == wanted
+    assert cluster.matches("n4") >= 1, "it never failed"
+    until(lambda: set(cluster.states(uid).values()) == {"synced"}, "every replica complete")
+    assert_held(cluster, uid, wanted)
+
+
+def test_the_last_complete_replica_of_a_shard_is_waited_for_not_dropped(cluster, uid):
+    """With it the only copy of acknowledged documents would go."""
+    wanted = {n: {"id": n} for n in range(60)}
+    cluster.create(uid)
+    cluster.kill("n4")
+    cluster.do("POST", f"/indexes/{uid}/documents", list(wanted.values()))
+    assert cluster.look(uid)["nodes"]["n4"]["state"] == "down"
+    cluster.faults("n1", {"fault": "reset", "method": "POST", "path": "/documents", "times": 3})
+
+    wanted |= {n: {"id": n} for n in range(60, 120)}
+    cluster.do("POST", f"/indexes/{uid}/documents", list(wanted.values()))
+
+    assert cluster.matches("n1") == 4, "three refusals, then taken"
+    until(lambda: cluster.states(uid)["n1"] == "synced", "n1 serving")
+    cluster.revive("n4")
+    until(lambda: set(cluster.states(uid).values()) == {"synced"}, "every replica complete")
+    assert_held(cluster, uid, wanted)
+
+
+def test_a_write_that_no_replica_of_a_shard_can_take_is_refused(cluster, uid):
+    """Half a batch would be written, and nobody told."""
+    cluster.create(uid, [{"id": n} for n in range(20)])
+    cluster.kill("n1")
+    cluster.kill("n4")
+    tasks = {name: len(cluster.node_tasks(name)) for name in cluster.healthy()}
+
+    answer = cluster.send("POST", f"/indexes/{uid}/documents", [{"id": n} for n in range(40)])
+
+    assert (answer.status, answer.body["code"]) == (503, "miroir_no_covering_set")
+    assert {name: len(cluster.node_tasks(name)) for name in cluster.healthy()} == tasks

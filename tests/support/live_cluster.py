@@ -23,6 +23,7 @@ from miroir.cli.process import port_is_free
 PATIENCE_S: Final = 30.0
 _POLL_S: Final = 0.02
 PROBE: Final = "_miroir_probe"
+EMBEDDED: Final = Engine("embedded")
 Found = TypeVar("Found")
 Json = dict[str, Any]
 
@@ -259,13 +260,16 @@ class LiveCluster:
 
 @contextmanager
 def live_cluster(
-    folder: Path, shape: Shape, settings: Mapping[str, Any] | None = None
+    folder: Path,
+    shape: Shape,
+    settings: Mapping[str, Any] | None = None,
+    engine: Engine = EMBEDDED,
 ) -> Iterator[LiveCluster]:
-    """Run a cluster of embedded nodes that obey faults; afterwards no port may be left taken."""
+    """Run a cluster; embedded nodes obey faults. Afterwards no port may be left taken."""
     merged = {name: dict(section) for name, section in QUICK.items()}
     for name, section in (settings or {}).items():
         merged[name] = {**merged.get(name, {}), **section}
-    layout = lay_out(folder, shape, Engine("embedded"), settings=merged)
+    layout = lay_out(folder, shape, engine, settings=merged)
     local = LocalCluster(layout, faults=True)
     with local:
         yield LiveCluster(local)
