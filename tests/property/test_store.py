@@ -125,6 +125,7 @@ CALLS = st.one_of(
     call("prove", uids, proofs, version=small, at_ms=small),
     call("keep_expected", st.just("h"), st.just("e"), st.builds(dict, x=small)),
     call("open_task", tasks, status=st.sampled_from(["enqueued", "succeeded"])),
+    call("open_task", tasks, status=st.just("failed"), error=st.just({"code": "x"})),
     call("open_write", tasks, st.just((part(),)), st.lists(nodes, unique=True)),
     call(
         "save_shares",

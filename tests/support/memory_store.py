@@ -301,12 +301,19 @@ class MemoryStore:
     # ---- tasks and document writes
 
     @_durable
-    def open_task(self, task: NewTask, *, status: str = "enqueued") -> TaskRecord:
+    def open_task(
+        self,
+        task: NewTask,
+        *,
+        status: str = "enqueued",
+        error: Mapping[str, Any] | None = None,
+    ) -> TaskRecord:
         """See `Store.open_task`."""
-        assert status in {"enqueued", "succeeded"}
+        assert status in {"enqueued", "succeeded", "failed"}
+        assert (error is not None) == (status == "failed")
         uid = self._tables.new_task(task).uid
-        if status == "succeeded":
-            self._tables.finish(uid, status, task.details, None, task.at_ms)
+        if status != "enqueued":
+            self._tables.finish(uid, status, task.details, error, task.at_ms)
         return self._tables.tasks[uid]
 
     @_durable

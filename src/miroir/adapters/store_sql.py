@@ -157,9 +157,15 @@ class SqlStore:
 
     # ---- tasks and document writes
 
-    async def open_task(self, task: NewTask, *, status: str = "enqueued") -> TaskRecord:
+    async def open_task(
+        self,
+        task: NewTask,
+        *,
+        status: str = "enqueued",
+        error: Mapping[str, Any] | None = None,
+    ) -> TaskRecord:
         """See `Store.open_task`."""
-        return await self._run(store_tasks.open_task, task, status=status)
+        return await self._run(store_tasks.open_task, task, status=status, error=error)
 
     async def open_write(
         self, task: NewTask, parts: tuple[WritePart, ...], targets: tuple[NodeTaskRecord, ...]

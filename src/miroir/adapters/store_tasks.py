@@ -47,13 +47,16 @@ def insert(
     return found
 
 
-def open_task(tx: Transaction, task: NewTask, *, status: str) -> TaskRecord:
+def open_task(
+    tx: Transaction, task: NewTask, *, status: str, error: Mapping[str, Any] | None
+) -> TaskRecord:
     """See `Store.open_task`."""
-    assert status in {"enqueued", "succeeded"}, status
+    assert status in {"enqueued", "succeeded", "failed"}, status
+    assert (error is not None) == (status == "failed"), status
     opened = insert(tx, task)
     if status == "enqueued":
         return opened
-    finish(tx, opened.uid, status=status, details=task.details, error=None, at_ms=task.at_ms)
+    finish(tx, opened.uid, status=status, details=task.details, error=error, at_ms=task.at_ms)
     found = get(tx, opened.uid)
     assert found is not None
     return found

@@ -191,8 +191,19 @@ class Store(Protocol):
 
     # ---- tasks and document writes
 
-    async def open_task(self, task: NewTask, *, status: str = "enqueued") -> TaskRecord:
-        """Give out the next uid; `succeeded` for what needs no work (started and finished now)."""
+    async def open_task(
+        self,
+        task: NewTask,
+        *,
+        status: str = "enqueued",
+        error: Mapping[str, Any] | None = None,
+    ) -> TaskRecord:
+        """
+        Give out the next uid.
+
+        `succeeded` for what needs no work, `failed` with an `error` for what cannot be done: both
+        are started and finished now.
+        """
         ...
 
     async def open_write(

@@ -280,15 +280,7 @@ class Registrar:
         )
 
     async def _fail(self, task: NewTask, error: dict[str, Any]) -> TaskRecord:
-        record = await self._store.open_task(task)
-        await self._store.finish_task(
-            record.uid,
-            status="failed",
-            details=task.details,
-            error=error,
-            at_ms=self._clock.wall_ms(),
-        )
-        return record
+        return await self._store.open_task(task, status="failed", error=error)
 
 
 def check_uid(index_uid: str) -> None:

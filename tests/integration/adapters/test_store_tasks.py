@@ -44,6 +44,18 @@ async def test_what_needs_no_work_has_succeeded_at_once(store):
 
 
 @contract
+async def test_what_cannot_be_done_has_failed_at_once(store):
+    """In two steps, a crash between them would leave a task that nobody ever ends."""
+    error = {"code": "index_not_found"}
+
+    opened = await store.open_task(new_task(at_ms=7), status="failed", error=error)
+
+    assert (opened.status, opened.started_at_ms, opened.finished_at_ms) == ("failed", 7, 7)
+    assert opened.error == error
+    assert await store.task(opened.uid) == opened
+
+
+@contract
 async def test_a_task_goes_forward_only(store):
     """Late answers of nodes arrive in any order; a client must not see a task come back."""
     task = await store.open_task(new_task())
