@@ -9,15 +9,16 @@ Facet search, which looks for values by what they begin with, is `facet_search.p
 """
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from pyroaring import BitMap
 
-from miroir.node.engine.errors import EvaluationError
 from miroir.node.engine.facet_index import FieldValues, spelling
 from miroir.node.engine.fields import matches_pattern
 from miroir.node.engine.index_settings import IndexSettings
 from miroir.node.engine.store import IndexStore
+from miroir.node.errors import ApiError
 
 _FEW_DOCUMENTS: Final = 3000
 
@@ -28,7 +29,7 @@ Stats = dict[str, dict[str, float]]
 def facets_of(
     store: IndexStore, wanted: Sequence[str], candidates: BitMap
 ) -> tuple[Distribution, Stats]:
-    """Return distribution and stats of the wanted facets; EvaluationError for a bad one."""
+    """Return distribution and stats of the wanted facets; ApiError for a bad one."""
     for pattern in wanted:
         _check(store.settings, pattern)
     distribution: Distribution = {}
@@ -52,11 +53,9 @@ def facet_order(settings: IndexSettings, path: str) -> str:
 
 
 def number_key(number: float) -> str:
-    """Return the number as the key of a distribution: `10`, `1.5`, never an exponent."""
-    if number == int(number) and abs(number) < 1e16:
-        return str(int(number)) if number or str(number)[0] != "-" else "-0"
-    text = repr(number)
-    return format(number, "f") if "e" in text else text
+    """Return a number as the key of a distribution: `10`, `1.5`, never with an exponent."""
+    text = format(Decimal(repr(number)), "f")
+    return text.removesuffix(".0")
 
 
 def _counts(store: IndexStore, path: str, candidates: BitMap) -> dict[str, int]:
@@ -98,14 +97,14 @@ def _check(settings: IndexSettings, pattern: str) -> None:
             if rule.meets(pattern):
                 return
         elif rule.matches(pattern):
-            raise EvaluationError("invalid_search_facets", _rule_forbids(pattern, number))
+            raise ApiError("invalid_search_facets", _rule_forbids(pattern, number))
     patterns = settings.filterable_patterns(lambda rule: rule.is_filterable)
     if patterns:
         rest = f"Available filterable attributes patterns are: `{', '.join(patterns)}`."
     else:
         rest = "This index does not have configured filterable attributes."
     message = f"Invalid facet distribution: Pattern `{pattern}` is not filterable. {rest}"
-    raise EvaluationError("invalid_search_facets", message)
+    raise ApiError("invalid_search_facets", message)
 
 
 def _rule_forbids(pattern: str, number: int) -> str:

@@ -46,7 +46,7 @@ def parse_filter(value: Any, *, code: str) -> Filter | None:
     except FilterSyntaxError as error:
         raise ApiError(code, str(error)) from error
     except TypeError as error:
-        message = "Invalid type for filter subexpression: " + str(error)
+        message = f"Invalid syntax for the filter parameter: `{error}`."
         raise ApiError(code, message) from error
 
 
@@ -82,7 +82,7 @@ def _of_item(item: Any) -> Filter | None:
 
 def _wrong_type(expected: str, found: Any) -> TypeError:
     shown_value = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
-    return TypeError(f"expected: {expected}, found: {shown_value}.")
+    return TypeError(f"expected {expected}, found: {shown_value}")
 
 
 def _joined(join: type[And] | type[Or], parts: list[Filter]) -> Filter | None:

@@ -10,9 +10,9 @@ Costs as of Meilisearch 1.50 (milli, search/new/ranking_rule_graph). `attribute`
 followed by wordPosition under other names.
 """
 
-import itertools
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 from pyroaring import BitMap
@@ -27,7 +27,7 @@ from miroir.node.engine.inverted import (
 )
 from miroir.node.engine.rules import Bucket, Part, PerDocument
 from miroir.node.engine.scores import Detail, Rank
-from miroir.node.engine.terms import EXACT, Phrase, Slot, Slots, Term
+from miroir.node.engine.terms import EXACT, ZERO, Phrase, Slot, Slots, Term
 from miroir.node.engine.words import DISTANCE_MAX, WordSource
 
 _FAR: Final = DISTANCE_MAX - 1
@@ -49,14 +49,14 @@ class Proximity(PerDocument):
 
     def plain_max(self, terms: Sequence[Term]) -> int:
         """Three for each pair of neighbours."""
-        pairs = itertools.pairwise(terms)
+        pairs = pairwise(terms)
         return sum(_FAR for left, right in pairs if left.end + 1 == right.start)
 
     def cost(self, path: Path, document: int) -> int:
         """Sum over pairs; an n-gram adds what it glued."""
         slots = path.slots
         cost = slots[0].term.size - 1
-        for left, right in itertools.pairwise(slots):
+        for left, right in pairwise(slots):
             cost += right.term.size - 1
             if left.term.end + 1 == right.term.start:
                 cost += self._pair(left, right, document)
@@ -166,12 +166,54 @@ def _glued_steps(place: int, term: Term) -> int:
 _BUCKETS: Final = [_bucketed(place) for place in range(PLACE_MASK + 1)]
 
 
-class ExactAttribute:
-    """The first half of `exactness`: a field that is the query, or begins with it."""
+class _AsTyped:
+    """Which documents have a slot as it was typed: the very word, or the phrase."""
 
     def __init__(self, source: WordSource) -> None:
         self._source = source
+
+    def documents(self, slot: Slot) -> BitMap:
+        """Return the documents that have the slot as it was typed; must not be changed."""
+        if slot.term.phrase is not None:
+            return self._source.phrase_documents(slot.term.phrase)
+        word = slot.exact_word
+        return _NONE if word is None else self._source.documents(word, typed=True)
+
+
+_NONE: Final = BitMap()
+
+
+def _split(
+    documents: BitMap, path: Path, having: Callable[[Slot], BitMap]
+) -> list[tuple[BitMap, frozenset[Slot]]]:
+    """Group documents by which slots of a reading they have, in the sense of `having`."""
+    groups: list[tuple[BitMap, frozenset[Slot]]] = [(documents, frozenset())]
+    for slot in path.slots:
+        wanted = having(slot)
+        following: list[tuple[BitMap, frozenset[Slot]]] = []
+        for found, slots in groups:
+            if inside := found & wanted:
+                following.append((inside, slots | {slot}))
+            if outside := found - wanted:
+                following.append((outside, slots))
+        groups = following
+    return groups
+
+
+class ExactAttribute:
+    """
+    The first half of `exactness`: a field that is the query, or begins with it.
+
+    Slots that a document has only by typo, and n-grams, are passed over, if they leave no hole
+    before or between the others: `new yrok` is still the beginning of `New York`. (Meilisearch
+    passes over slots whose word is nowhere in the index, which depends on other documents.)
+    """
+
+    def __init__(self, slots: Slots, source: WordSource) -> None:
+        self._slots = slots
+        self._source = source
         self._index = source.index
+        self._as_typed = _AsTyped(source)
 
     def split(self, bucket: Bucket) -> Iterator[tuple[Detail, Bucket]]:
         """Yield exact fields, fields that begin with the query, the rest."""
@@ -183,25 +225,29 @@ class ExactAttribute:
             yield Rank("exactAttribute", rank, 3), grouped[rank]
 
     def _ranked(self, part: Part) -> dict[int, BitMap]:
-        ranked: dict[int, BitMap] = {}
-        left = part.documents
+        best: dict[int, int] = {}
         for path in part.paths:
-            slots = _exact_slots(path)
-            words = _exact_words(slots)
-            if not words:
-                continue
-            length = sum(slot.term.end - slot.term.start + 1 for slot in slots)
-            for document in self._with_all(left, words):
-                rank = self._rank(document, words, length)
-                if rank > 1:
-                    ranked.setdefault(rank, BitMap()).add(document)
-            left = left - BitMap.union(BitMap(), *ranked.values())
-        if left:
-            ranked[1] = BitMap(left)
-        return ranked
+            for documents, counting in _split(part.documents, path, self._without_typo):
+                slots = [slot for slot in path.slots if slot in counting]
+                if not slots or _has_hole(slots):
+                    continue
+                words = _exact_words(slots)
+                length = sum(slot.term.end - slot.term.start + 1 for slot in slots)
+                typed = (self._as_typed.documents(slot) for slot in slots)
+                for document in BitMap.intersection(documents, *typed):
+                    rank = self._rank(document, words, length)
+                    best[document] = max(rank, best.get(document, 1))
+        ranked = {rank: BitMap(d for d, r in best.items() if r == rank) for rank in (2, 3)}
+        ranked[1] = part.documents - ranked[2] - ranked[3]
+        return {rank: documents for rank, documents in ranked.items() if documents}
 
-    def _with_all(self, documents: BitMap, words: Sequence[tuple[str, int]]) -> BitMap:
-        return documents & BitMap.intersection(*(self._index.documents(word) for word, _ in words))
+    def _without_typo(self, slot: Slot) -> BitMap:
+        """Return the documents for which the slot counts: those that have it without a typo."""
+        if slot.term.is_ngram:
+            return _NONE
+        if slot.term.phrase is not None or slot.levels & EXACT:
+            return slot.documents
+        return self._slots.get(slot.term, ZERO).documents if slot.levels & ZERO else _NONE
 
     def _rank(self, document: int, words: Sequence[tuple[str, int]], length: int) -> int:
         fields: set[int] | None = None
@@ -219,20 +265,10 @@ class ExactAttribute:
         return 3 if length <= COUNTED_WORDS_MAX and length in counts else 2
 
 
-def _exact_slots(path: Path) -> list[Slot]:
-    """
-    Return the slots that can be there as typed, none if they leave a hole.
-
-    Only holes at the beginning and between them count: what follows the last one may have typos or
-    be an n-gram, and the field still "starts with the query" (as in Meilisearch).
-    """
-    slots = [s for s in path.slots if s.term.phrase is not None or s.exact_word is not None]
-    before = 0
-    for number, slot in enumerate(slots):
-        if slot.term.first - before > (1 if number else 0):
-            return []
-        before = slot.term.first
-    return slots
+def _has_hole(slots: Sequence[Slot]) -> bool:
+    """Tell whether a term is missing before the first of the slots, or between two."""
+    firsts = [slot.term.first for slot in slots]
+    return firsts[0] > 0 or any(b - a > 1 for a, b in pairwise(firsts))
 
 
 def _exact_words(slots: Sequence[Slot]) -> list[tuple[str, int]]:
@@ -251,7 +287,7 @@ class ExactWords(PerDocument):
 
     def __init__(self, slots: Slots, source: WordSource) -> None:
         self._slots = slots
-        self._source = source
+        self._as_typed = _AsTyped(source)
 
     def plain_max(self, terms: Sequence[Term]) -> int:
         """None of the words."""
@@ -259,50 +295,33 @@ class ExactWords(PerDocument):
 
     def cost(self, path: Path, document: int) -> int:
         """Count the terms that are not there as typed."""
-        return sum(s.term.size for s in path.slots if document not in self._as_typed(s))
+        exact = self._as_typed.documents
+        return sum(s.term.size for s in path.slots if document not in exact(s))
 
     def graded(self, part: Part) -> Iterator[tuple[int, Part]]:
         """Yield documents by cost; words that are there as typed keep only that form."""
-        if len(part.paths) > 1:
-            for _, found in super().graded(part):
-                yield from self._pinned_paths(found)
-        else:
+        if len(part.paths) == 1:
             yield from self._pinned(part.documents, part.paths[0])
+            return
+        for _, found in super().graded(part):
+            yield from self._pinned_paths(found)
 
     def _pinned(self, documents: BitMap, path: Path) -> Iterator[tuple[int, Part]]:
         """Split the documents of one reading by which slots they have as typed."""
-        split: list[tuple[BitMap, tuple[Slot, ...], int]] = [(documents, (), 0)]
-        for slot in path.slots:
-            exact, pinned = self._as_typed(slot), self._slots.get(slot.term, EXACT)
-            following: list[tuple[BitMap, tuple[Slot, ...], int]] = []
-            for found, done, cost in split:
-                if inside := found & exact:
-                    following.append((inside, (*done, pinned), cost))
-                if outside := found - exact:
-                    following.append((outside, (*done, slot), cost + slot.term.size))
-            split = following
-        for found, slots, cost in split:
-            yield cost, Part(found, (Path(slots, path.stage),))
+        for found, having in _split(documents, path, self._as_typed.documents):
+            cost = sum(slot.term.size for slot in path.slots if slot not in having)
+            yield cost, Part(found, (self._pin(path, having),))
 
     def _pinned_paths(self, part: Part) -> Iterator[tuple[int, Part]]:
         """Pin several equally dear readings, document by document."""
+        exact = self._as_typed.documents
         for document in part.documents:
-            slots = [
-                tuple(
-                    self._slots.get(s.term, EXACT) if document in self._as_typed(s) else s
-                    for s in path.slots
-                )
+            paths = tuple(
+                self._pin(path, frozenset(s for s in path.slots if document in exact(s)))
                 for path in part.paths
-            ]
-            paths = tuple(Path(found, part.paths[0].stage) for found in slots)
+            )
             yield self.cost(part.paths[0], document), Part(BitMap([document]), paths)
 
-    def _as_typed(self, slot: Slot) -> BitMap:
-        """Return the documents that have the slot as it was typed."""
-        if slot.term.phrase is not None:
-            return self._source.phrase_documents(slot.term.phrase)
-        word = slot.exact_word
-        return _NONE if word is None else self._source.documents(word, typed=True)
-
-
-_NONE: Final = BitMap()
+    def _pin(self, path: Path, having: frozenset[Slot]) -> Path:
+        slots = tuple(self._slots.get(s.term, EXACT) if s in having else s for s in path.slots)
+        return Path(slots, path.stage)

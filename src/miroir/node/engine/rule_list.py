@@ -77,7 +77,7 @@ class RuleList:
             case "proximity":
                 yield Proximity(by_attribute=keywords.source.by_attribute)
             case "exactness":
-                yield ExactAttribute(keywords.source)
+                yield ExactAttribute(keywords.slots, keywords.source)
                 yield ExactWords(keywords.slots, keywords.source)
             case _:
                 yield from self._of_attributes(name, keywords)

@@ -81,7 +81,7 @@ class Tokenizer:
         dictionary: Iterable[str] = (),
     ) -> None:
         self._separators = (SEPARATORS | set(separators)) - set(non_separators)
-        self._stop_words = frozenset(stop_words)
+        self._stop_words = frozenset(map(decompose, stop_words))
         words = {word for word in dictionary if word}
         self._cut = re.compile(_alternatives(self._separators | words))
         self._words_only = self._fast_pattern() if not words else None
