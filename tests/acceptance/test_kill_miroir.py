@@ -243,6 +243,33 @@ def test_at_any_moment(cluster, uid, version):
     until(lambda: kept <= _held(cluster, uid), "every acknowledged document on both replicas")
 
 
+def test_at_any_moment_of_a_creation(cluster, uid):
+    """Settings for an index that is not there create it: on every node with them, or on none."""
+    chance = random.Random(8)
+    for turn in range(1, 9):
+        index = f"{uid}-{turn}"
+        sent = _Sending(cluster, index, turn)
+        time.sleep(chance.uniform(0.0, 0.3))  # The moment of the kill, not a wait.
+        cluster.kill_miroir()
+        sent.join()
+        cluster.start_miroir()
+
+        until(lambda i=index: {n["phase"] for n in cluster.intents(i)} <= CLOSED, "all ended")
+        there = {name: _has(cluster, name, index) for name in cluster.nodes}
+        assert len(set(there.values())) == 1, there
+        assert there["n0"] == (cluster.send("GET", f"/indexes/{index}").status == 200)
+        if sent.change_accepted or sent.document_accepted:
+            assert there["n0"], f"turn {turn}: an accepted write vanished"
+        if sent.change_accepted:
+            assert cluster.shown(index, "synonyms") == cluster.everywhere(sent.synonyms)
+        if sent.document_accepted:
+            until(lambda i=index, t=turn: t in _held(cluster, i), "the document on both replicas")
+
+
+def _has(cluster, name, index):
+    return cluster.on_node(name).request("GET", f"/indexes/{index}").status == 200
+
+
 class _Sending:
     """A change and a document sent from threads of their own; the kill may cut them off."""
 
