@@ -226,8 +226,9 @@ class Checker:
 
     def _note_truth(self, event: NodeChanged) -> None:
         node = self._node(event.node, event.index)
+        again = node.truth == event.truth and node.foreign_s is not None
         node.truth = event.truth
-        if event.origin != "own":
+        if event.origin != "own" and not again:
             node.foreign_s = event.at_s
 
     def _proved_shows_what_was_committed(self, event: Proofs) -> None:

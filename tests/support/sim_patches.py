@@ -30,21 +30,25 @@ def _some(chance: random.Random, values: Any, up_to: int = 3) -> list[Any]:
     return [chance.choice(values) for _ in range(chance.randrange(up_to + 1))]
 
 
-def _embedder(chance: random.Random) -> dict[str, Any]:
+def _embedder(chance: random.Random, name: str) -> dict[str, Any]:
+    if name == "default":
+        return chance.choice(
+            (
+                {"source": "userProvided", "dimensions": chance.choice((2, 3))},
+                {"source": "userProvided", "dimensions": 3, "distribution": _SHIFT},
+                {"source": "userProvided", "dimensions": 3, "distribution": None},
+            )
+        )
     # What the mask shows is the same for all keys: only a comparison of true secrets can tell.
     key = f"sk-ab{SECRET}{chance.randrange(3)}{'x' * chance.choice((3, 20))}"
     return chance.choice(
         (
-            {"source": "userProvided", "dimensions": chance.choice((2, 3))},
-            {
-                "source": "userProvided",
-                "dimensions": 3,
-                "distribution": {"mean": 0.7, "sigma": 0.3},
-            },
             {"source": "openAi", "apiKey": key},
-            {"source": "openAi", "apiKey": key, "model": "text-embedding-3-large"},
+            {"source": "openAi", "apiKey": None, "documentTemplate": "{{doc.title}}"},
+            {"source": "openAi", "model": "text-embedding-3-large", "documentTemplate": None},
             {
                 "source": "rest",
+                "apiKey": key,
                 "url": "http://localhost:1/",
                 "request": {"input": "{{text}}"},
                 "response": {"data": "{{embedding}}"},
@@ -55,13 +59,14 @@ def _embedder(chance: random.Random) -> dict[str, Any]:
 
 
 def _embedders(chance: random.Random) -> Any:
-    names = ("default", "other")
+    name = chance.choice(("default", "other", "other"))
     return chance.choice(
         (
             None,
-            {chance.choice(names): None},
-            {chance.choice(names): _embedder(chance)},
-            {name: _embedder(chance) for name in names},
+            {name: None},
+            {name: _embedder(chance, name)},
+            {name: _embedder(chance, name)},
+            {each: _embedder(chance, each) for each in ("default", "other")},
         )
     )
 
@@ -91,6 +96,7 @@ def _filterable(chance: random.Random) -> Any:
     return chance.choice((None, _some(chance, rules)))
 
 
+_SHIFT: Final = {"mean": 0.7, "sigma": 0.3}
 _FIELDS: Final = ("title", "body", "year")
 _VALID: Final[dict[str, Any]] = {
     "stopWords": lambda c: c.choice((None, [], _some(c, _WORDS), _some(c, _WORDS))),

@@ -23,7 +23,7 @@ from tests.support.sim_process import Process
 from tests.support.virtual_loop import VirtualClock, VirtualLoop
 
 SWEEP_S: Final = 12.0
-_DRIFT_BOUND_S: Final = 5 * SWEEP_S
+_DRIFT_BOUND_S: Final = 3 * SWEEP_S
 _TAKE_OVER_S: Final = 11.0
 _GRIDS: Final = ((1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (1, 2), (2, 2), (3, 2))
 
@@ -395,6 +395,8 @@ class World:
                 {"rankingRules": ["typo", "words"]},
                 {"stopWords": ["The"]},
                 {"embedders": {"default": {"source": "userProvided", "dimensions": 9}}},
+                {"embedders": {"default": {"source": "openAi", "apiKey": "sk-foreign"}}},
+                {"embedders": {"other": {"source": "openAi", "url": "http://a/"}}},
                 {"typoTolerance": {"minWordSizeForTypos": {"oneTypo": 9}}},
             )
         )

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 from miroir.core.settings_normal import (
     EMBEDDER_FIELDS,
+    EMBEDDER_KEPT,
+    EMBEDDER_TEMPLATE,
     EMBEDDERS as EMBEDDERS,  # noqa: PLC0414 - part of this module's words
     Settings,
     canonical,
@@ -176,10 +178,11 @@ def _merged_embedders(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict
 
 
 def _merged_embedder(before: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge field by field; another source keeps only what it has in common with the old one."""
+    """Merge field by field; another source keeps little of the old one."""
     source = patch.get("source", before.get("source"))
     if before and source != before.get("source"):
-        before = {k: v for k, v in before.items() if k in EMBEDDER_FIELDS.get(source or "", ())}
+        kept = EMBEDDER_KEPT | (EMBEDDER_TEMPLATE & EMBEDDER_FIELDS.get(source or "", frozenset()))
+        before = {key: value for key, value in before.items() if key in kept}
     for key in FRAGMENTS:
         if isinstance(patch.get(key), Mapping):
             both = {**(before.get(key) or {}), **patch[key]}
@@ -295,12 +298,22 @@ def _whole_embedder(seen: Any, wanted: Any) -> Any:
     if not isinstance(seen, Mapping) or not isinstance(wanted, Mapping):
         return wanted
     allowed = EMBEDDER_FIELDS.get(wanted.get("source") or "", frozenset())
+    if _has_to_go(seen, wanted, allowed):
+        return None  # This round removes it, the next one makes it anew.
     gone = {field: None for field in seen if field not in wanted and field in allowed}
     whole = {**gone, **wanted}
     for key in FRAGMENTS:
         if isinstance(whole.get(key), Mapping):
             whole[key] = {**dict.fromkeys(seen.get(key) or {}), **whole[key]}
     return whole
+
+
+def _has_to_go(
+    seen: Mapping[str, Any], wanted: Mapping[str, Any], allowed: frozenset[str]
+) -> bool:
+    """Whether an engine refuses to make the one of the other (milli/src/update/settings.rs)."""
+    key_stays = "apiKey" in seen and "apiKey" not in wanted and "apiKey" not in allowed
+    return key_stays or bool(seen.get("binaryQuantized") and not wanted.get("binaryQuantized"))
 
 
 def has_secrets(settings: Settings) -> bool:

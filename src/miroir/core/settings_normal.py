@@ -19,7 +19,10 @@ Settings = Mapping[str, Any]
 
 EMBEDDERS: Final = "embedders"
 _ANY_SOURCE: Final = frozenset({"source", "distribution", "binaryQuantized"})
-_TEMPLATE: Final = _ANY_SOURCE | {"documentTemplate", "documentTemplateMaxBytes"}
+EMBEDDER_TEMPLATE: Final = frozenset({"documentTemplate", "documentTemplateMaxBytes"})
+EMBEDDER_KEPT: Final = frozenset({"apiKey", "distribution", "binaryQuantized"})
+"""What an embedder keeps when its source changes; its template only where the new one has it."""
+_TEMPLATE: Final = _ANY_SOURCE | EMBEDDER_TEMPLATE
 EMBEDDER_FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "openAi": _TEMPLATE | {"model", "apiKey", "dimensions", "url"},
     "huggingFace": _TEMPLATE | {"model", "revision", "pooling"},

@@ -29,6 +29,7 @@ from miroir.services.cluster import Cluster
 from miroir.services.watcher import TaskWatcher
 
 PROBE_INDEX: Final = IndexUid("_miroir_probe")
+_STEPS_MAX: Final = 2  # An embedder may have to be removed before it can be made anew.
 _log = structlog.get_logger(__name__)
 
 
@@ -194,20 +195,26 @@ class Prober:
     async def _through_the_index(
         self, run: _Run, asked: _Question, node_id: NodeId
     ) -> Settings | None:
-        before = await self._probe_settings(node_id)
-        patch = asked.patch(before)
+        faults: tuple[str, ...] = ()
+        shown: Settings | None = await self._probe_settings(node_id)
+        for _ in range(_STEPS_MAX):
+            assert shown is not None
+            shown = await self._step(run, node_id, asked.patch(shown))
+            if shown is None or not (faults := asked.faults(shown)):
+                return shown
+        _log.warning("probe_shows_other_settings", node=node_id, keys=faults)
+        return None  # Not evidence: live nodes are compared with the target itself.
+
+    async def _step(self, run: _Run, node_id: NodeId, patch: Settings) -> Settings | None:
         uid = await self._control.patch_settings(node_id, PROBE_INDEX, patch)
-        run.answered.set_result(None)
+        if not run.answered.done():
+            run.answered.set_result(None)
         task = await self._watcher.ended(node_id, uid)
         if task is None or task.status == "canceled":
             return None
         if task.error is not None:
             raise NodeRefused(400, task.error)
-        shown = await self._control.read_settings(node_id, PROBE_INDEX)
-        if faults := asked.faults(shown):
-            _log.warning("probe_shows_other_settings", node=node_id, keys=faults)
-            return None  # Not evidence: live nodes are compared with the target itself.
-        return shown
+        return await self._control.read_settings(node_id, PROBE_INDEX)
 
     async def _probe_settings(self, node_id: NodeId) -> Settings:
         """Return what the probe index shows; make it where it is not there yet."""

@@ -38,7 +38,10 @@ FIELDS: Final = (
 FIELDS_SHOWN: Final = (*FIELDS[:6], "binaryQuantized", *FIELDS[6:-1])
 SOURCES: Final = ("openAi", "huggingFace", "ollama", "userProvided", "rest", "composite")
 _EVERYWHERE: Final = frozenset({"source", "distribution", "binaryQuantized"})
-_TEMPLATE: Final = frozenset({"documentTemplate", "documentTemplateMaxBytes"})
+TEMPLATE: Final = frozenset({"documentTemplate", "documentTemplateMaxBytes"})
+# What an embedder keeps when its source changes, next to a template where the new source has one;
+# an `apiKey` that the new source does not have is then refused by the task.
+KEPT: Final = frozenset({"apiKey", "distribution", "binaryQuantized"})
 _MANDATORY: Final[dict[str, tuple[str, ...]]] = {
     "ollama": ("model",),
     "userProvided": ("dimensions",),
@@ -46,11 +49,11 @@ _MANDATORY: Final[dict[str, tuple[str, ...]]] = {
     "composite": ("searchEmbedder", "indexingEmbedder"),
 }
 ALLOWED: Final[dict[str, frozenset[str]]] = {
-    "openAi": _EVERYWHERE | _TEMPLATE | {"model", "apiKey", "dimensions", "url"},
-    "huggingFace": _EVERYWHERE | _TEMPLATE | {"model", "revision", "pooling"},
-    "ollama": _EVERYWHERE | _TEMPLATE | {"model", "url", "apiKey", "dimensions"},
+    "openAi": _EVERYWHERE | TEMPLATE | {"model", "apiKey", "dimensions", "url"},
+    "huggingFace": _EVERYWHERE | TEMPLATE | {"model", "revision", "pooling"},
+    "ollama": _EVERYWHERE | TEMPLATE | {"model", "url", "apiKey", "dimensions"},
     "userProvided": _EVERYWHERE | {"dimensions"},
-    "rest": _EVERYWHERE | _TEMPLATE
+    "rest": _EVERYWHERE | TEMPLATE
     | {"apiKey", "dimensions", "url", "request", "response", "headers", "indexingFragments",
        "searchFragments"},
     "composite": _EVERYWHERE | {"searchEmbedder", "indexingEmbedder"},

@@ -12,6 +12,8 @@ from miroir.node.errors import ApiError
 from miroir.node.settings.embedders import (
     ALLOWED,
     CODE,
+    KEPT,
+    TEMPLATE,
     require_fields,
     require_not_zero,
     require_usable,
@@ -122,7 +124,8 @@ def _embedder(name: str, old: dict[str, Any] | None, new: dict[str, Any]) -> dic
     before = dict(old or {})
     source = new.get("source") or ("openAi" if "source" in new else before.get("source", "openAi"))
     if before and source != before["source"]:
-        before = {key: value for key, value in before.items() if key in ALLOWED[source]}
+        kept = KEPT | (TEMPLATE & ALLOWED[source])
+        before = {key: value for key, value in before.items() if key in kept}
     if before.get("binaryQuantized") and new.get("binaryQuantized") is False:
         raise ApiError(
             CODE,
