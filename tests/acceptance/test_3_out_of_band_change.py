@@ -8,7 +8,10 @@ import pytest
 
 from tests.support.live_cluster import until
 
-SETTINGS = {"settings_drift_check": {"repair_attempts_max": 2}}
+SETTINGS = {
+    "settings_broadcast": {"max_repair_retries": 1},
+    "settings_drift_check": {"repair_attempts_max": 2},
+}
 NODE = "n4"
 COMMITTED = {"boat": ["ferry"]}
 SEARCHES_SEEN = {"fault": "latency", "ms": 0, "path": "/search$"}

@@ -14,7 +14,7 @@ import pytest
 
 from miroir.cli.layout import Engine, Shape
 from tests.support.live_cluster import EMBEDDED, live_cluster
-from tests.support.node_process import BINARY
+from tests.support.node_process import BINARY, embedded_node, real_node
 
 SETTINGS_OF_INDEX = {
     "searchableAttributes": ["name", "city", "id"],
@@ -76,9 +76,8 @@ def airports():
     return json.loads(files("miroir").joinpath("data", "airports.json").read_text())
 
 
-def client_of(cluster, node=None):
-    key = cluster.local.layout.master_key.reveal()
-    return meilisearch.Client(cluster.local.nodes[node].url if node else cluster.local.url, key)
+def client_of(cluster):
+    return meilisearch.Client(cluster.local.url, cluster.local.layout.master_key.reveal())
 
 
 def fill(client, uid):
@@ -92,23 +91,26 @@ def fill(client, uid):
 
 
 ENGINES = [
-    EMBEDDED,
+    pytest.param(EMBEDDED, embedded_node, id="embedded"),
     pytest.param(
         Engine("meilisearch", BINARY),
+        real_node,
+        id="meilisearch",
         marks=[pytest.mark.meilisearch, pytest.mark.skipif(not BINARY, reason="no binary named")],
     ),
 ]
 
 
-@pytest.fixture(scope="module", params=ENGINES, ids=lambda engine: engine.kind)
-def indexes(request, tmp_path_factory):
-    """The same documents behind Miroir on 3 x 2 nodes, and on one node alone."""
+on_each_engine = pytest.mark.parametrize(("engine", "single"), ENGINES, scope="module")
+
+
+@pytest.fixture(scope="module")
+def indexes(engine, single, tmp_path_factory):
+    """The same documents behind Miroir on three shards, and on one node alone."""
     folder = tmp_path_factory.mktemp("client")
-    with (
-        live_cluster(folder / "c", Shape(3, 2), engine=request.param) as many,
-        live_cluster(folder / "s", Shape(1, 1), engine=request.param) as one,
-    ):
-        yield fill(client_of(many), "airports"), fill(client_of(one, "n0"), "airports")
+    with live_cluster(folder / "c", Shape(3, 1), engine=engine) as many, single(folder) as one:
+        client_of_one = meilisearch.Client(one.url, one.master_key)
+        yield fill(client_of(many), "airports"), fill(client_of_one, "airports")
 
 
 def test_the_quick_start_of_the_official_client(cluster):
@@ -147,6 +149,7 @@ def test_the_quick_start_of_the_official_client(cluster):
     assert client.get_version()["pkgVersion"].startswith("1.")
 
 
+@on_each_engine
 @pytest.mark.parametrize(("query", "options"), QUERIES, ids=lambda value: str(value)[:60])
 def test_answers_are_those_of_one_node_with_all_the_data(indexes, query, options):
     """The whole point of merging: nobody can tell from an answer that there are shards."""
@@ -165,6 +168,7 @@ def test_answers_are_those_of_one_node_with_all_the_data(indexes, query, options
     assert around(many, options) == around(one, options)
 
 
+@on_each_engine
 @pytest.mark.parametrize(("query", "options"), QUERIES, ids=lambda value: str(value)[:60])
 def test_what_was_not_asked_for_is_not_shown(indexes, query, options):
     """Miroir asks nodes for score details; a client that did not must not get them."""
@@ -188,6 +192,7 @@ def around(answer, options):
     return told
 
 
+@on_each_engine
 def test_documents_and_settings_read_the_same(indexes):
     """Reads other than search go other ways through Miroir."""
     many, one = indexes

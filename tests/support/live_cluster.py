@@ -30,7 +30,7 @@ Json = dict[str, Any]
 QUICK: Final[Json] = {
     "settings_broadcast": {"probe_wait_s": 2, "verify_timeout_s": 20, "node_silence_s": 60},
     "settings_drift_check": {"interval_s": 1},
-    "health": {"interval_s": 0.2},
+    "health": {"interval_s": 0.4},
     "limits": {"control_timeout_s": 5},
     "logging": {"format": "json"},
 }
