@@ -28,6 +28,10 @@ _OPERATORS_SHOWN: Final = (
     "`IS NOT NULL`, `IS EMPTY`, `IS NOT EMPTY`, `CONTAINS`, `NOT CONTAINS`, `STARTS WITH`, "
     "`NOT STARTS WITH`, `_geoRadius`, `_geoBoundingBox` or `_geoPolygon`"
 )
+_FOREIGN_IS_OFF: Final = (
+    "using a foreign filter requires enabling the `foreign_keys` experimental feature. "
+    "See https://github.com/orgs/meilisearch/discussions/873"
+)
 _TOO_DEEP: Final = (
     "The filter exceeded the maximum depth limit. Try rewriting the filter so that it contains "
     "fewer nested conditions."
@@ -175,6 +179,8 @@ class _Parser:
         found = geo_filter(scan)
         if found is not None:
             return found
+        if scan.whole_word("_foreign"):
+            self._foreign(depth)
         refuse_geo_as_value(scan)
         try:
             field = scan.value()
@@ -186,6 +192,22 @@ class _Parser:
         if condition is None:
             raise Soft(scan.rest(start))
         return condition
+
+    def _foreign(self, depth: int) -> NoReturn:
+        """Refuse `_foreign(field, filter)`: other indexes are an experimental feature."""
+        scan, start = self._scan, self._scan.at
+        try:
+            inside = scan.literal("(")
+            field = scan.value()
+            inside = inside and scan.literal(",")
+            self.either(depth + 1)
+        except Soft:
+            inside, field = False, scan.rest(start)
+        if not inside or not scan.literal(")"):
+            rest = scan.rest(start)
+            message = "Was expecting a field name and an condition inside `_foreign(..)` filter"
+            scan.fail(f"{message} but instead found `{shown(rest.raw)}`.", rest)
+        raise ApiError("feature_not_enabled", field.error(_FOREIGN_IS_OFF))
 
     def _condition(self, field: Piece) -> Filter | None:
         """Read what follows a field name; None if it is no operator."""

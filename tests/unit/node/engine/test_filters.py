@@ -88,6 +88,16 @@ def test_contains_needs_its_feature():
     assert index.match("name CONTAINS AR", code="x", features=features) == ["1"]
 
 
+def test_filters_on_other_indexes_are_refused_by_name():
+    """A feature that is not there must say so, not claim that the syntax is wrong."""
+    with pytest.raises(ApiError) as refused:
+        parse_filter("_foreign(author, id = a1)", code="x")
+    assert refused.value.code == "feature_not_enabled"
+    assert refused.value.message.endswith("\n10:16 _foreign(author, id = a1)")
+    with pytest.raises(ApiError, match="inside `_foreign"):
+        parse_filter("_foreign(author)", code="x")
+
+
 def test_operators_follow_the_rule_of_the_attribute():
     """Granular filterable attributes allow equality without comparison, and the reverse."""
     rule = {
