@@ -16,14 +16,23 @@ _WORDS: Final = ("the", "The", "à", "a\u0300", "of", "Ünder", "und", "ﬁn")
 def valid_patch(chance: random.Random) -> dict[str, Any]:
     """Return one to three keys with valid values."""
     keys = chance.sample(sorted(_VALID), chance.choice((1, 1, 1, 2, 3)))
-    if chance.random() < 0.15:
-        keys.append("embedders")
+    keys += [key for key in ("embedders", "stopWords") if chance.random() < 0.15]
     return {key: _VALID[key](chance) for key in keys}
 
 
 def invalid_patch(chance: random.Random) -> dict[str, Any]:
     """Return a patch that no node takes, next to one that any would."""
     return {**valid_patch(chance), **chance.choice(_INVALID)}
+
+
+def rotated_key(chance: random.Random) -> dict[str, Any]:
+    """Return a patch after which everything that is shown may be as before."""
+    return {"embedders": {"other": {"source": "openAi", "apiKey": _key(chance, 3)}}}
+
+
+def _key(chance: random.Random, more: int) -> str:
+    """What the mask shows is the same for all: only a comparison of true secrets can tell."""
+    return f"sk-ab{SECRET}{chance.randrange(3)}{'x' * more}"
 
 
 def _some(chance: random.Random, values: Any, up_to: int = 3) -> list[Any]:
@@ -39,8 +48,7 @@ def _embedder(chance: random.Random, name: str) -> dict[str, Any]:
                 {"source": "userProvided", "dimensions": 3, "distribution": None},
             )
         )
-    # What the mask shows is the same for all keys: only a comparison of true secrets can tell.
-    key = f"sk-ab{SECRET}{chance.randrange(3)}{'x' * chance.choice((3, 20))}"
+    key = _key(chance, chance.choice((3, 20)))
     return chance.choice(
         (
             {"source": "openAi", "apiKey": key},

@@ -25,7 +25,7 @@ from miroir.services.registrar import RefusedByNode, SettingsWrite
 from miroir.services.scatter import Wish
 from tests.support import sim_events as e
 from tests.support.sim_faults import FaultPlan, FaultPoint, plan_for
-from tests.support.sim_patches import invalid_patch, valid_patch
+from tests.support.sim_patches import invalid_patch, rotated_key, valid_patch
 from tests.support.sim_process import Gone
 from tests.support.sim_world import SWEEP_S, World
 from tests.support.virtual_loop import VirtualLoop, run_virtual
@@ -175,6 +175,8 @@ class _Run:
                     await self._ask_change(index, invalid_patch(self._chance), valid=False)
                 elif kind < 0.28:
                     await self._ask_change(index, {}, resets=True)
+                elif kind < 0.38:
+                    await self._ask_change(index, rotated_key(self._chance))
                 else:
                     await self._ask_change(index, valid_patch(self._chance))
             except Gone:
@@ -286,6 +288,8 @@ class _Run:
         process = world.process
         if not process.serves:
             return "no process serves"
+        if world.tools:
+            return "a tool is at work"
         intents = [i for i in world.store._tables.in_order() if not i.state.closed]
         if intents:
             return f"intent {intents[0].intent_id} is {intents[0].state.phase.value}"

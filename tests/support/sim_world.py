@@ -24,6 +24,7 @@ from tests.support.virtual_loop import VirtualClock, VirtualLoop
 
 SWEEP_S: Final = 12.0
 _DRIFT_BOUND_S: Final = 3 * SWEEP_S
+_TOOL_TIMES: Final = 7
 _TAKE_OVER_S: Final = 11.0
 _GRIDS: Final = ((1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (1, 2), (2, 2), (3, 2))
 
@@ -37,6 +38,7 @@ class World:
         failure: The first broken invariant, or None.
         departures: How many changing requests have left for live indexes.
         opened: Kinds of the intents opened, in order.
+        tools: How many of somebody else's tools are at work.
         disturbances: How often each node was changed, or failed us, by somebody else's doing.
     """
 
@@ -52,6 +54,7 @@ class World:
         self.departures = 0
         self.opened: list[str] = []
         self.disturbances: Counter[str] = Counter()
+        self.tools = 0
         shards, groups = _GRIDS[self.chance.randrange(len(_GRIDS))]
         names = [f"n{i}" for i in range(shards * groups)]
         self.config = _config(shards, groups, names, sequential=self.chance.random() < 0.15)
@@ -386,9 +389,10 @@ class World:
 
     def _foreign_patch(self, node: SimNode) -> dict[str, Any]:
         words = [w for i in node.disk.indexes.values() for w in i.stored.get("stopWords", ())]
+        if words and self.chance.random() < 0.4:  # What a lenient comparison does not see.
+            return {"stopWords": [word.swapcase() for word in words]}
         return self.chance.choice(
             (
-                {"stopWords": [word.swapcase() for word in words]},
                 {"stopWords": [f"foreign{self.chance.randrange(3)}"]},
                 {"synonyms": {"a": ["b"]}},
                 {"pagination": {"maxTotalHits": 77}},
@@ -412,12 +416,17 @@ class World:
 
     def _start_tool(self) -> None:
         node = self._any_node()
-        self._use_tool(node, self._foreign_patch(node), self.chance.random())
+        self.tools += 1
+        self._use_tool(node, self._foreign_patch(node), self.chance.random(), _TOOL_TIMES)
 
-    def _use_tool(self, node: SimNode, patch: Mapping[str, Any], which: float) -> None:
-        if self.faults.active:
-            self._foreign(node, patch, which)
-            self.loop.call_later(SWEEP_S * 0.7, self._use_tool, node, patch, which)
+    def _use_tool(self, node: SimNode, patch: Mapping[str, Any], which: float, times: int) -> None:
+        """Go on for a while also after the faults: repairs have to stop by themselves."""
+        if times == 0:
+            self.tools -= 1
+            return
+        self._foreign(node, patch, which)
+        again_s = SWEEP_S * 0.8
+        self.loop.call_later(again_s, self._use_tool, node, patch, which, times - 1)
 
     def _foreign(self, node: SimNode, patch: Mapping[str, Any], which: float) -> None:
         live = sorted(uid for uid in node.disk.indexes if uid != PROBE)

@@ -1,0 +1,96 @@
+"""Drift: what a look at a node means, and what is done about it."""
+
+import pytest
+
+from miroir.core import settings as rules
+from miroir.core.drift import Action, Finding, State, Watch, decide, look, refunded
+from miroir.core.fingerprint import fingerprint
+
+DESIRED = rules.defaults()
+COMMITTED = {"1.50.0": fingerprint(DESIRED)}
+SYNCED = Finding(State.SYNCED, "f", ())
+DRIFTED = Finding(State.DRIFTED, "g", ("stopWords",))
+MISSING = Finding(State.MISSING, "", ("index: missing",))
+
+
+def test_the_committed_read_back_is_in_sync() -> None:
+    """The usual case, and the cheapest."""
+    assert look(DESIRED, COMMITTED, "1.50.0", DESIRED).state is State.SYNCED
+
+
+def test_another_setting_is_drift_and_named() -> None:
+    """Who reads the alert wants to know what was changed."""
+    finding = look(DESIRED, COMMITTED, "1.50.0", {**DESIRED, "stopWords": ["x"]})
+    assert (finding.state, finding.faults) == (State.DRIFTED, ("stopWords",))
+
+
+def test_a_difference_that_cannot_be_named_is_drift_all_the_same() -> None:
+    """Stop words are case sensitive on a node, and compared leniently here."""
+    desired = {**DESIRED, "stopWords": ["the"]}
+    committed = {"1.50.0": fingerprint(desired)}
+    finding = look(desired, committed, "1.50.0", {**desired, "stopWords": ["The"]})
+    assert (finding.state, finding.faults) == (State.DRIFTED, ("fingerprint",))
+
+
+def test_another_engine_is_judged_by_the_keys_that_both_know() -> None:
+    """Version skew is not drift."""
+    older = {k: v for k, v in DESIRED.items() if k != "facetSearch"}
+    newer = {**DESIRED, "aNewKey": 1}
+    assert look(DESIRED, COMMITTED, "1.11.0", older).state is State.SYNCED
+    assert look(DESIRED, COMMITTED, "1.51.0", newer).state is State.SYNCED
+    drifted = look(DESIRED, COMMITTED, "1.51.0", {**newer, "stopWords": ["x"]})
+    assert drifted.state is State.DRIFTED
+
+
+def test_an_index_that_is_not_there_is_missing() -> None:
+    """That is not repaired with settings."""
+    assert look(DESIRED, COMMITTED, "1.50.0", None).state is State.MISSING
+
+
+def test_drift_is_repaired() -> None:
+    """The default."""
+    watch, action = decide(Watch(), DRIFTED, auto_repair=True, repairs_max=3)
+    assert (watch, action) == (Watch(repairs=1), Action.REPAIR)
+
+
+@pytest.mark.parametrize(
+    ("finding", "watch", "auto_repair"),
+    [(DRIFTED, Watch(), False), (MISSING, Watch(), True), (DRIFTED, Watch(repairs=3), True)],
+)
+def test_what_is_only_reported(finding: Finding, watch: Watch, auto_repair: bool) -> None:
+    """By configuration, for a lost index, and when repairs do not hold."""
+    after, action = decide(watch, finding, auto_repair=auto_repair, repairs_max=3)
+    assert (after.repairs, action) == (watch.repairs, Action.ALERT)
+
+
+def test_repairs_that_do_not_hold_come_to_an_end() -> None:
+    """Two tools that fight would reindex for ever."""
+    watch, actions = Watch(), []
+    for _ in range(6):
+        watch, action = decide(watch, DRIFTED, auto_repair=True, repairs_max=3)
+        actions.append(action)
+        watch, _ = decide(watch, SYNCED, auto_repair=True, repairs_max=3)
+    assert actions == [Action.REPAIR] * 3 + [Action.ALERT] * 3
+
+
+def test_a_node_that_stays_right_is_trusted_again() -> None:
+    """An old quarrel is forgotten after some time."""
+    watch = Watch(repairs=3)
+    for _ in range(3):
+        watch, action = decide(watch, SYNCED, auto_repair=True, repairs_max=3)
+        assert action is Action.NOTHING
+    assert watch.repairs == 0
+
+
+def test_what_cannot_be_seen_is_sent_again() -> None:
+    """A node that was left behind may hold an old secret behind an equal mask."""
+    watch, action = decide(Watch(), SYNCED, auto_repair=True, repairs_max=3, sure=False)
+    assert (watch, action) == (Watch(repairs=1), Action.REPAIR)
+    _, action = decide(Watch(repairs=3), SYNCED, auto_repair=True, repairs_max=3, sure=False)
+    assert action is Action.ALERT
+
+
+def test_a_repair_that_never_arrived_is_not_counted() -> None:
+    """A node that is down for a day must be repaired when it is back."""
+    assert refunded(Watch(repairs=2, steady=1)) == Watch(repairs=1, steady=1)
+    assert refunded(Watch()) == Watch()
