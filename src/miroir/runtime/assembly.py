@@ -25,10 +25,11 @@ from miroir.services.planner import Planner, Policy
 from miroir.services.prober import Prober
 from miroir.services.reconciler import Reconciler, SweepTools
 from miroir.services.registrar import Registrar
-from miroir.services.resync import Resync
+from miroir.services.replicas import Replicas
+from miroir.services.resync import Resync, ResyncTools
 from miroir.services.scatter import Scatter
 from miroir.services.searcher import Searcher
-from miroir.services.tasks import Tasks
+from miroir.services.tasks import Tasks, TaskTools
 from miroir.services.watcher import TaskWatcher
 from miroir.services.writer import Writer, WriteTools
 from miroir.telemetry import Metrics
@@ -213,21 +214,25 @@ def _reconciler(
 def _documents_side(
     config: Config, outside: Outside, common: Common, settings: SettingsSide
 ) -> DocumentsSide:
+    replicas = Replicas(store=outside.store, cluster=common.cluster, clock=outside.clock)
     lanes = Lanes(
         transport=outside.transport,
-        store=outside.store,
         cluster=common.cluster,
+        replicas=replicas,
         health=common.health,
         clock=outside.clock,
         timeout_s=config.limits.write_timeout_s,
     )
     tasks = Tasks(
-        store=outside.store,
-        cluster=common.cluster,
-        lanes=lanes,
-        watcher=common.watcher,
-        broadcaster=settings.broadcaster,
-        clock=outside.clock,
+        TaskTools(
+            store=outside.store,
+            cluster=common.cluster,
+            clock=outside.clock,
+            lanes=lanes,
+            replicas=replicas,
+            watcher=common.watcher,
+            broadcaster=settings.broadcaster,
+        )
     )
     writer = Writer(
         WriteTools(
@@ -241,12 +246,15 @@ def _documents_side(
         )
     )
     resync = Resync(
-        control=outside.control,
-        store=outside.store,
-        cluster=common.cluster,
-        lanes=lanes,
-        watcher=common.watcher,
-        clock=outside.clock,
+        ResyncTools(
+            control=outside.control,
+            cluster=common.cluster,
+            clock=outside.clock,
+            lanes=lanes,
+            replicas=replicas,
+            tasks=tasks,
+            watcher=common.watcher,
+        )
     )
     return DocumentsSide(lanes, tasks, writer, resync)
 

@@ -7,15 +7,16 @@ one (index, shard): a part is sent to every in-sync replica at once, and the nex
 all have answered or are out of sync. Repetition is harmless (documents are put or deleted by id).
 
 A replica that misses a part while a sibling takes it leaves the in-sync set, durably, before the
-write is acknowledged. When nobody takes it the lane waits: the last in-sync replica of a shard is
+write counts as sent. What the in-sync replicas did is the measure; one that is still being brought
+up only follows. When none of them takes it the lane waits: the last in-sync replica of a shard is
 never dropped.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -25,16 +26,19 @@ from miroir.errors import IndexNotFound, NodeError
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeReply, NodeRequest, NodeTransport
 from miroir.ports.records import NodeTaskRecord, TaskRecord, WritePart
-from miroir.ports.store import Store
-from miroir.services.cluster import Cluster
+from miroir.services.cluster import Cluster, IndexView
 from miroir.services.health import Health
+from miroir.services.replicas import Replicas
+from miroir.services.turns import Turn, Turns
 
-_RETRY_FIRST_S = 0.2
-_RETRY_MAX_S = 5.0
+_RETRY_FIRST_S: Final = 0.2
+_RETRY_MAX_S: Final = 5.0
 _log = structlog.get_logger(__name__)
 
 Gate = Callable[[], Awaitable[None]]
 """Waits until a part may leave: the settings changes accepted before it have ended."""
+
+Shares = tuple[NodeTaskRecord, ...]
 
 
 @dataclass(frozen=True)
@@ -43,31 +47,37 @@ class Write:
 
     task: TaskRecord
     parts: tuple[WritePart, ...]
-    shares: tuple[NodeTaskRecord, ...]
+    shares: Shares
     gate: Gate | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """What it holds in memory until it is sent."""
+        return sum(len(part.body) for part in self.parts)
 
 
 class Lanes:
-    """Sends parts; tells `on_sent` when every share of a write is sent or missed."""
+    """Sends parts."""
 
     def __init__(
         self,
         *,
         transport: NodeTransport,
-        store: Store,
         cluster: Cluster,
+        replicas: Replicas,
         health: Health,
         clock: Clock,
         timeout_s: float,
     ) -> None:
         self._transport = transport
-        self._store = store
         self._cluster = cluster
+        self._replicas = replicas
         self._health = health
         self._clock = clock
         self._timeout_s = timeout_s
-        self._locks: dict[tuple[IndexUid, ShardId], asyncio.Lock] = {}
+        self._turns: Turns[tuple[IndexUid, ShardId]] = Turns()
         self._group: asyncio.TaskGroup | None = None
+        self.waiting_bytes = 0
 
     async def run(self) -> None:
         """Give the lanes a home until cancelled."""
@@ -75,70 +85,96 @@ class Lanes:
             self._group = group
             await asyncio.get_running_loop().create_future()  # For ever.
 
-    def lock(self, index_uid: IndexUid, shard_id: ShardId) -> asyncio.Lock:
-        """Return the lane's lock; first come, first served."""
-        return self._locks.setdefault((index_uid, shard_id), asyncio.Lock())
+    def turn(self, index_uid: IndexUid, shard_id: ShardId) -> Turn:
+        """Take the next place in a lane; see `Turns`."""
+        return self._turns.take((index_uid, shard_id))
 
     @asynccontextmanager
-    async def drained(self, index_uid: IndexUid) -> AsyncIterator[None]:
-        """Hold every lane of an index when all that was queued before has been sent."""
-        async with AsyncExitStack() as stack:
-            for shard in range(self._cluster.view.topology.shard_count):
-                await stack.enter_async_context(self.lock(index_uid, ShardId(shard)))
+    async def drained(self, index_uid: IndexUid, *, within_s: float) -> AsyncIterator[None]:
+        """
+        Hold every lane of an index once all that was put before has been sent.
+
+        Raises:
+            TimeoutError: That took longer than `within_s`.
+        """
+        shards = range(self._cluster.view.topology.shard_count)
+        turns = [self.turn(index_uid, ShardId(shard)) for shard in shards]
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(within_s):
+                    while turns:
+                        await held.enter_async_context(turns.pop(0))
+            finally:
+                for turn in turns:
+                    turn.give_up()
             yield
 
-    def put(self, write: Write) -> "asyncio.Task[tuple[NodeTaskRecord, ...]]":
-        """Queue a write; calls in order give sends in order. The task ends with all its shares."""
+    def put(self, write: Write) -> "asyncio.Task[Shares]":
+        """Queue a write, at once: the order of calls is that of sends. Ends with its shares."""
         assert self._group is not None, "run() comes first"
-        return self._group.create_task(self._send(write))
+        assert write.task.index_uid is not None
+        turns = [self.turn(write.task.index_uid, part.shard_id) for part in write.parts]
+        return self._group.create_task(self._send(write, turns))
 
-    async def _send(self, write: Write) -> tuple[NodeTaskRecord, ...]:
-        async with asyncio.TaskGroup() as parts:
-            sent = [parts.create_task(self._send_part(write, part)) for part in write.parts]
+    async def _send(self, write: Write, turns: Sequence[Turn]) -> Shares:
+        size_bytes = write.size_bytes
+        self.waiting_bytes += size_bytes
+        try:
+            async with asyncio.TaskGroup() as parts:
+                sent = [
+                    parts.create_task(self._send_part(write, part, turn))
+                    for part, turn in zip(write.parts, turns, strict=True)
+                ]
+        finally:
+            self.waiting_bytes -= size_bytes
         return tuple(share for part in sent for share in part.result())
 
-    async def _send_part(self, write: Write, part: WritePart) -> tuple[NodeTaskRecord, ...]:
+    async def _send_part(self, write: Write, part: WritePart, turn: Turn) -> Shares:
         index_uid = write.task.index_uid
         assert index_uid is not None
         unsent = [s for s in write.shares if s.shard_id == part.shard_id and s.status == "unsent"]
-        async with self.lock(index_uid, part.shard_id):
+        async with turn:
             if write.gate is not None:
                 await write.gate()
             return await self._until_taken(index_uid, part, unsent)
 
     async def _until_taken(
         self, index_uid: IndexUid, part: WritePart, unsent: Sequence[NodeTaskRecord]
-    ) -> tuple[NodeTaskRecord, ...]:
-        index = self._cluster.view.live(index_uid)
-        if index is None:
-            return await self._too_late(index_uid, unsent)
-        able = [share for share in unsent if share.node_id not in index.lagging]
-        in_sync = {share.node_id for share in able} - index.out_of_sync.keys()
-        assert in_sync, "the last in-sync replica of a shard is never dropped"
+    ) -> Shares:
         pause_s = _RETRY_FIRST_S
-        while True:
-            replies = await self._to_all(part, [share.node_id for share in able])
+        while (index := self._cluster.view.live(index_uid)) is not None:
+            asked, measure = self._takers(index, unsent)
+            replies = await self._to_all(part, asked) if measure else {}
             shares = tuple(_judged(share, replies.get(share.node_id)) for share in unsent)
-            if any(share.status != "missed" for share in shares if share.node_id in in_sync):
-                break
+            # Another write may have ended differently on one of them while this one was sent.
+            measure = {n for n in measure if self._in_sync(index_uid, n)}
+            if any(s.status != "missed" for s in shares if s.node_id in measure):
+                left = self._replicas.leave(index_uid, _strays(shares, asked, measure))
+                await self._replicas.save(shares, left)
+                return shares
             _log.warning("shard_takes_no_write", index=index_uid, shard=part.shard_id)
             await self._clock.sleep(pause_s)
             pause_s = min(_RETRY_MAX_S, pause_s * 2)
-        lost = {n: why for n, why in _out_of_sync(shares).items() if n not in index.lagging}
-        await self._store.save_shares(shares, out_of_sync=lost)
-        for node_id, why in lost.items():
-            _log.warning("replica_out_of_sync", index=index_uid, node=node_id, why=why)
-            if self._cluster.view.live(index_uid) is not None:
-                self._cluster.apply_sync(index_uid, node_id, why)
-        return shares
+        return await self._too_late(index_uid, unsent)
 
-    async def _too_late(
-        self, index_uid: IndexUid, unsent: Sequence[NodeTaskRecord]
-    ) -> tuple[NodeTaskRecord, ...]:
+    def _takers(
+        self, index: IndexView, unsent: Sequence[NodeTaskRecord]
+    ) -> tuple[list[NodeId], set[NodeId]]:
+        """Return who takes writes, and who of them is the measure: in sync."""
+        known = self._cluster.view.topology.by_id
+        asked = [s.node_id for s in unsent if s.node_id in known]
+        asked = [node_id for node_id in asked if node_id not in index.lagging]
+        return asked, set(asked) - index.out_of_sync.keys()
+
+    def _in_sync(self, index_uid: IndexUid, node_id: NodeId) -> bool:
+        index = self._cluster.view.live(index_uid)
+        return index is None or node_id not in index.out_of_sync
+
+    async def _too_late(self, index_uid: IndexUid, unsent: Sequence[NodeTaskRecord]) -> Shares:
         """Fail what waited so long that its index is gone; a node would create it anew."""
         error = IndexNotFound(f"Index `{index_uid}` not found.").body()
         shares = tuple(replace(share, status="failed", error=error) for share in unsent)
-        await self._store.save_shares(shares, out_of_sync={})
+        await self._replicas.save(shares, {})
         return shares
 
     async def _to_all(
@@ -172,19 +208,45 @@ class Lanes:
 
 
 def _judged(share: NodeTaskRecord, reply: NodeReply | None) -> NodeTaskRecord:
-    if reply is None:
+    """Read an answer; one that nobody can read says nothing about what the node did."""
+    answer = None if reply is None else _object(reply.body)
+    if reply is not None and reply.status >= 400:
+        return replace(share, status="failed", error=answer or _unworded(share, reply))
+    uid = answer.get("taskUid") if answer else None
+    if type(uid) is not int:
         return replace(share, status="missed")
-    answer: Mapping[str, Any] = orjson.loads(reply.body)
-    if reply.status >= 400:
-        return replace(share, status="failed", error=answer)
-    return replace(share, status="sent", node_task_uid=int(answer["taskUid"]))
+    return replace(share, status="sent", node_task_uid=uid)
 
 
-def _out_of_sync(shares: Sequence[NodeTaskRecord]) -> dict[NodeId, str]:
-    """Name who did not do what a sibling did."""
-    taken = any(share.status == "sent" for share in shares)
-    lost = {s.node_id: f"missed task {s.task_uid}" for s in shares if s.status == "missed"}
-    if taken:
-        refused = [share for share in shares if share.status == "failed"]
-        lost.update({s.node_id: f"refused task {s.task_uid}" for s in refused})
-    return lost
+def _object(body: bytes) -> Mapping[str, Any] | None:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _unworded(share: NodeTaskRecord, reply: NodeReply) -> Mapping[str, Any]:
+    """Word a refusal that came without words, e.g. from a proxy in front of the node."""
+    code = "miroir_node_refused"
+    return {
+        "message": f"{share.node_id} refused a part of this write with status {reply.status}.",
+        "code": code,
+        "type": "system",
+        "link": f"docs/reference/errors.md#{code}",
+    }
+
+
+def _strays(
+    shares: Sequence[NodeTaskRecord], asked: Collection[NodeId], measure: Collection[NodeId]
+) -> dict[NodeId, str]:
+    """Name who did not do what the in-sync replicas did, and why that is so."""
+    taken = any(share.status == "sent" for share in shares if share.node_id in measure)
+    words = {"missed": "missed", "failed": "refused"} if taken else {"missed": "missed"}
+    if not taken:
+        words["sent"] = "took what its siblings refused:"
+    return {
+        share.node_id: f"{words[share.status]} task {share.task_uid}"
+        for share in shares
+        if share.node_id in asked and share.status in words
+    }

@@ -3,18 +3,25 @@ Brings replicas that missed writes up from a sibling, while reads and writes go 
 
     settings first (the sweep's work)
         ─▶ take new writes, drop the old documents, list the sibling's ids
-        ─▶ copy in pages ─▶ same number of documents on both ─▶ in sync again
+        ─▶ copy in pages ─▶ same number of documents on both
+        ─▶ every write up to now is settled, and the sibling is still in sync ─▶ in sync again
 
 From the first step on the replica gets every new write like its siblings. A page is copied while
 its lane is held and the sibling has nothing queued, so that what is read is what all earlier
 writes led to, and what comes later comes after it: the copy can never overwrite something newer.
+How a write ended on the sibling may be known long before it is settled what was right, which
+takes an answer of every replica: a copy counts only when no write that it may contain can still
+turn out to have gone wrong on the sibling.
+
 Memory is bounded by the ids of one shard and one page. Anything that goes wrong leaves the
 replica out of sync, and the next round begins anew. A replica that has lost the whole index gets
-it again only here, where a sibling can fill it.
+it again only here, where a sibling can fill it. Nothing is sent while the end of the index is
+accepted; that is looked at under the lane, which an index's end needs, too, to be accepted.
 """
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -22,13 +29,16 @@ import msgspec
 import orjson
 import structlog
 
+from miroir.core.settings import EMBEDDERS
 from miroir.core.topology import IndexUid, NodeId
-from miroir.errors import NodeError
+from miroir.errors import NodeError, Unavailable
 from miroir.ports.clock import Clock
-from miroir.ports.node import NodeControl, NodeRequest
-from miroir.ports.store import Store
+from miroir.ports.node import NodeControl, NodeReply, NodeRequest
+from miroir.ports.records import IntentKind
 from miroir.services.cluster import Cluster, IndexView
 from miroir.services.lanes import Lanes
+from miroir.services.replicas import Replicas
+from miroir.services.tasks import Tasks
 from miroir.services.watcher import TaskWatcher
 
 _PAGE_DOCUMENTS: Final = 1000
@@ -52,25 +62,30 @@ class Interrupted(Exception):
     """This round cannot go on; the reason is the text. Never leaves this file."""
 
 
+@dataclass(frozen=True)
+class ResyncTools:
+    """What the copying works with."""
+
+    control: NodeControl
+    cluster: Cluster
+    clock: Clock
+    lanes: Lanes
+    replicas: Replicas
+    tasks: Tasks
+    watcher: TaskWatcher
+
+
 class Resync:
     """Repairs the in-sync set."""
 
-    def __init__(
-        self,
-        *,
-        control: NodeControl,
-        store: Store,
-        cluster: Cluster,
-        lanes: Lanes,
-        watcher: TaskWatcher,
-        clock: Clock,
-    ) -> None:
-        self._control = control
-        self._store = store
-        self._cluster = cluster
-        self._lanes = lanes
-        self._watcher = watcher
-        self._clock = clock
+    def __init__(self, tools: ResyncTools) -> None:
+        self._control = tools.control
+        self._cluster = tools.cluster
+        self._clock = tools.clock
+        self._lanes = tools.lanes
+        self._replicas = tools.replicas
+        self._tasks = tools.tasks
+        self._watcher = tools.watcher
 
     async def run(self) -> None:
         """Look for replicas to bring up, for ever; one after the other."""
@@ -86,20 +101,21 @@ class Resync:
             return
         try:
             if await self._control.index(node_id, index_uid) is None:
-                await self._create(index_uid, node_id)
+                await self._create(index_uid, node_id, sibling)
             elif self._settings_are_right(index_uid, node_id):
                 _log.info("resync_begins", index=index_uid, node=node_id, sibling=sibling)
                 await self._bring_up(index_uid, node_id, sibling)
-        except (NodeError, Interrupted) as why:
+        except (NodeError, Unavailable, Interrupted) as why:
             _log.warning("resync_interrupted", index=index_uid, node=node_id, why=str(why))
-            if self._cluster.view.live(index_uid) is not None:
-                self._cluster.apply_sync(index_uid, node_id, f"resync interrupted: {why}")
+            self._replicas.leave(index_uid, {node_id: f"resync interrupted: {why}"})
 
     def _sibling(self, index_uid: IndexUid, node_id: NodeId) -> NodeId | None:
         """Return whom to copy from, if the replica is up and no change of the index is open."""
         view = self._cluster.view
         index = view.live(index_uid)
-        if index is None or node_id not in view.healthy or index.accepted:
+        if index is None or node_id not in index.out_of_sync or index.accepted:
+            return None
+        if node_id not in view.healthy or node_id not in view.topology.by_id:
             return None
         column = view.topology.columns[view.topology.by_id[node_id].shard_id]
         return next((n for n in column if n in view.ready(index)), None)
@@ -109,39 +125,46 @@ class Resync:
         index = self._index(index_uid)
         return index.proved.get(node_id) == index.record.version
 
-    async def _create(self, index_uid: IndexUid, node_id: NodeId) -> None:
+    async def _create(self, index_uid: IndexUid, node_id: NodeId, sibling: NodeId) -> None:
         """Give the index back; the sweep has its settings repaired, then comes the copy."""
-        key = self._index(index_uid).record.primary_key
-        uid = await self._control.create_index(node_id, index_uid, key)
+        async with self._quiet(index_uid, (sibling,)):
+            key = self._undisturbed(index_uid, node_id).record.primary_key
+            uid = await self._control.create_index(node_id, index_uid, key)
         await self._watcher.ended(node_id, uid)
         _log.warning("index_given_back", index=index_uid, node=node_id)
 
     async def _bring_up(self, index_uid: IndexUid, node_id: NodeId, sibling: NodeId) -> None:
         pair = (sibling, node_id)
         async with self._quiet(index_uid, pair):
+            self._undisturbed(index_uid, node_id)
             self._cluster.apply_catching_up(index_uid, node_id)
-            await self._write(node_id, NodeRequest("DELETE", _documents(index_uid)))
+            emptied = await self._send(node_id, NodeRequest("DELETE", _documents(index_uid)))
             ids = await self._ids(index_uid, sibling)
+        await self._applied(node_id, emptied)
         for start in range(0, len(ids), _PAGE_DOCUMENTS):
             async with self._quiet(index_uid, (sibling,)):
                 self._check_still_taking(index_uid, node_id)
                 page = await self._documents(index_uid, sibling, ids[start:][:_PAGE_DOCUMENTS])
-                if page:
-                    await self._write(node_id, self._post(index_uid, page))
+                uid = await self._send(node_id, self._post(index_uid, page)) if page else None
+            if uid is not None:
+                await self._applied(node_id, uid)
         async with self._quiet(index_uid, pair):
             self._check_still_taking(index_uid, node_id)
             counts = [await self._control.document_count(n, index_uid) for n in pair]
             if counts[0] != counts[1]:
                 raise Interrupted(f"{counts[1]} documents where the sibling has {counts[0]}")
-            await self._store.set_in_sync(index_uid, node_id)
-            self._cluster.apply_sync(index_uid, node_id, None)
+        await self._tasks.reported(index_uid)
+        if sibling in self._undisturbed(index_uid, node_id).out_of_sync:
+            raise Interrupted("the sibling has strayed meanwhile")
+        if not await self._replicas.join(index_uid, node_id):
+            raise Interrupted("it missed a write meanwhile")
         _log.info("resync_done", index=index_uid, node=node_id, documents=len(ids))
 
     @asynccontextmanager
     async def _quiet(self, index_uid: IndexUid, nodes: Sequence[NodeId]) -> AsyncIterator[None]:
         """Hold the lane while these nodes have nothing queued for the index."""
         topology = self._cluster.view.topology
-        lane = self._lanes.lock(index_uid, topology.by_id[nodes[0]].shard_id)
+        lane = self._lanes.turn(index_uid, topology.by_id[nodes[0]].shard_id)
         async with lane:  # What is queued now is all there is: nothing more comes in meanwhile.
             until_s = self._clock.monotonic_s() + _HOLD_MAX_S
             while not all([await self._idle(index_uid, node_id) for node_id in nodes]):
@@ -153,7 +176,7 @@ class Resync:
     async def _idle(self, index_uid: IndexUid, node_id: NodeId) -> bool:
         query = f"indexUids={quote(index_uid)}&statuses=enqueued,processing&limit=1"
         reply = await self._control.forward(node_id, NodeRequest("GET", f"/tasks?{query}"))
-        return bool(_object(reply.body).get("total") == 0)
+        return _whole_number(reply, "total") == 0
 
     async def _ids(self, index_uid: IndexUid, node_id: NodeId) -> list[Any]:
         """Return the id of every document, in the node's order."""
@@ -163,7 +186,7 @@ class Resync:
         ids: list[Any] = []
         while True:
             body = {"fields": [key], "offset": len(ids), "limit": _PAGE_IDS}
-            page = _page.decode(await self._fetch(index_uid, node_id, body))
+            page = _read(await self._fetch(index_uid, node_id, body))
             ids += [_at(orjson.loads(bytes(raw)), key) for raw in page.results]
             if not page.results:
                 return ids
@@ -175,7 +198,7 @@ class Resync:
         body: dict[str, Any] = {"ids": [str(i) for i in ids], "limit": len(ids)}
         if (self._index(index_uid).record.settings or {}).get("embedders"):
             body["retrieveVectors"] = True
-        return _page.decode(await self._fetch(index_uid, node_id, body)).results
+        return _read(await self._fetch(index_uid, node_id, body)).results
 
     async def _fetch(self, index_uid: IndexUid, node_id: NodeId, body: dict[str, Any]) -> bytes:
         path = f"{_documents(index_uid)}/fetch"
@@ -185,12 +208,16 @@ class Resync:
             raise Interrupted(f"{node_id} refused to show documents ({reply.status})")
         return reply.body
 
-    async def _write(self, node_id: NodeId, request: NodeRequest) -> None:
-        """Send a write to the replica alone and wait until it is applied."""
+    async def _send(self, node_id: NodeId, request: NodeRequest) -> int:
+        """Send a write to the replica alone; return its task, behind all that was sent before."""
         reply = await self._control.forward(node_id, request)
         if reply.status >= 400:
             raise Interrupted(f"{node_id} refused a page ({reply.status})")
-        task = await self._watcher.ended(node_id, int(_object(reply.body)["taskUid"]))
+        return _whole_number(reply, "taskUid")
+
+    async def _applied(self, node_id: NodeId, uid: int) -> None:
+        """Wait for a task of the replica, without a lane: its queue keeps the order."""
+        task = await self._watcher.ended(node_id, uid)
         if task is None or task.status != "succeeded":
             raise Interrupted(f"{node_id} did not apply a page")
 
@@ -207,21 +234,47 @@ class Resync:
         return index
 
     def _check_still_taking(self, index_uid: IndexUid, node_id: NodeId) -> None:
-        if node_id not in self._index(index_uid).catching_up:
+        if node_id not in self._undisturbed(index_uid, node_id).catching_up:
             raise Interrupted("it missed a write meanwhile")
+
+    def _undisturbed(self, index_uid: IndexUid, node_id: NodeId) -> IndexView:
+        """Return the index if it goes on, and what documents look like in it does, too."""
+        index = self._index(index_uid)
+        for intent in index.accepted:
+            if intent.kind is not IntentKind.REPAIR and (
+                intent.kind is not IntentKind.CHANGE or EMBEDDERS in intent.patch
+            ):
+                raise Interrupted(f"the index has an open {intent.kind.value}")
+        if node_id not in index.out_of_sync:
+            raise Interrupted("it is in sync already")
+        return index
 
 
 def _documents(index_uid: IndexUid) -> str:
     return f"/indexes/{quote(index_uid)}/documents"
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    value: dict[str, Any] = orjson.loads(body)
+def _whole_number(reply: NodeReply, name: str) -> int:
+    try:
+        value = orjson.loads(reply.body)[name]
+    except (orjson.JSONDecodeError, LookupError, TypeError):
+        value = None
+    if type(value) is not int:
+        raise Interrupted(f"an answer without `{name}` (status {reply.status})")
     return value
+
+
+def _read(body: bytes) -> _Page:
+    try:
+        return _page.decode(body)
+    except msgspec.DecodeError as error:
+        raise Interrupted(f"an answer that is no page of documents: {error}") from None
 
 
 def _at(document: Any, key: str) -> Any:
     """Return the primary key's value, also of a nested key `a.b`."""
+    if not isinstance(document, dict):
+        raise Interrupted("a document that is no object")
     if key in document:
         return document[key]
     for name, inner in document.items():

@@ -3,26 +3,41 @@ Reports on document writes: follows the node tasks of each until it can be settl
 
 Settings and index tasks are settled by the store itself, together with their intent. Tasks of one
 index are settled in order: a later one is never reported ended before an earlier one. A replica
-that ended a write differently from its siblings, or no longer answers, leaves the in-sync set.
+that ended a write differently from its siblings, or no longer answers, leaves the in-sync set; one
+that has left has no say in how the write ended. When nobody of a shard answers, the write waits:
+its last in-sync replicas are the only ones that can tell.
 """
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-import structlog
-
 from miroir.core import tasks as rules
-from miroir.core.topology import IndexUid, NodeId
+from miroir.core.topology import IndexUid, NodeId, ShardId
 from miroir.ports.clock import Clock
+from miroir.ports.node import NodeTask
 from miroir.ports.records import IntentKind, NodeTaskRecord, TaskRecord
 from miroir.ports.store import Store
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.cluster import Cluster
-from miroir.services.lanes import Lanes, Write
+from miroir.services.lanes import Lanes, Shares, Write
+from miroir.services.patience import until_stored
+from miroir.services.replicas import Replicas
 from miroir.services.watcher import NodeSilenceError, TaskWatcher
 
-_log = structlog.get_logger(__name__)
+
+@dataclass(frozen=True)
+class TaskTools:
+    """What the reporter works with."""
+
+    store: Store
+    cluster: Cluster
+    clock: Clock
+    lanes: Lanes
+    replicas: Replicas
+    watcher: TaskWatcher
+    broadcaster: Broadcaster
 
 
 @dataclass(frozen=True)
@@ -37,105 +52,202 @@ class _Order:
 class Tasks:
     """Follows writes to their end."""
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        cluster: Cluster,
-        lanes: Lanes,
-        watcher: TaskWatcher,
-        broadcaster: Broadcaster,
-        clock: Clock,
-    ) -> None:
-        self._broadcaster = broadcaster
-        self._store = store
-        self._cluster = cluster
-        self._lanes = lanes
-        self._watcher = watcher
-        self._clock = clock
+    def __init__(self, tools: TaskTools) -> None:
+        self._tools = tools
         self._last: dict[IndexUid, asyncio.Event] = {}
+        self._loaded = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
         """Take up unfinished writes, then give the followers a home until cancelled."""
+        tools = self._tools
         async with asyncio.TaskGroup() as group:
             self._group = group
-            for task, parts, shares in await self._store.unfinished_writes():
+            for task, parts, shares in await until_stored(
+                tools.clock, tools.store.unfinished_writes
+            ):
                 assert task.index_uid is not None
                 # Which of them had to wait for a change is not kept: all of them do.
-                gate = partial(self._broadcaster.settled, task.index_uid)
+                gate = partial(self._settled, task.index_uid)
                 _ = self.follow(Write(task, parts, shares, gate=gate))
+            self._loaded.set()
             await asyncio.get_running_loop().create_future()  # For ever.
 
     def follow(self, write: Write) -> "asyncio.Future[None]":
-        """Send and follow a write; the future is done when each replica has it or is left out."""
+        """
+        Send and follow a write; the future is done when each replica has it or is left out.
+
+        The order of calls is the order of sends and of reports.
+        """
         assert self._group is not None, "run() comes first"
         index_uid = write.task.index_uid
         assert index_uid is not None
-        before, done = self._last.get(index_uid), asyncio.Event()
-        index = self._cluster.view.indexes.get(index_uid)
+        index = self._tools.cluster.view.indexes.get(index_uid)
         accepted = index.accepted if index else ()
-        changes = [i.intent_id for i in accepted if i.kind is IntentKind.CHANGE]
-        self._last[index_uid] = done
+        changes = tuple(i.intent_id for i in accepted if i.kind is IntentKind.CHANGE)
+        order = _Order(self._last.get(index_uid), asyncio.Event(), changes)
+        self._last[index_uid] = order.done
         sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        order = _Order(before, done, tuple(changes))
-        self._group.create_task(self._follow(write, sent, order))
+        sending = self._tools.lanes.put(write)
+        # Not the write itself: its bytes are needed no longer than until they are sent.
+        self._group.create_task(self._follow(write.task, write.shares, sending, sent, order))
         return sent
 
-    async def _follow(self, write: Write, sent: "asyncio.Future[None]", order: _Order) -> None:
+    async def reported(self, index_uid: IndexUid) -> None:
+        """Wait until every write followed by now has been settled: who strayed in it has left."""
+        await self._loaded.wait()
+        last = self._last.get(index_uid)
+        if last is not None:
+            await last.wait()
+
+    async def _follow(
+        self,
+        task: TaskRecord,
+        shares: Shares,
+        sending: "asyncio.Task[Shares]",
+        sent: "asyncio.Future[None]",
+        order: _Order,
+    ) -> None:
+        tools = self._tools
         try:
-            fresh = await self._lanes.put(write)
+            fresh = await sending
             if not sent.done():
                 sent.set_result(None)
-            by_node = {s.node_id: s for s in write.shares} | {s.node_id: s for s in fresh}
-            await self._store.start_task(write.task.uid, at_ms=self._clock.wall_ms())
-            async with asyncio.TaskGroup() as waits:
-                ends = [waits.create_task(self._ended(share)) for share in by_node.values()]
-            if order.before is not None:
-                await order.before.wait()
-            for intent_id in order.changes:
-                await self._broadcaster.ended(intent_id)
-            shares = tuple(end.result() for end in ends)
-            lost = [s for s in shares if s.status == "missed" and by_node[s.node_id] != s]
-            await self._settle(write.task, shares, tuple(s.node_id for s in lost))
+            await until_stored(
+                tools.clock,
+                lambda: tools.store.start_task(task.uid, at_ms=tools.clock.wall_ms()),
+            )
+            by_node = {s.node_id: s for s in shares} | {s.node_id: s for s in fresh}
+            ended = await _Column.all_ended(tools, task, tuple(by_node.values()))
+            await self._turn_to_report(order)
+            silent = [s for s in ended if s.status == "missed" and by_node[s.node_id] != s]
+            await self._settle(task, ended, tuple(s.node_id for s in silent))
         finally:
+            sent.cancel()  # Nobody waits for ever, whatever has gone wrong here.
             order.done.set()
+            if task.index_uid is not None and self._last.get(task.index_uid) is order.done:
+                del self._last[task.index_uid]
 
-    async def _ended(self, share: NodeTaskRecord) -> NodeTaskRecord:
-        if share.status != "sent":
-            return share
-        assert share.node_task_uid is not None
-        try:
-            task = await self._watcher.ended(share.node_id, share.node_task_uid)
-        except NodeSilenceError:
-            task = None
-        if task is None:
-            return replace(share, status="missed")  # Its outcome can no longer be learnt.
-        return replace(share, status=task.status, error=task.error, details=task.details)
+    async def _turn_to_report(self, order: _Order) -> None:
+        if order.before is not None:
+            await order.before.wait()
+        for intent_id in order.changes:
+            await until_stored(
+                self._tools.clock, partial(self._tools.broadcaster.ended, intent_id)
+            )
 
-    async def _settle(
-        self, task: TaskRecord, shares: tuple[NodeTaskRecord, ...], silent: tuple[NodeId, ...]
-    ) -> None:
-        outcome = rules.outcome(task.details, [_share(share) for share in shares])
+    async def _settled(self, index_uid: IndexUid) -> None:
+        await until_stored(self._tools.clock, partial(self._tools.broadcaster.settled, index_uid))
+
+    async def _settle(self, task: TaskRecord, shares: Shares, silent: tuple[NodeId, ...]) -> None:
+        assert task.index_uid is not None
+        index = self._tools.cluster.view.live(task.index_uid)
+        heard = _heard(shares, index.out_of_sync if index else {})
+        outcome = rules.outcome(task.details, [_share(share) for share in heard])
         assert outcome is not None, "every share has ended"
-        lost = dict.fromkeys(outcome.deviants, f"ended task {task.uid} differently")
-        if any(share.status in rules.ENDED for share in shares):
-            lost.update(dict.fromkeys(silent, f"did not tell how task {task.uid} ended"))
-        await self._store.save_shares(shares, out_of_sync=lost)
-        for node_id, why in lost.items():
-            self._leave(task, node_id, why)
-        await self._store.finish_task(
-            task.uid,
-            status=outcome.status,
-            details=outcome.details,
-            error=outcome.error,
-            at_ms=self._clock.wall_ms(),
+        strays = _strays(task, shares, heard, outcome.deviants)
+        told = {s.shard_id for s in shares if s.status in rules.ENDED}
+        strays |= {
+            s.node_id: f"did not tell how task {task.uid} ended"
+            for s in shares
+            if s.node_id in silent and s.shard_id in told
+        }
+        left = self._tools.replicas.leave(task.index_uid, strays)
+        await self._tools.replicas.save(shares, left)
+        at_ms = self._tools.clock.wall_ms()
+        await until_stored(
+            self._tools.clock,
+            lambda: self._tools.store.finish_task(
+                task.uid,
+                status=outcome.status,
+                details=outcome.details,
+                error=outcome.error,
+                at_ms=at_ms,
+            ),
         )
 
-    def _leave(self, task: TaskRecord, node_id: NodeId, why: str) -> None:
-        _log.warning("replica_out_of_sync", index=task.index_uid, node=node_id, why=why)
-        if task.index_uid is not None and task.index_uid in self._cluster.view.indexes:
-            self._cluster.apply_sync(task.index_uid, node_id, why)
+
+class _Column:
+    """The replicas of one shard, while one write of theirs is waited for."""
+
+    def __init__(self, tools: TaskTools, task: TaskRecord) -> None:
+        self._tools = tools
+        self._task = task
+        self._told = False
+
+    @staticmethod
+    async def all_ended(tools: TaskTools, task: TaskRecord, shares: Shares) -> Shares:
+        """Return every share as it ended."""
+        columns: dict[ShardId, _Column] = {}
+        async with asyncio.TaskGroup() as waits:
+            ends = [
+                waits.create_task(
+                    columns.setdefault(share.shard_id, _Column(tools, task)).ended(share)
+                )
+                for share in shares
+            ]
+        return tuple(end.result() for end in ends)
+
+    async def ended(self, share: NodeTaskRecord) -> NodeTaskRecord:
+        """Wait for one; `missed` if its outcome can no longer be learnt, or need not be."""
+        if share.status != "sent":
+            self._note(share)
+            return share
+        while True:
+            try:
+                task = await self._node_task(share)
+            except NodeSilenceError:
+                if self._may_be_left_behind(share.node_id):
+                    return replace(share, status="missed")
+                continue  # It may be the only one that holds this write.
+            if task is None or task.index_uid != self._task.index_uid:
+                return replace(share, status="missed")  # Its tasks are not those it had.
+            told = replace(share, status=task.status, error=task.error, details=task.details)
+            self._note(told)
+            return told
+
+    def _note(self, share: NodeTaskRecord) -> None:
+        """Once a replica in sync has told, nobody else needs to be waited for."""
+        index = self._tools.cluster.view.live(self._task.index_uid or "")
+        in_sync = index is not None and share.node_id not in index.out_of_sync
+        self._told = self._told or (in_sync and _speaks(share))
+
+    async def _node_task(self, share: NodeTaskRecord) -> NodeTask | None:
+        assert share.node_task_uid is not None
+        return await self._tools.watcher.ended(share.node_id, share.node_task_uid)
+
+    def _may_be_left_behind(self, node_id: NodeId) -> bool:
+        view = self._tools.cluster.view
+        index = view.live(self._task.index_uid or "")
+        gone = index is None or node_id not in view.topology.by_id
+        return self._told or gone or (index is not None and node_id in index.out_of_sync)
+
+
+def _heard(shares: Sequence[NodeTaskRecord], out_of_sync: Mapping[NodeId, str]) -> Shares:
+    """Take the say from replicas that are out of sync, where one in sync has ended, too."""
+    speaking = {s.shard_id for s in shares if _speaks(s) and s.node_id not in out_of_sync}
+    return tuple(
+        replace(share, status="missed")
+        if share.shard_id in speaking and share.node_id in out_of_sync
+        else share
+        for share in shares
+    )
+
+
+def _strays(
+    task: TaskRecord, shares: Shares, heard: Shares, deviants: Sequence[NodeId]
+) -> dict[NodeId, str]:
+    """Name every replica that ended the write differently from who speaks for its shard."""
+    said = {s.shard_id: s.status for s in heard if _speaks(s) and s.node_id not in deviants}
+    return {
+        share.node_id: f"ended task {task.uid} differently"
+        for share in shares
+        if _speaks(share) and share.status != said[share.shard_id]
+    }
+
+
+def _speaks(share: NodeTaskRecord) -> bool:
+    return share.status in rules.ENDED
 
 
 def _share(record: NodeTaskRecord) -> rules.Share:

@@ -3,13 +3,14 @@ Takes in document writes: checks the whole payload, cuts it per shard, makes it 
 
 A payload is accepted whole or refused whole: what a node would report as a failed task is reported
 as a failed task here, before a single byte was sent anywhere. The acknowledgement (202) means that
-the write is durable and that every in-sync replica has queued it, unless it had to wait behind a
-settings change that its outcome depends on; then it means durable.
+the write is durable; usually every in-sync replica has queued it by then. It is not waited for
+when it stands behind a settings change that its outcome depends on, or when that takes long.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -19,7 +20,7 @@ from miroir.core import documents
 from miroir.core.routing import shard_of, slot_table, write_targets
 from miroir.core.settings import EMBEDDERS
 from miroir.core.topology import IndexUid, NodeId, ShardId
-from miroir.errors import IndexNotFound, NoCoveringSet, SettingsFrozen
+from miroir.errors import IndexNotFound, NoCoveringSet, SettingsFrozen, Unavailable
 from miroir.ports.clock import Clock
 from miroir.ports.records import (
     Intent,
@@ -33,11 +34,18 @@ from miroir.ports.store import Store
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.cluster import Cluster, IndexView, View
 from miroir.services.lanes import Gate, Lanes, Write
-from miroir.services.registrar import Registrar
+from miroir.services.patience import until_stored
+from miroir.services.registrar import Registrar, check_uid
 from miroir.services.tasks import Tasks
+from miroir.services.turns import Turns
 
 _JSON: Final = "application/json"
 _VECTORS: Final = b'"_vectors"'
+_ACK_MAX_S: Final = 10.0
+_SETTLE_MAX_S: Final = 60.0
+_DRAIN_MAX_S: Final = 60.0
+_TRIES_MAX: Final = 10
+_WAITING_BYTES_MAX: Final = 1 << 29
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ class Writer:
 
     def __init__(self, tools: WriteTools) -> None:
         self._tools = tools
-        self._order: dict[IndexUid, asyncio.Lock] = {}
+        self._order: Turns[IndexUid] = Turns()
 
     async def add(self, write: DocumentsWrite) -> TaskRecord:
         """
@@ -95,23 +103,31 @@ class Writer:
             SettingsFrozen: The index takes no documents for now.
             Unavailable: Some shard concerned has no replica that could take its part.
         """
+        check_uid(write.index_uid)
         self._check_frozen(write.index_uid)
-        payload = documents.parse_payload(write.body, write.content_type, write.csv_delimiter)
+        payload = await _off_the_loop(
+            len(write.body),
+            documents.parse_payload,
+            *(write.body, write.content_type, write.csv_delimiter),
+        )
         details = {"receivedDocuments": payload.document_count, "indexedDocuments": 0}
         task = self._task(
             write.index_uid, "documentAdditionOrUpdate", details, write.custom_metadata
         )
-        await self._settle_lifecycle(write.index_uid)
+        return await self._until_opened(task, lambda: self._add(write, payload, task))
+
+    async def _add(
+        self, write: DocumentsWrite, payload: documents.Payload, task: NewTask
+    ) -> TaskRecord | None:
+        """Open the write by the primary key of this moment; None if that has changed meanwhile."""
         index = self._tools.cluster.view.live(write.index_uid)
         known = index.record.primary_key if index else None
         key = documents.find_primary_key(payload, known, write.primary_key)
         if isinstance(key, documents.PayloadFault):
             return await self._fail(task, key)
         await self._tools.registrar.ensure_index(write.index_uid, key)
-        if key is None:
-            return await self._tools.store.open_task(
-                task, status="succeeded"
-            )  # No document in it.
+        if key is None:  # No document in it.
+            return await self._tools.store.open_task(task, status="succeeded")
         ids = await _off_the_loop(len(write.body), documents.check_ids, payload, key)
         if isinstance(ids, documents.PayloadFault):
             return await self._fail(task, ids)
@@ -124,20 +140,16 @@ class Writer:
             WritePart(shard_id, write.method, path, payload.content_type, batch.body)
             for shard_id, batch in batches.items()
         ]
-        return await self._open(task, parts, depends=_VECTORS in write.body)
+        return await self._open(task, parts, depends=_VECTORS in write.body, key=key)
 
     async def delete_ids(
         self, index_uid: IndexUid, ids: Sequence[str], custom_metadata: str | None = None
     ) -> TaskRecord:
         """Accept the deletion of documents by id; unknown ids are no fault."""
+        check_uid(index_uid)
         self._check_frozen(index_uid)
         details = {"providedIds": len(ids), "deletedDocuments": 0, "originalFilter": None}
         task = self._task(index_uid, "documentDeletion", details, custom_metadata)
-        await self._settle_lifecycle(index_uid)
-        if not self._known(index_uid):
-            return await self._fail_missing(task)
-        if not ids:
-            return await self._tools.store.open_task(task, status="succeeded")
         batches = documents.split_ids(
             ids, slot_table(self._tools.cluster.view.topology.shard_count)
         )
@@ -146,12 +158,13 @@ class Writer:
             WritePart(shard_id, "POST", path, _JSON, batch.body)
             for shard_id, batch in batches.items()
         ]
-        return await self._open(task, parts, depends=False)
+        return await self._delete(task, parts, depends=False)
 
     async def delete_all(
         self, index_uid: IndexUid, custom_metadata: str | None = None
     ) -> TaskRecord:
         """Accept the deletion of every document."""
+        check_uid(index_uid)
         self._check_frozen(index_uid)
         details = {"providedIds": 0, "deletedDocuments": 0, "originalFilter": None}
         task = self._task(index_uid, "documentDeletion", details, custom_metadata)
@@ -162,6 +175,7 @@ class Writer:
         self, index_uid: IndexUid, body: bytes, custom_metadata: str | None = None
     ) -> TaskRecord:
         """Accept a deletion by filter; `body` was found valid by a node before."""
+        check_uid(index_uid)
         self._check_frozen(index_uid)
         shown = orjson.dumps(orjson.loads(body).get("filter")).decode()
         details = {"providedIds": 0, "deletedDocuments": 0, "originalFilter": shown}
@@ -175,51 +189,99 @@ class Writer:
 
         A write that reached a node after the deletion would create the index anew there.
         """
-        async with self._order_of(index_uid), self._tools.lanes.drained(index_uid):
-            return await self._tools.registrar.delete_index(index_uid)
-
-    async def _settle_lifecycle(self, index_uid: IndexUid) -> None:
-        """Wait for creations, deletions and key changes accepted before: they decide the key."""
-        index = self._tools.cluster.view.indexes.get(index_uid)
-        for intent in index.accepted if index else ():
-            if intent.kind not in {IntentKind.CHANGE, IntentKind.REPAIR}:
-                await self._tools.broadcaster.ended(intent.intent_id)
-
-    def _order_of(self, index_uid: IndexUid) -> asyncio.Lock:
-        return self._order.setdefault(index_uid, asyncio.Lock())
+        try:
+            async with (
+                self._order.take(index_uid),
+                self._tools.lanes.drained(index_uid, within_s=_DRAIN_MAX_S),
+            ):
+                return await self._tools.registrar.delete_index(index_uid)
+        except TimeoutError:
+            raise Unavailable(
+                f"documents of index `{index_uid}` accepted before still wait to be sent"
+            ) from None
 
     async def _to_every_shard(
         self, task: NewTask, request: tuple[str, str, str | None, bytes], *, depends: bool
     ) -> TaskRecord:
-        assert task.index_uid is not None
-        await self._settle_lifecycle(task.index_uid)
-        if not self._known(task.index_uid):
-            return await self._fail_missing(task)
         method, path, content_type, body = request
         shards = range(self._tools.cluster.view.topology.shard_count)
         parts = [WritePart(ShardId(s), method, path, content_type, body) for s in shards]
-        return await self._open(task, parts, depends=depends)
+        return await self._delete(task, parts, depends=depends)
 
-    async def _open(
+    async def _delete(
         self, task: NewTask, parts: Sequence[WritePart], *, depends: bool
     ) -> TaskRecord:
-        """Make the write durable, queue it, and wait until the replicas have it."""
+        async def attempt() -> TaskRecord | None:
+            if task.index_uid is None or not self._tools.cluster.view.live(task.index_uid):
+                return await self._fail_missing(task)
+            if not parts:
+                return await self._tools.store.open_task(task, status="succeeded")
+            return await self._open(task, parts, depends=depends)
+
+        return await self._until_opened(task, attempt)
+
+    async def _until_opened(
+        self, task: NewTask, attempt: Callable[[], Awaitable[TaskRecord | None]]
+    ) -> TaskRecord:
+        """Try until the index stays what the write was prepared for until it is durable."""
         assert task.index_uid is not None
-        async with self._order_of(task.index_uid):
+        for _ in range(_TRIES_MAX):
+            await self._settle_lifecycle(task.index_uid)
+            if (record := await attempt()) is not None:
+                return record
+        raise Unavailable(f"index `{task.index_uid}` changes all the time")
+
+    async def _settle_lifecycle(self, index_uid: IndexUid) -> None:
+        """Wait for creations, deletions and key changes accepted before: they decide the key."""
+        index = self._tools.cluster.view.indexes.get(index_uid)
+        try:
+            async with asyncio.timeout(_SETTLE_MAX_S):
+                for intent in index.accepted if index else ():
+                    if _is_lifecycle(intent):
+                        await self._tools.broadcaster.ended(intent.intent_id)
+        except TimeoutError:
+            raise Unavailable(
+                f"index `{index_uid}` is still being created, deleted or given its primary key"
+            ) from None
+
+    async def _open(
+        self,
+        task: NewTask,
+        parts: Sequence[WritePart],
+        *,
+        depends: bool,
+        key: str | None = None,
+    ) -> TaskRecord | None:
+        """
+        Make the write durable, queue it, and wait a while until the replicas have it.
+
+        None, and nothing was done, if the index is not what the write was prepared for: gone, on
+        its way out, or with another primary key than `key`.
+        """
+        assert task.index_uid is not None
+        async with self._order.take(task.index_uid):
             view = self._tools.cluster.view
             index = view.live(task.index_uid)
-            if index is None:
-                return await self._fail_missing(task)
+            if index is None or any(_is_lifecycle(i) for i in index.accepted):
+                return None
+            if key is not None and index.record.primary_key != key:
+                return None
+            self._check_frozen(task.index_uid)
+            self._check_waiting(parts)
             shares = _shares(view, index, parts)
             gate = self._gate(index, depends=depends)
             record = await self._tools.store.open_write(task, tuple(parts), shares)
-            write = Write(
-                record, tuple(parts), await self._tools.store.shares(record.uid), gate=gate
-            )
-            sent = self._tools.tasks.follow(write)
+            shares = tuple(replace(share, task_uid=record.uid) for share in shares)
+            # Not awaited in between: who comes next finds this write queued.
+            sent = self._tools.tasks.follow(Write(record, tuple(parts), shares, gate=gate))
         if gate is None:
-            await asyncio.shield(sent)
+            await asyncio.wait((sent,), timeout=_ACK_MAX_S)
         return record
+
+    def _check_waiting(self, parts: Sequence[WritePart]) -> None:
+        waiting_bytes = self._tools.lanes.waiting_bytes
+        if waiting_bytes + sum(len(part.body) for part in parts) > _WAITING_BYTES_MAX:
+            raise Unavailable(f"{waiting_bytes} bytes of documents wait to be sent")
 
     def _gate(self, index: IndexView, *, depends: bool) -> Gate | None:
         """Return what the write must wait for: changes that its outcome depends on."""
@@ -229,12 +291,11 @@ class Writer:
 
         async def wait() -> None:
             for intent in before:
-                await self._tools.broadcaster.ended(intent.intent_id)
+                await until_stored(
+                    self._tools.clock, partial(self._tools.broadcaster.ended, intent.intent_id)
+                )
 
         return wait
-
-    def _known(self, index_uid: IndexUid | None) -> bool:
-        return index_uid is not None and self._tools.cluster.view.live(index_uid) is not None
 
     def _check_frozen(self, index_uid: IndexUid) -> None:
         index = self._tools.cluster.view.live(index_uid)
@@ -269,12 +330,7 @@ class Writer:
         return await self._finish_failed(task, error)
 
     async def _finish_failed(self, task: NewTask, error: Mapping[str, Any]) -> TaskRecord:
-        record = await self._tools.store.open_task(task)
-        at_ms = self._tools.clock.wall_ms()
-        await self._tools.store.finish_task(
-            record.uid, status="failed", details=task.details, error=error, at_ms=at_ms
-        )
-        return record
+        return await self._tools.store.open_task(task, status="failed", error=error)
 
 
 def owner(view: View, document_id: str) -> ShardId:
@@ -292,11 +348,14 @@ def _documents_path(write: DocumentsWrite, primary_key: str) -> str:
     return f"/indexes/{quote(write.index_uid)}/documents?{given}"
 
 
+def _is_lifecycle(intent: Intent) -> bool:
+    """Whether it decides if the index exists, and what its primary key is."""
+    return intent.kind not in {IntentKind.CHANGE, IntentKind.REPAIR}
+
+
 def _changes_meaning(intent: Intent) -> bool:
     """Whether documents written before and after this change end up differently."""
-    return intent.kind is not IntentKind.REPAIR and (
-        intent.kind is not IntentKind.CHANGE or EMBEDDERS in intent.patch
-    )
+    return intent.kind is IntentKind.CHANGE and EMBEDDERS in intent.patch
 
 
 def _shares(

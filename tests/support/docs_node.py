@@ -1,0 +1,214 @@
+"""
+A simulated node that holds documents, and one process's way to it.
+
+Adds to `SimNode` what the settings side leaves out: documents by id, replaced or updated, deleted
+by id, by filter (`group = N`) or all. The queue, batches, crashes and failing tasks are SimNode's.
+"""
+
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import orjson
+
+from miroir.core.topology import IndexUid, NodeId
+from miroir.errors import NodeRefused
+from miroir.node.errors import ApiError
+from miroir.ports.node import NodeReply, NodeRequest, NodeTask
+from tests.support.sim_engine import NEW
+from tests.support.sim_faults import FaultPlan
+from tests.support.sim_network import SimNetwork
+from tests.support.sim_node import SimNode, SimTask
+
+Documents = dict[str, dict[str, Any]]
+_ROUTE = re.compile(r"/indexes/(?P<uid>[^/]+)/documents(?P<rest>/[^/]+)?")
+_FILTER = re.compile(r"group = (\d+)")
+
+
+class DocsNode(SimNode):
+    """
+    One server.
+
+    Attributes:
+        documents: Per index, by id; on disk.
+        details: Of ended document tasks, by uid.
+    """
+
+    def __init__(self, node_id: str, chance: random.Random, faults: FaultPlan) -> None:
+        super().__init__(node_id, NEW, chance, faults)
+        self.documents: dict[str, Documents] = {}
+        self.details: dict[int, Mapping[str, Any]] = {}
+
+    def enqueue_documents(
+        self, uid: str, action: str, body: Mapping[str, Any], origin: str
+    ) -> int:
+        kind = "documentAdditionOrUpdate" if action in {"POST", "PUT"} else "documentDeletion"
+        return self._enqueue(uid, kind, {"action": action, **body}, origin)
+
+    def port_task(self, uid: int) -> NodeTask:
+        task = self.disk.tasks[uid]
+        return NodeTask(
+            uid,
+            IndexUid(task.index_uid),
+            task.type,
+            task.status,
+            task.error,
+            self.details.get(uid),
+        )
+
+    def _apply(self, batch: list[SimTask]) -> None:
+        first = batch[0]
+        uid = first.index_uid
+        if "action" in first.body:
+            self._write(first)
+            return
+        super()._apply(batch)
+        if first.type == "indexDeletion":
+            del self.documents[uid]
+        elif uid in self.disk.indexes:
+            self.documents.setdefault(uid, {})
+
+    def _write(self, task: SimTask) -> None:
+        uid, body = task.index_uid, task.body
+        if task.type == "documentAdditionOrUpdate":
+            if uid not in self.disk.indexes:
+                self._put(uid, {}, body["primaryKey"], task.origin)
+                self.documents[uid] = {}
+            index = self.disk.indexes[uid]
+            index.primary_key = index.primary_key or body["primaryKey"]
+            if index.primary_key != body["primaryKey"]:
+                raise ApiError("index_primary_key_already_exists", "another primary key")
+            for document in body["documents"]:
+                key = str(document[index.primary_key])
+                old = self.documents[uid].get(key, {}) if body["action"] == "PUT" else {}
+                self.documents[uid][key] = {**old, **document}
+            self.details[task.uid] = {"indexedDocuments": len(body["documents"])}
+            return
+        self._existing(uid)
+        gone = [k for k, d in self.documents[uid].items() if deletes(body, k, d)]
+        for key in gone:
+            del self.documents[uid][key]
+        self.details[task.uid] = {"deletedDocuments": len(gone)}
+
+
+def deletes(body: Mapping[str, Any], key: str, document: Mapping[str, Any]) -> bool:
+    """Whether a deletion concerns this document."""
+    if body["action"] == "DELETE":
+        return True
+    if body["action"] == "/delete-batch":
+        return key in body["ids"]
+    match = _FILTER.fullmatch(body["filter"])
+    assert match is not None
+    return document.get("group") == int(match[1])
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A document request, read."""
+
+    uid: str
+    action: str
+    body: Mapping[str, Any]
+
+
+def parsed(method: str, path: str, body: bytes) -> Parsed | None:
+    """Read what a request to a documents route wants to write; None if it is no such write."""
+    url = urlsplit(path)
+    match = _ROUTE.fullmatch(url.path)
+    if match is None or method == "GET":
+        return None
+    uid, rest = unquote(match["uid"]), match["rest"]
+    if rest == "/delete-batch":
+        return Parsed(uid, rest, {"ids": orjson.loads(body)})
+    if rest == "/delete":
+        return Parsed(uid, rest, {"filter": orjson.loads(body)["filter"]})
+    if rest is not None:
+        return None
+    if method == "DELETE":
+        return Parsed(uid, "DELETE", {})
+    key = parse_qs(url.query)["primaryKey"][0]
+    return Parsed(uid, method, {"documents": orjson.loads(body), "primaryKey": key})
+
+
+class DocsNetwork(SimNetwork):
+    """One process's way to nodes that hold documents."""
+
+    async def document_count(self, node_id: NodeId, index_uid: IndexUid) -> int:
+        """See `NodeControl.document_count`."""
+
+        def act(node: SimNode, _origin: str) -> int:
+            assert isinstance(node, DocsNode)
+            node.index(index_uid)
+            return len(node.documents[index_uid])
+
+        count: int = await self.call(node_id, "document_count", act)
+        return count
+
+    async def tasks(self, node_id: NodeId, uids: tuple[int, ...]) -> tuple[NodeTask, ...]:
+        """See `NodeControl.tasks`."""
+
+        def act(node: SimNode, _origin: str) -> tuple[NodeTask, ...]:
+            assert isinstance(node, DocsNode)
+            return tuple(node.port_task(uid) for uid in uids if uid < len(node.disk.tasks))
+
+        found: tuple[NodeTask, ...] = await self.call(node_id, "tasks", act)
+        return found
+
+    async def forward(self, node_id: NodeId, request: NodeRequest) -> NodeReply:
+        """See `NodeControl.forward`."""
+        reply: NodeReply = await self.call(
+            node_id, "forward", lambda n, origin: _serve(n, request, origin)
+        )
+        return reply
+
+    async def send(self, node_id: NodeId, request: NodeRequest, *, timeout_s: float) -> NodeReply:
+        """See `NodeTransport.send`."""
+        reply: NodeReply = await self.call(
+            node_id, "send", lambda n, o: _serve(n, request, o), timeout_s=timeout_s
+        )
+        return reply
+
+
+def _serve(node: SimNode, request: NodeRequest, origin: str) -> NodeReply:
+    assert isinstance(node, DocsNode)
+    try:
+        status, body = _route(node, request, origin)
+    except NodeRefused as refused:
+        status, body = refused.status, refused.error
+    return NodeReply(status, {}, orjson.dumps(body))
+
+
+def _route(node: DocsNode, request: NodeRequest, origin: str) -> tuple[int, Any]:
+    write = parsed(request.method, request.path, request.body)
+    if write is not None:
+        uid = node.enqueue_documents(write.uid, write.action, write.body, origin)
+        return 202, {"taskUid": uid, "indexUid": write.uid, "status": "enqueued"}
+    url = urlsplit(request.path)
+    if url.path == "/tasks":
+        query = parse_qs(url.query)
+        pending = node.pending(query["indexUids"][0])
+        return 200, {"results": [], "total": len(pending)}
+    match = _ROUTE.fullmatch(url.path)
+    if match is None:
+        if url.path.endswith("/settings"):  # The prober asks in raw form.
+            index_uid = unquote(url.path.split("/")[2])
+            patch = orjson.loads(request.body)
+            return 202, {"taskUid": node.handle_settings_patch(index_uid, patch, origin)}
+        raise AssertionError(f"the simulation does not know {request.method} {request.path}")
+    node.index(match["uid"])
+    return _read(node.documents[match["uid"]], match["rest"], request)
+
+
+def _read(documents: Documents, rest: str | None, request: NodeRequest) -> tuple[int, Any]:
+    if rest != "/fetch":
+        key = unquote((rest or "/")[1:])
+        if key not in documents:
+            return 404, ApiError("document_not_found", f"Document `{key}` not found.").body()
+        return 200, documents[key]
+    body = orjson.loads(request.body)
+    found = [d for k, d in sorted(documents.items()) if k in body.get("ids", documents)]
+    start = body.get("offset", 0)
+    return 200, {"results": found[start : start + body["limit"]], "total": len(found)}
