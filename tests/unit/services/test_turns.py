@@ -6,6 +6,8 @@ import pytest
 
 from miroir.services.turns import Turns
 
+pytestmark = pytest.mark.anyio
+
 
 async def _note(turn, name, seen, *, until=None):
     async with turn:
@@ -37,9 +39,8 @@ async def test_whoever_gives_up_while_waiting_lets_nobody_overtake():
     turns, seen, end = Turns(), [], asyncio.Event()
     places = [turns.take("movies") for _ in range(3)]
     tasks = [asyncio.ensure_future(_note(places[0], "first", seen, until=end))]
-    tasks += [
-        asyncio.ensure_future(_note(p, n, seen)) for p, n in zip(places[1:], "23", strict=True)
-    ]
+    tasks.append(asyncio.ensure_future(_note(places[1], "second", seen)))
+    tasks.append(asyncio.ensure_future(_note(places[2], "third", seen)))
     await _settle()
 
     tasks[1].cancel()
@@ -50,7 +51,7 @@ async def test_whoever_gives_up_while_waiting_lets_nobody_overtake():
 
     end.set()
     await asyncio.wait(tasks)
-    assert seen == ["first", "3"]
+    assert seen == ["first", "third"]
 
 
 async def test_a_place_that_is_not_used_blocks_nobody_and_lets_nobody_overtake():
