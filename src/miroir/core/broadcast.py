@@ -206,7 +206,9 @@ def _proposal_answered(
 def _verify(state: Broadcast) -> Step:
     """Read every node of the wave, also one that answered well: only what it shows counts."""
     wave = state.waves[state.wave]
-    chosen = [n for n in wave if _progress(state, n).state not in _GIVEN_UP]
+    # What cannot be seen is not believed of a node that has not answered: it is asked again.
+    unread = _GIVEN_UP | ({NodeState.UNANSWERED} if state.blind else set())
+    chosen = [n for n in wave if _progress(state, n).state not in unread]
     if not chosen:
         return _judge(state)
     nodes = dict(state.nodes)
@@ -226,6 +228,8 @@ def _read_back(state: Broadcast, event: SettingsRead | ReadFailed) -> Step:
         case SettingsRead(fingerprint=seen, engine=engine, faults=faults):
             fits = not faults and state.expected.get(engine, seen) == seen
             fits = fits or (state.undoing and not faults)
+            if state.blind and before.error is not None:
+                fits = False  # A failed task has left out what is not seen, too.
             kind = NodeState.VERIFIED if fits else NodeState.DIFFERENT
             now = replace(before, state=kind, fingerprint=seen, engine=engine, faults=faults)
         case ReadFailed():

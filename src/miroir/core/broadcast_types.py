@@ -94,6 +94,8 @@ class Broadcast:
         commit_after: Waves that must be verified before the commit, at least one.
         retries_max: Proposals after the first that a differing node gets.
         undoable: Whether an abort restores the base. A repair has no other base than its target.
+        blind: Whether a part of the target cannot be read back (secrets): then only a task that
+            has succeeded proves it, and a request without an answer is sent again.
         freeze: Whether an index that can be neither changed nor restored is frozen.
         phase: Where the change stands.
         decision: None until taken.
@@ -115,6 +117,7 @@ class Broadcast:
     retries_max: int = 3
     undoable: bool = True
     freeze: bool = True
+    blind: bool = False
     phase: Phase = Phase.QUEUED
     decision: Decision | None = None
     wave: int = 0

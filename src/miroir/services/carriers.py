@@ -107,9 +107,11 @@ class SettingsCarrier:
         seen = await self._control.read_settings(node_id, self._intent.index_uid)
         self._shown[node_id] = seen
         shown = fingerprint(seen)
+        differing = rules.differences(wanted, seen)
         if self._expected(engine, state) == shown:
-            return ReadBack(shown, ())  # The very form that the engine was seen to give it.
-        faults = [f"{key}: not as wanted" for key in rules.differences(wanted, seen)]
+            # The very form that the engine was seen to give it; masks are no part of that.
+            differing = tuple(key for key in differing if key == rules.EMBEDDERS)
+        faults = [f"{key}: not as wanted" for key in differing]
         faults += [f"{key}: not shown" for key in self._touched(state) if key not in seen]
         if state.undoing and self._expected(engine, state) not in {None, shown}:
             faults.append("fingerprint: not the committed one")

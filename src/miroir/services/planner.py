@@ -71,6 +71,7 @@ class Planner:
             intent,
             target=target,
             undo=base,
+            state=replace(intent.state, blind=_is_blind(intent, base, target)),
             base_version=record.version if record else 0,
         )
 
@@ -119,3 +120,11 @@ class Planner:
         """Return the Meilisearch error object in a node's refusal."""
         error: Mapping[str, Any] = orjson.loads(reply.body)
         return error
+
+
+def _is_blind(intent: Intent, base: Settings, target: Settings) -> bool:
+    """Whether secrets are sent, which no node shows."""
+    if intent.kind is IntentKind.REPAIR:
+        return rules.has_secrets(target)
+    changed = base.get(rules.EMBEDDERS) != target.get(rules.EMBEDDERS)
+    return changed and (rules.has_secrets(base) or rules.has_secrets(target))
