@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from miroir.core import broadcast as machine, broadcast_types as t, settings as rules
-from miroir.services import carriers, reconciler
+from miroir.services import carriers, planner, reconciler
 from miroir.services.broadcaster import Broadcaster, _Run
 from miroir.services.cluster import Cluster
 from miroir.services.prober import Prober, Verdict
@@ -188,6 +188,11 @@ def _secrets_again() -> list[Patch]:
     return [(rules, "has_secrets", lambda settings: False)]
 
 
+def _blind_changes() -> list[Patch]:
+    """A change of secrets is believed when it is read back."""
+    return [(planner, "_is_blind", lambda *_: False)]
+
+
 def _cover_of_the_rest() -> list[Patch]:
     """A silent node is left behind although the others do not cover."""
     return [(machine, "_carries", lambda state: True)]
@@ -245,6 +250,7 @@ GUARDS: Final[Mapping[str, Callable[[], list[Patch]]]] = {
     "true secrets are kept": _true_secrets,
     "removed embedders are named": _removed_embedders,
     "secrets are sent on repair": _secrets_again,
+    "secrets are proved by a task": _blind_changes,
     "the rest must cover": _cover_of_the_rest,
     "the view is looked at again": _second_look_at_the_view,
     "a lost lease is taken again": _lease_lost_is_no_end,

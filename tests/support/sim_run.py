@@ -27,7 +27,8 @@ from tests.support import sim_events as e
 from tests.support.sim_faults import FaultPlan, FaultPoint, plan_for
 from tests.support.sim_patches import invalid_patch, rotated_key, valid_patch
 from tests.support.sim_process import Gone
-from tests.support.sim_world import SWEEP_S, World
+from tests.support.sim_weather import SWEEP_S
+from tests.support.sim_world import World
 from tests.support.virtual_loop import VirtualLoop, run_virtual
 
 _INDEXES: Final = ("movies", "books")
@@ -144,7 +145,7 @@ class _Run:
 
     async def _everything(self) -> None:
         world = self.world
-        weather = asyncio.ensure_future(world.weather())
+        weather = asyncio.ensure_future(world.weather.run())
         async with asyncio.TaskGroup() as clients:
             reader = clients.create_task(self._read_for_ever())
             writers = [clients.create_task(self._write(n)) for n in range(2)]
@@ -288,7 +289,7 @@ class _Run:
         process = world.process
         if not process.serves:
             return "no process serves"
-        if world.tools:
+        if world.weather.tools:
             return "a tool is at work"
         intents = [i for i in world.store._tables.in_order() if not i.state.closed]
         if intents:

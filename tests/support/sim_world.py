@@ -17,14 +17,13 @@ from tests.support import sim_events as e
 from tests.support.memory_store import MemoryStore
 from tests.support.sim_checker import Checker
 from tests.support.sim_engine import NEW, Engine
-from tests.support.sim_faults import FaultPlan, FaultPoint as F
-from tests.support.sim_node import PROBE, Disk, SimNode
+from tests.support.sim_faults import FaultPlan
+from tests.support.sim_node import PROBE, SimNode
 from tests.support.sim_process import Process
+from tests.support.sim_weather import SWEEP_S, Weather
 from tests.support.virtual_loop import VirtualClock, VirtualLoop
 
-SWEEP_S: Final = 12.0
 _DRIFT_BOUND_S: Final = 3 * SWEEP_S
-_TOOL_TIMES: Final = 7
 _TAKE_OVER_S: Final = 11.0
 _GRIDS: Final = ((1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (1, 2), (2, 2), (3, 2))
 
@@ -38,7 +37,7 @@ class World:
         failure: The first broken invariant, or None.
         departures: How many changing requests have left for live indexes.
         opened: Kinds of the intents opened, in order.
-        tools: How many of somebody else's tools are at work.
+        weather: What befalls whole nodes.
         disturbances: How often each node was changed, or failed us, by somebody else's doing.
     """
 
@@ -54,7 +53,6 @@ class World:
         self.departures = 0
         self.opened: list[str] = []
         self.disturbances: Counter[str] = Counter()
-        self.tools = 0
         shards, groups = _GRIDS[self.chance.randrange(len(_GRIDS))]
         names = [f"n{i}" for i in range(shards * groups)]
         self.config = _config(shards, groups, names, sequential=self.chance.random() < 0.15)
@@ -69,7 +67,7 @@ class World:
         self.processes: list[Process] = []
         self._records: dict[str, Any] = {}
         self._seen_views: dict[str, Any] = {}
-        self._snapshots: dict[str, Disk] = {}
+        self.weather = Weather(self)
         self._start_process()
         loop.after_round = self._look_at_the_view
         loop.set_exception_handler(self._fell)
@@ -329,115 +327,6 @@ class World:
             for n in nodes
             if n.up and n.reachable and not n.stopped and n.node_id in view.healthy
         )
-
-    # ---- weather
-
-    async def weather(self) -> None:
-        """Let what befalls whole nodes befall them, once a second."""
-        while True:
-            await asyncio.sleep(1.0)
-            self.tick()
-            for point, befalls in (
-                (F.NODE_CRASHED, self._crash_one),
-                (F.NODE_UNREACHABLE, self._cut_one_off),
-                (F.NODE_STOPPED, self._stop_one),
-                (F.NODE_RESTORED, self._restore_one),
-                (F.FOREIGN_PATCH, self._patch_one),
-                (F.FOREIGN_PATCH_EVERYWHERE, self._patch_all),
-                (F.FOREIGN_TOOL, self._start_tool),
-                (F.CLOCK_JUMPED, self._jump),
-            ):
-                if self.faults.strikes(point):
-                    befalls()
-
-    def _any_node(self) -> SimNode:
-        return self.nodes[self.chance.choice(list(self.nodes))]
-
-    def _crash_one(self) -> None:
-        node = self._any_node()
-        if node.up:
-            node.crash()
-            node.restart_after(self.chance.uniform(0.2, 15.0))
-
-    def _cut_one_off(self) -> None:
-        node = self._any_node()
-        if node.reachable:
-            node.reachable = False
-            self.note(f"{node.node_id} is cut off")
-            self.loop.call_later(min(90.0, 4 * self.chance.paretovariate(0.8)), self._join, node)
-
-    def _stop_one(self) -> None:
-        node = self._any_node()
-        if node.up and not node.stopped:
-            node.stop()
-            self.loop.call_later(min(60.0, 4 * self.chance.paretovariate(0.7)), node.go_on)
-
-    def _join(self, node: SimNode) -> None:
-        node.reachable = True
-        self.note(f"{node.node_id} is reachable")
-
-    def _restore_one(self) -> None:
-        """Take a snapshot of a node; or, of one that has the same indexes now, put it back."""
-        node = self._any_node()
-        old = self._snapshots.pop(node.node_id, None)
-        same = old is not None and set(old.indexes) == set(node.disk.indexes)
-        if old is not None and same and not node.pending_any():
-            self.note(f"{node.node_id} is restored from a snapshot")
-            node.restore(old)
-        else:
-            self._snapshots[node.node_id] = node.disk.copy()
-
-    def _foreign_patch(self, node: SimNode) -> dict[str, Any]:
-        words = [w for i in node.disk.indexes.values() for w in i.stored.get("stopWords", ())]
-        if words and self.chance.random() < 0.4:  # What a lenient comparison does not see.
-            return {"stopWords": [word.swapcase() for word in words]}
-        return self.chance.choice(
-            (
-                {"stopWords": [f"foreign{self.chance.randrange(3)}"]},
-                {"synonyms": {"a": ["b"]}},
-                {"pagination": {"maxTotalHits": 77}},
-                {"rankingRules": ["typo", "words"]},
-                {"stopWords": ["The"]},
-                {"embedders": {"default": {"source": "userProvided", "dimensions": 9}}},
-                {"embedders": {"default": {"source": "openAi", "apiKey": "sk-foreign"}}},
-                {"embedders": {"other": {"source": "openAi", "url": "http://a/"}}},
-                {"typoTolerance": {"minWordSizeForTypos": {"oneTypo": 9}}},
-            )
-        )
-
-    def _patch_one(self) -> None:
-        node = self._any_node()
-        self._foreign(node, self._foreign_patch(node), self.chance.random())
-
-    def _patch_all(self) -> None:
-        patch, which = self._foreign_patch(self._any_node()), self.chance.random()
-        for node in self.nodes.values():
-            self._foreign(node, patch, which)
-
-    def _start_tool(self) -> None:
-        node = self._any_node()
-        self.tools += 1
-        self._use_tool(node, self._foreign_patch(node), self.chance.random(), _TOOL_TIMES)
-
-    def _use_tool(self, node: SimNode, patch: Mapping[str, Any], which: float, times: int) -> None:
-        """Go on for a while also after the faults: repairs have to stop by themselves."""
-        if times == 0:
-            self.tools -= 1
-            return
-        self._foreign(node, patch, which)
-        again_s = SWEEP_S * 0.8
-        self.loop.call_later(again_s, self._use_tool, node, patch, which, times - 1)
-
-    def _foreign(self, node: SimNode, patch: Mapping[str, Any], which: float) -> None:
-        live = sorted(uid for uid in node.disk.indexes if uid != PROBE)
-        if live and node.up and not node.stopped:
-            uid = live[int(which * len(live))]
-            self.note(f"somebody patches {uid} on {node.node_id}: {patch}")
-            node.handle_settings_patch(IndexUid(uid), patch, "foreign")
-
-    def _jump(self) -> None:
-        self.note("the wall clock jumps")
-        self.clock.wall_offset_ms += 60_000
 
     def heal(self) -> None:
         """No fault from now on: every node is up, every way is open."""

@@ -1,0 +1,146 @@
+"""
+What befalls whole nodes of a simulated cluster: crashes, partitions, snapshots, other people.
+
+Once a second the fault plan is asked for each kind. Somebody else's changes go straight to a node,
+as curl would send them.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from miroir.core.topology import IndexUid
+from tests.support.sim_faults import FaultPoint as F
+from tests.support.sim_node import PROBE, Disk, SimNode
+
+if TYPE_CHECKING:
+    from tests.support.sim_world import World
+
+SWEEP_S: Final = 12.0
+"""Interval of the sweep in every simulated cluster."""
+_TOOL_TIMES: Final = 7
+
+
+class Weather:
+    """
+    The weather of one run.
+
+    Attributes:
+        tools: How many of somebody else's tools are at work.
+    """
+
+    def __init__(self, world: "World") -> None:
+        self.tools = 0
+        self._world = world
+        self._snapshots: dict[str, Disk] = {}
+
+    async def run(self) -> None:
+        """Let what befalls whole nodes befall them, once a second."""
+        while True:
+            await asyncio.sleep(1.0)
+            self._world.tick()
+            for point, befalls in (
+                (F.NODE_CRASHED, self._crash_one),
+                (F.NODE_UNREACHABLE, self._cut_one_off),
+                (F.NODE_STOPPED, self._stop_one),
+                (F.NODE_RESTORED, self._restore_one),
+                (F.FOREIGN_PATCH, self._patch_one),
+                (F.FOREIGN_PATCH_EVERYWHERE, self._patch_all),
+                (F.FOREIGN_TOOL, self._start_tool),
+                (F.CLOCK_JUMPED, self._jump),
+            ):
+                if self._world.faults.strikes(point):
+                    befalls()
+
+    def _any_node(self) -> SimNode:
+        return self._world.nodes[self._world.chance.choice(list(self._world.nodes))]
+
+    def _crash_one(self) -> None:
+        node = self._any_node()
+        if node.up:
+            node.crash()
+            node.restart_after(self._world.chance.uniform(0.2, 15.0))
+
+    def _cut_one_off(self) -> None:
+        node = self._any_node()
+        if node.reachable:
+            node.reachable = False
+            self._world.note(f"{node.node_id} is cut off")
+            self._world.loop.call_later(
+                min(90.0, 4 * self._world.chance.paretovariate(0.8)), self._join, node
+            )
+
+    def _stop_one(self) -> None:
+        node = self._any_node()
+        if node.up and not node.stopped:
+            node.stop()
+            self._world.loop.call_later(
+                min(60.0, 4 * self._world.chance.paretovariate(0.7)), node.go_on
+            )
+
+    def _join(self, node: SimNode) -> None:
+        node.reachable = True
+        self._world.note(f"{node.node_id} is reachable")
+
+    def _restore_one(self) -> None:
+        """Take a snapshot of a node; or, of one that has the same indexes now, put it back."""
+        node = self._any_node()
+        old = self._snapshots.pop(node.node_id, None)
+        same = old is not None and set(old.indexes) == set(node.disk.indexes)
+        if old is not None and same and not node.pending_any():
+            self._world.note(f"{node.node_id} is restored from a snapshot")
+            node.restore(old)
+        else:
+            self._snapshots[node.node_id] = node.disk.copy()
+
+    def _foreign_patch(self, node: SimNode) -> dict[str, Any]:
+        words = [w for i in node.disk.indexes.values() for w in i.stored.get("stopWords", ())]
+        if words and self._world.chance.random() < 0.4:  # What a lenient comparison does not see.
+            return {"stopWords": [word.swapcase() for word in words]}
+        return self._world.chance.choice(
+            (
+                {"stopWords": [f"foreign{self._world.chance.randrange(3)}"]},
+                {"synonyms": {"a": ["b"]}},
+                {"pagination": {"maxTotalHits": 77}},
+                {"rankingRules": ["typo", "words"]},
+                {"stopWords": ["The"]},
+                {"embedders": {"default": {"source": "userProvided", "dimensions": 9}}},
+                {"embedders": {"default": {"source": "openAi", "apiKey": "sk-foreign"}}},
+                {"embedders": {"other": {"source": "openAi", "url": "http://a/"}}},
+                {"typoTolerance": {"minWordSizeForTypos": {"oneTypo": 9}}},
+            )
+        )
+
+    def _patch_one(self) -> None:
+        node = self._any_node()
+        self._foreign(node, self._foreign_patch(node), self._world.chance.random())
+
+    def _patch_all(self) -> None:
+        patch, which = self._foreign_patch(self._any_node()), self._world.chance.random()
+        for node in self._world.nodes.values():
+            self._foreign(node, patch, which)
+
+    def _start_tool(self) -> None:
+        node = self._any_node()
+        self.tools += 1
+        self._use_tool(node, self._foreign_patch(node), self._world.chance.random(), _TOOL_TIMES)
+
+    def _use_tool(self, node: SimNode, patch: Mapping[str, Any], which: float, times: int) -> None:
+        """Go on for a while also after the faults: repairs have to stop by themselves."""
+        if times == 0:
+            self.tools -= 1
+            return
+        self._foreign(node, patch, which)
+        again_s = SWEEP_S * 0.8
+        self._world.loop.call_later(again_s, self._use_tool, node, patch, which, times - 1)
+
+    def _foreign(self, node: SimNode, patch: Mapping[str, Any], which: float) -> None:
+        live = sorted(uid for uid in node.disk.indexes if uid != PROBE)
+        if live and node.up and not node.stopped:
+            uid = live[int(which * len(live))]
+            self._world.note(f"somebody patches {uid} on {node.node_id}: {patch}")
+            node.handle_settings_patch(IndexUid(uid), patch, "foreign")
+
+    def _jump(self) -> None:
+        self._world.note("the wall clock jumps")
+        self._world.clock.wall_offset_ms += 60_000
