@@ -40,8 +40,8 @@ def created(index: str = "m") -> list[Event]:
     return [
         Opened(0.0, 1, index, "create"),
         Started(0.1, 1, index),
-        NodeChanged(0.2, "a", index, FRESH, "own"),
-        NodeChanged(0.2, "b", index, FRESH, "own"),
+        NodeChanged(0.2, "a", index, FRESH, "own", "indexCreation"),
+        NodeChanged(0.2, "b", index, FRESH, "own", "indexCreation"),
         Committed(0.3, 1, index, "create", 0, 1, raised=True, fingerprints={"1.50.0": "f1"}),
         Proofs(0.3, "store", index, BOTH),
         Closed(0.4, 1, index, "converged"),
@@ -126,7 +126,7 @@ GOOD: dict[str, list[Event]] = {
         Closed(1, 2, "m", "converged"),
         Opened(2, 3, "m", "create"),
         Started(2, 3, "m"),
-        NodeChanged(2, "a", "m", FRESH, "own"),
+        NodeChanged(2, "a", "m", FRESH, "own", "indexCreation"),
     ],
     "a task that succeeds": [Accepted(1, 7, "m", "enqueued"), Accepted(2, 7, "m", "succeeded")],
     "a probe without an intent": [Departed(1, "a", "_miroir_probe", "probe", {}, None)],
@@ -314,7 +314,7 @@ def test_defaults_of_one_engine_may_be_explicit_on_another() -> None:
     stored = OLD.apply({}, [OLD.parse({"pagination": {"maxTotalHits": 1000}})])
     for event in created()[:3]:
         checker.see(event)
-    checker.see(NodeChanged(0.2, "b", "m", digest(OLD.truth(stored)), "own"))
+    checker.see(NodeChanged(0.2, "b", "m", digest(OLD.truth(stored)), "own", "indexCreation"))
     checker.see(Committed(0.3, 1, "m", "create", 0, 1, raised=True))
     checker.see(Proofs(0.3, "store", "m", BOTH))
     other = OLD.apply({}, [OLD.parse({"pagination": {"maxTotalHits": 5}})])

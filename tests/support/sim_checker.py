@@ -220,8 +220,13 @@ class Checker:
         index = self._indexes.get(event.index)
         if index is None or event.origin != "own" or event.truth is None:
             return
-        creating = index.started is not None and self._intents[index.started].kind == "create"
-        if index.deleted and not creating and self._node(event.node, event.index).truth is None:
+        # A creation that was aborted may still be queued on a node that fell silent: that leaves
+        # an index which nobody uses, until laggards are caught up with.
+        if (
+            index.deleted
+            and event.by == "settingsUpdate"
+            and self._node(event.node, event.index).truth is None
+        ):
             raise Violation(f"{event.index} was deleted, and is created again on {event.node}")
 
     def _note_truth(self, event: NodeChanged) -> None:

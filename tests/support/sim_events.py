@@ -93,13 +93,19 @@ class Guarded:
 
 @dataclass(frozen=True)
 class NodeChanged:
-    """An index of a node shows something new (truth None: it is gone)."""
+    """
+    An index of a node shows something new (truth None: it is gone).
+
+    Attributes:
+        by: The type of the node's task.
+    """
 
     at_s: float
     node: str
     index: str
     truth: bytes | None
     origin: str
+    by: str = "settingsUpdate"
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,8 @@ class Disk:
         return Disk({uid: replace(i) for uid, i in self.indexes.items()}, list(self.tasks))
 
 
-Listener = Callable[["SimNode", str, str], None]
-"""Told (node, index, origin) when an index shows something new, came, or went."""
+Listener = Callable[["SimNode", str, str, str], None]
+"""Told (node, index, origin, task type) when an index shows something new, came, or went."""
 
 
 class SimNode:
@@ -98,7 +98,7 @@ class SimNode:
         self.reachable = True
         self.stopped = False
         self.inbox: list[Callable[[], None]] = []
-        self.changed: Listener = lambda _node, _index, _origin: None
+        self.changed: Listener = lambda _node, _index, _origin, _by: None
         self.noted: Callable[[str], None] = lambda _: None
         self.disturbed: Callable[[SimNode], None] = lambda _: None
         self._chance = chance
@@ -240,22 +240,23 @@ class SimNode:
             if origin != "own"
             else next((t.origin for t in batch if t.origin != "own"), "own")
         )
+        task = (origin, first.type)
         found = self.disk.indexes.get(uid)
         match first.type:
             case "settingsUpdate":
                 stored = found.stored if found else {}
                 after = self.engine.apply(stored, [t.body for t in batch])
-                self._put(uid, after, found.primary_key if found else None, origin)
+                self._put(uid, after, found.primary_key if found else None, task)
             case "indexCreation":
                 if found:
                     raise ApiError("index_already_exists", f"Index `{uid}` already exists.")
-                self._put(uid, {}, first.body["primaryKey"], origin)
+                self._put(uid, {}, first.body["primaryKey"], task)
             case "indexUpdate":
-                self._put(uid, self._existing(uid).stored, first.body["primaryKey"], origin)
+                self._put(uid, self._existing(uid).stored, first.body["primaryKey"], task)
             case "indexDeletion":
                 self._existing(uid)
                 del self.disk.indexes[uid]
-                self.changed(self, uid, origin)
+                self.changed(self, uid, origin, first.type)
             case "documentDeletion":
                 self._existing(uid)  # There are no documents here; but the queue is real.
             case _:
@@ -266,10 +267,12 @@ class SimNode:
             raise ApiError("index_not_found", f"Index `{uid}` not found.")
         return self.disk.indexes[uid]
 
-    def _put(self, uid: str, stored: Stored, primary_key: str | None, origin: str) -> None:
+    def _put(
+        self, uid: str, stored: Stored, primary_key: str | None, task: tuple[str, str]
+    ) -> None:
         truth = digest(self.engine.truth(stored))
         self.disk.indexes[uid] = SimIndex(primary_key, stored, self.engine.shown(stored), truth)
-        self.changed(self, uid, origin)
+        self.changed(self, uid, *task)
 
     # ---- its life
 
@@ -326,5 +329,5 @@ class SimNode:
             self.crash()
         self.disk = disk.copy()
         for uid in list(self.disk.indexes):
-            self.changed(self, uid, "foreign")
+            self.changed(self, uid, "foreign", "snapshot")
         self.restart_after(self._chance.uniform(0.1, 2.0))

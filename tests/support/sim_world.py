@@ -134,7 +134,7 @@ class World:
             except Exception as error:  # noqa: BLE001 - the run ends with it
                 self.fail(f"{type(error).__name__}: {error}")
 
-    def _node_changed(self, node: SimNode, index_uid: str, origin: str) -> None:
+    def _node_changed(self, node: SimNode, index_uid: str, origin: str, by: str) -> None:
         if index_uid == PROBE:
             return
         index = node.disk.indexes.get(index_uid)
@@ -142,7 +142,7 @@ class World:
         truth = index.truth if index else None
         if origin != "own":
             self.disturbances[node.node_id] += 1
-        self.see(e.NodeChanged(self.loop.time(), node.node_id, index_uid, truth, origin))
+        self.see(e.NodeChanged(self.loop.time(), node.node_id, index_uid, truth, origin, by))
 
     def _disturbed(self, node: SimNode) -> None:
         self.disturbances[node.node_id] += 1

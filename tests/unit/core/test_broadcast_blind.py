@@ -1,5 +1,7 @@
 """Changes with secrets: no node shows them, so that reading back proves only a part."""
 
+from tests.support.playbook import Playbook
+
 from miroir.core.broadcast_types import (
     ApplySettings,
     AwaitTask,
@@ -19,7 +21,6 @@ from miroir.core.broadcast_types import (
     TaskEnded,
 )
 from miroir.core.topology import IndexUid, NodeId
-from tests.support.playbook import Playbook
 
 A, B = NodeId("a"), NodeId("b")
 ERROR = {"code": "vector_embedding_error", "message": "no"}
