@@ -183,10 +183,19 @@ class RouteNotFound(RequestRefused):
 
 
 class MethodNotAllowed(RequestRefused):
-    """A known path with a method that it does not take."""
+    """
+    A known path with a method that it does not take.
+
+    Attributes:
+        allowed: The methods that it takes.
+    """
 
     code = "miroir_method_not_allowed"
     http_status = 405
+
+    def __init__(self, message: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.allowed = allowed
 
 
 class MissingAuthorization(RequestRefused):

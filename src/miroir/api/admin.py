@@ -10,8 +10,8 @@ from typing import Any
 from miroir.api.edge import Edge, uid_of
 from miroir.api.http import Reply, Request, reply_json
 from miroir.api.metrics import refresh
-from miroir.api.parameters import number
-from miroir.api.router import Route
+from miroir.api.parameters import U32_MAX, number
+from miroir.api.router import Access, Route
 from miroir.api.views import moment
 from miroir.core import settings as rules
 from miroir.core.broadcast_types import Progress
@@ -26,12 +26,12 @@ def routes(edge: Edge) -> tuple[Route, ...]:
     """Return the rows of these routes."""
     admin = Admin(edge)
     return (
-        Route("GET", "/_miroir/topology", admin.topology),
-        Route("GET", "/_miroir/settings/{uid}", admin.settings),
-        Route("POST", "/_miroir/settings/{uid}/thaw", admin.thaw),
-        Route("GET", "/_miroir/intents", admin.intents),
-        Route("GET", "/_miroir/drift", admin.drift),
-        Route("GET", "/_miroir/metrics", admin.metrics),
+        Route("GET", "/_miroir/topology", admin.topology, Access.ADMIN),
+        Route("GET", "/_miroir/settings/{uid}", admin.settings, Access.ADMIN),
+        Route("POST", "/_miroir/settings/{uid}/thaw", admin.thaw, Access.ADMIN),
+        Route("GET", "/_miroir/intents", admin.intents, Access.ADMIN),
+        Route("GET", "/_miroir/drift", admin.drift, Access.ADMIN),
+        Route("GET", "/_miroir/metrics", admin.metrics, Access.ADMIN),
     )
 
 
@@ -41,18 +41,16 @@ class Admin:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
 
-    async def topology(self, request: Request, _named: Mapping[str, str]) -> Reply:
+    async def topology(self, _request: Request, _named: Mapping[str, str]) -> Reply:
         """`GET /_miroir/topology`: nodes, and per index the version each is proved to serve."""
-        self._edge.guard.check_admin(request)
         view = self._edge.cluster.view
         live = [index for _, index in sorted(view.indexes.items()) if not index.record.deleted]
         return reply_json(
             {"topology": _topology(view), "indexes": [_index(view, index) for index in live]}
         )
 
-    async def settings(self, request: Request, named: Mapping[str, str]) -> Reply:
+    async def settings(self, _request: Request, named: Mapping[str, str]) -> Reply:
         """`GET /_miroir/settings/{index}`: version, settings, phase, nodes, history."""
-        self._edge.guard.check_admin(request)
         index = self._edge.index(named["uid"])
         history = await self._edge.store.history(index.record.uid)
         body = {
@@ -65,9 +63,8 @@ class Admin:
         }
         return reply_json(body)
 
-    async def thaw(self, request: Request, named: Mapping[str, str]) -> Reply:
+    async def thaw(self, _request: Request, named: Mapping[str, str]) -> Reply:
         """`POST /_miroir/settings/{index}/thaw`: let document writes through again."""
-        self._edge.guard.check_admin(request)
         index = self._edge.index(named["uid"])
         await self._edge.store.thaw(index.record.uid)
         record = await self._edge.store.index(uid_of(named))
@@ -77,14 +74,12 @@ class Admin:
 
     async def intents(self, request: Request, _named: Mapping[str, str]) -> Reply:
         """`GET /_miroir/intents`: the newest, open or closed."""
-        self._edge.guard.check_admin(request)
-        limit = number(request.query, "limit", 20, "bad_request")
+        limit = number(request.query, "limit", 20, "bad_request", most=U32_MAX)
         found = await self._edge.store.recent_intents(limit)
         return reply_json({"results": [_intent(intent) for intent in found]})
 
-    async def drift(self, request: Request, _named: Mapping[str, str]) -> Reply:
+    async def drift(self, _request: Request, _named: Mapping[str, str]) -> Reply:
         """`GET /_miroir/drift`: nodes that show something else than what was committed."""
-        self._edge.guard.check_admin(request)
         results = [
             {
                 "index": d.index_uid,
@@ -100,9 +95,8 @@ class Admin:
         ]
         return reply_json({"results": results})
 
-    async def metrics(self, request: Request, _named: Mapping[str, str]) -> Reply:
+    async def metrics(self, _request: Request, _named: Mapping[str, str]) -> Reply:
         """`GET /_miroir/metrics`, in Prometheus's text form."""
-        self._edge.guard.check_admin(request)
         refresh(self._edge.metrics, self._edge.cluster.view)
         return Reply(200, self._edge.metrics.exposition(), content_type=_METRICS_TYPE)
 

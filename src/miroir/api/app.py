@@ -13,6 +13,7 @@ import structlog
 
 from miroir.api import (
     admin,
+    cors,
     public_documents,
     public_indexes,
     public_search,
@@ -27,12 +28,12 @@ from miroir.api.http import (
     Request,
     Scope,
     Send,
-    read_request,
+    read_body,
     reply_json,
     send_reply,
 )
 from miroir.api.router import Route, Router
-from miroir.errors import LeaseLost, MiroirError, NodeError, Unavailable
+from miroir.errors import LeaseLost, MethodNotAllowed, MiroirError, NodeError, Unavailable
 from miroir.services.registrar import RefusedByNode
 
 _UNROUTED: Final = "unrouted"
@@ -61,11 +62,16 @@ class App:
         if scope["type"] != "http":
             return
         started_s = self._edge.clock.monotonic_s()
-        route_name = _UNROUTED
+        request, route_name = Request(scope), _UNROUTED
         try:
-            route, named = self._router.find(scope["method"], scope["raw_path"].decode("latin-1"))
+            if (preflight := cors.preflight(request)) is not None:
+                await send_reply(preflight, send)
+                return
+            route, named = self._router.find(request.method, request.path)
             route_name = route.pattern
-            request = await read_request(scope, receive, bytes_max=self._edge.payload_bytes_max)
+            self._edge.guard.check(route.access, request)
+            limit = self._edge.payload_bytes_max
+            request.body = await read_body(scope, receive, bytes_max=limit)
             reply = await self._answer(route, request, named)
         except ConnectionResetError:
             return  # Nobody is there to be answered.
@@ -73,7 +79,7 @@ class App:
             reply = _refusal(error)
         duration_s = self._edge.clock.monotonic_s() - started_s
         self._edge.metrics.request(route_name, reply.status, duration_s)
-        await send_reply(reply, send)
+        await send_reply(cors.allowed(request, reply), send)
 
     async def _answer(self, route: Route, request: Request, named: Mapping[str, str]) -> Reply:
         try:
@@ -93,4 +99,6 @@ def _refusal(error: MiroirError) -> Reply:
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, NodeError | LeaseLost):
         headers["Retry-After"] = "1"
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = ", ".join(error.allowed)
     return reply_json(error.body(), error.http_status, headers)

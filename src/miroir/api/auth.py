@@ -9,9 +9,10 @@ time and never shown.
 
 import hmac
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
 from miroir.api.http import Request
+from miroir.api.router import Access
 from miroir.config import Secret
 from miroir.errors import InvalidApiKey, MissingAuthorization
 
@@ -33,19 +34,25 @@ class Guard:
     master_key: Secret | None
     admin_key: Secret | None
 
-    def check_master(self, request: Request) -> None:
+    def check(self, access: Access, request: Request) -> None:
         """
-        Let the master key through.
+        Let a request through to a route, or not.
 
         Raises:
-            MissingAuthorization: No bearer token.
-            InvalidApiKey: Another token.
+            MissingAuthorization: No bearer token where one is needed.
+            InvalidApiKey: Another token than the one that opens the route.
         """
-        _check(request, self.master_key)
-
-    def check_admin(self, request: Request) -> None:
-        """Let the admin key through; raises as `check_master`."""
-        _check(request, self.admin_key)
+        match access:
+            case Access.OPEN:
+                return
+            case Access.MASTER:
+                _check(request, self.master_key)
+            case Access.NODES:
+                self.for_nodes(request)
+            case Access.ADMIN:
+                _check(request, self.admin_key)
+            case _:
+                assert_never(access)
 
     def for_nodes(self, request: Request) -> str | None:
         """
@@ -71,6 +78,6 @@ def _check(request: Request, secret: Secret | None) -> None:
 
 def _bearer(request: Request) -> bytes:
     kind, _, token = (request.header("authorization") or "").partition(" ")
-    if kind.lower() != "bearer" or not token:
+    if kind != "Bearer" or not token:  # Nodes know this spelling alone.
         raise MissingAuthorization(_MISSING)
     return token.strip().encode("latin-1", "replace")

@@ -1,7 +1,9 @@
 """What the routes work with: the services, and nothing of how they are made."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from miroir.api.auth import Guard
 from miroir.api.http import Request
@@ -12,10 +14,12 @@ from miroir.ports.store import Store
 from miroir.services.catalog import Catalog
 from miroir.services.cluster import Cluster, IndexView
 from miroir.services.reconciler import Reconciler
-from miroir.services.registrar import Registrar
+from miroir.services.registrar import Registrar, check_uid
 from miroir.services.searcher import Searcher
 from miroir.services.writer import Writer
 from miroir.telemetry import Metrics
+
+_NUMBER: Final = re.compile("[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,11 @@ class Edge:
 
         Raises:
             IndexNotFound: There is none of this uid.
+            InvalidIndexUid: There can be none.
         """
         index = self.cluster.view.live(index_uid)
         if index is None:
+            check_uid(index_uid)
             raise IndexNotFound(f"Index `{index_uid}` not found.")
         return index
 
@@ -69,12 +75,12 @@ def floor_of(request: Request, index_uid: str) -> int | None:
     text = request.header("x-miroir-min-settings-version")
     if text is None:
         return None
-    if text.isascii() and text.isdigit():
+    if _NUMBER.fullmatch(text):
         return int(text)
     floors: dict[str, int] = {}
     for pair in text.split(","):
         uid, equals, version = pair.strip().partition("=")
-        if not (uid and equals and version.isascii() and version.isdigit()):
+        if not (uid and equals and _NUMBER.fullmatch(version)):
             raise InvalidFloor(
                 f"`X-Miroir-Min-Settings-Version: {text}` is neither a number nor a list "
                 "of `index=number`."

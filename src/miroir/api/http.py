@@ -30,6 +30,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 JSON_TYPE: Final = "application/json"
 _WINDOW_BITS: Final = {"gzip": 31, "deflate": 15, "x-gzip": 31}
+_NOT_OURS: Final = {"br", "zstd"}
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,14 @@ def reply_json(
 
 
 class Request:
-    """One request, its body already read."""
+    """
+    One request.
 
-    def __init__(self, scope: Scope, body: bytes) -> None:
+    Attributes:
+        body: Empty until it is read, which is after the token was looked at.
+    """
+
+    def __init__(self, scope: Scope, body: bytes = b"") -> None:
         self.method: str = scope["method"]
         self.path: str = scope["raw_path"].decode("latin-1")
         self.query_string: str = scope["query_string"].decode("latin-1")
@@ -114,9 +120,9 @@ class Request:
             raise MalformedPayload(f"The json payload provided is malformed. `{what}`.") from None
 
 
-async def read_request(scope: Scope, receive: Receive, *, bytes_max: int) -> Request:
+async def read_body(scope: Scope, receive: Receive, *, bytes_max: int) -> bytes:
     """
-    Read a request whole.
+    Read a body whole, undone of its content coding.
 
     Raises:
         PayloadTooLarge: More than `bytes_max`, announced, sent, or after decoding.
@@ -143,16 +149,16 @@ async def read_request(scope: Scope, receive: Receive, *, bytes_max: int) -> Req
             break
     body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
     coding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
-    return Request(scope, _decoded(body, coding, bytes_max))
+    return _decoded(body, coding, bytes_max)
 
 
 def _decoded(body: bytes, coding: str, bytes_max: int) -> bytes:
-    if coding in {"", "identity"}:
-        return body
-    if coding not in _WINDOW_BITS:
+    if coding in _NOT_OURS:
         raise UnsupportedMediaType(
             f"The Content-Encoding `{coding}` is not supported. Use `gzip`, `deflate` or none."
         )
+    if coding not in _WINDOW_BITS:
+        return body  # As a node does: `utf-8` and the like are taken for no coding at all.
     machine = zlib.decompressobj(_WINDOW_BITS[coding])
     try:
         plain = machine.decompress(body, bytes_max + 1)

@@ -4,6 +4,7 @@ Query parameters and small bodies, checked with Meilisearch's words and codes.
 For what Miroir answers itself. What nodes answer is judged by the nodes.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -11,9 +12,17 @@ from typing import Any, Final, TypeVar
 import orjson
 from rapidfuzz.distance import DamerauLevenshtein
 
-from miroir.errors import BadParameter, RequestRefused
+from miroir.errors import BadParameter, InvalidIndexUid, RequestRefused
+from miroir.services.registrar import check_uid
 
 Value = TypeVar("Value")
+U32_MAX: Final = 2**32 - 1
+U64_MAX: Final = 2**64 - 1
+_INTEGER: Final = re.compile(r"[+]?[0-9]+")
+_MOMENT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?:[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2}))?"
+)
 # Bytes of a name up to which so many slips still give a suggestion (deserr 0.6, did_you_mean).
 _SLIPS: Final = ((3, 0), (7, 1), (12, 2), (17, 3), (24, 4))
 _SLIPS_MAX: Final = 5
@@ -34,17 +43,33 @@ def _instead(name: str, allowed: Collection[str]) -> str:
     return f"{near}expected one of " + ", ".join(f"`{a}`" for a in allowed)
 
 
-def number(query: Mapping[str, str], name: str, default: int, code: str) -> int:
-    """Return a parameter that must be a positive integer (zero included)."""
+def number(
+    query: Mapping[str, str], name: str, default: int, code: str, *, most: int = U64_MAX
+) -> int:
+    """Return a parameter that must be a positive integer (zero included), at most `most`."""
     text = query.get(name)
-    if text is None:
-        return default
-    if not text.isascii() or not text.isdigit():
+    return default if text is None else _integer(text, name, code, most)
+
+
+def _integer(text: str, name: str, code: str, most: int) -> int:
+    value = integer(text, most)
+    if value is None:
         raise BadParameter(
             code,
             f"Invalid value in parameter `{name}`: could not parse `{text}` as a positive integer",
         )
-    return int(text)
+    return value
+
+
+def integer(text: str, most: int) -> int | None:
+    """Read a positive integer as nodes do (a plus is fine); None for anything else."""
+    if not _INTEGER.fullmatch(text):
+        return None
+    digits = text.lstrip("+").lstrip("0")
+    if len(digits) > len(str(most)):
+        return None  # Python refuses to read very long numbers.
+    value = int(digits or "0")
+    return value if value <= most else None
 
 
 def flag(query: Mapping[str, str], name: str, code: str) -> bool:
@@ -59,18 +84,31 @@ def flag(query: Mapping[str, str], name: str, code: str) -> bool:
     return text == "true"
 
 
-def listed(query: Mapping[str, str], name: str, read: Callable[[str], Value]) -> tuple[Value, ...]:
-    """Return a comma-separated parameter; `*` or absent = no restriction."""
+def listed(
+    query: Mapping[str, str], name: str, read: Callable[[str, str], Value]
+) -> tuple[Value, ...] | None:
+    """
+    Return a comma-separated parameter; None for no restriction, empty for "matches nothing".
+
+    Args:
+        query: The parameters.
+        name: Of the parameter.
+        read: Reads one value; its second argument is the place to name in an error.
+    """
     text = query.get(name)
-    if text is None or text.strip() == "*":
-        return ()
-    return tuple(read(part.strip()) for part in text.split(","))
+    if text is None:
+        return None
+    parts = text.split(",")
+    places = (name if len(parts) == 1 else f"{name}[{i}]" for i in range(len(parts)))
+    if "*" in parts:
+        return None
+    return tuple(read(part, place) for part, place in zip(parts, places, strict=True) if part)
 
 
-def one_of(name: str, code: str, what: str, allowed: Collection[str]) -> Callable[[str], str]:
+def one_of(code: str, what: str, allowed: Collection[str]) -> Callable[[str, str], str]:
     """Return a reader that takes only known values, e.g. task statuses."""
 
-    def read(text: str) -> str:
+    def read(text: str, place: str) -> str:
         for value in allowed:
             if value.lower() == text.lower():
                 return value
@@ -79,26 +117,25 @@ def one_of(name: str, code: str, what: str, allowed: Collection[str]) -> Callabl
         available_are = f"Available {plural.removeprefix('task ')} are {available}."
         raise BadParameter(
             code,
-            f"Invalid value in parameter `{name}`: `{text}` is not a valid {what}. "
+            f"Invalid value in parameter `{place}`: `{text}` is not a valid {what}. "
             f"{available_are}",
         )
 
     return read
 
 
-def task_number(name: str, code: str) -> Callable[[str], int]:
+def task_number(code: str) -> Callable[[str, str], int]:
     """Return a reader of task uids."""
+    return lambda text, place: _integer(text, place, code, U32_MAX)
 
-    def read(text: str) -> int:
-        if not text.isascii() or not text.isdigit():
-            raise BadParameter(
-                code,
-                f"Invalid value in parameter `{name}`: could not parse `{text}` as a "
-                "positive integer",
-            )
-        return int(text)
 
-    return read
+def index_uid(text: str, place: str) -> str:
+    """Read an index uid."""
+    try:
+        check_uid(text)
+    except InvalidIndexUid as error:
+        raise InvalidIndexUid(f"Invalid value in parameter `{place}`: {error}") from None
+    return text
 
 
 def moment_ms(query: Mapping[str, str], name: str, code: str, *, end: bool) -> int | None:
@@ -108,10 +145,10 @@ def moment_ms(query: Mapping[str, str], name: str, code: str, *, end: bool) -> i
     A bare date as the end of a range (`end`, i.e. an `after...` parameter) means its last moment.
     """
     text = query.get(name)
-    if text is None:
+    if text is None or text == "*":
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text if _MOMENT.fullmatch(text) else "")
     except ValueError:
         raise BadParameter(
             code,
@@ -124,13 +161,27 @@ def moment_ms(query: Mapping[str, str], name: str, code: str, *, end: bool) -> i
     return milliseconds + 86_399_999 if end and len(text) == len("2026-01-01") else milliseconds
 
 
-def body_object(value: Any, allowed: Collection[str]) -> dict[str, Any]:
-    """Return a JSON body that must be an object with none but these fields."""
+def body_object(
+    value: Any, allowed: Collection[str], *, immutable: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """
+    Return a JSON body that must be an object with none but these fields.
+
+    Args:
+        value: The decoded body.
+        allowed: The fields.
+        immutable: Fields that are known but cannot be written -> the code that says so.
+    """
     if not isinstance(value, dict):
         raise RequestRefused(
             f"Invalid value type: expected an object, but found {_described(value)}"
         )
     for name in value:
+        if immutable and name in immutable:
+            expected = ", ".join(f"`{a}`" for a in allowed)
+            raise BadParameter(
+                immutable[name], f"Immutable field `{name}`: expected one of {expected}"
+            )
         if name not in allowed:
             raise RequestRefused(f"Unknown field `{name}`: {_instead(name, allowed)}")
     return value

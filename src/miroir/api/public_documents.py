@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from miroir.api.edge import Edge, floor_of, uid_of
 from miroir.api.http import Reply, Request, reply_json
 from miroir.api.parameters import check_names
-from miroir.api.router import Route
+from miroir.api.router import Access, Route
 from miroir.api.views import task_summary
 from miroir.core import documents as rules
+from miroir.errors import BadParameter
 from miroir.services.catalog import DocumentQuery
 from miroir.services.writer import DocumentsWrite
 
@@ -19,14 +20,14 @@ def routes(edge: Edge) -> tuple[Route, ...]:
     documents = Documents(edge)
     path = "/indexes/{uid}/documents"
     return (
-        Route("GET", path, documents.list),
+        Route("GET", path, documents.list, Access.NODES),
         Route("POST", path, documents.add),
         Route("PUT", path, documents.add),
         Route("DELETE", path, documents.delete_all),
-        Route("POST", f"{path}/fetch", documents.fetch),
+        Route("POST", f"{path}/fetch", documents.fetch, Access.NODES),
         Route("POST", f"{path}/delete-batch", documents.delete_batch),
         Route("POST", f"{path}/delete", documents.delete_matching),
-        Route("GET", f"{path}/{{id}}", documents.get),
+        Route("GET", f"{path}/{{id}}", documents.get, Access.NODES),
         Route("DELETE", f"{path}/{{id}}", documents.delete_one),
     )
 
@@ -39,9 +40,13 @@ class Documents:
 
     async def add(self, request: Request, named: Mapping[str, str]) -> Reply:
         """`POST` (replace) and `PUT` (update) of documents."""
-        self._edge.guard.check_master(request)
         query = request.query
         check_names(query, _WRITE_PARAMETERS)
+        if query.get("skipCreation") not in {None, "true", "false"}:
+            raise BadParameter(
+                "invalid_skip_creation",
+                f"skipCreation must be either `true` or `false`. Found: `{query['skipCreation']}`",
+            )
         write = DocumentsWrite(
             index_uid=uid_of(named),
             method=request.method,
@@ -56,14 +61,12 @@ class Documents:
 
     async def delete_one(self, request: Request, named: Mapping[str, str]) -> Reply:
         """`DELETE /indexes/{uid}/documents/{id}`."""
-        self._edge.guard.check_master(request)
         metadata = _metadata(request)
         task = await self._edge.writer.delete_ids(uid_of(named), (named["id"],), metadata)
         return reply_json(task_summary(task), 202)
 
     async def delete_batch(self, request: Request, named: Mapping[str, str]) -> Reply:
         """`POST .../delete-batch`, a list of ids."""
-        self._edge.guard.check_master(request)
         metadata = _metadata(request)
         request.json()  # Content type and syntax, in the words of every JSON route.
         ids = rules.delete_ids(request.body)
@@ -72,7 +75,6 @@ class Documents:
 
     async def delete_matching(self, request: Request, named: Mapping[str, str]) -> Reply:
         """`POST .../delete`, by filter; a node judges the filter before anything is deleted."""
-        self._edge.guard.check_master(request)
         metadata = _metadata(request)
         index = self._edge.cluster.view.live(named["uid"])
         refusal = await self._edge.catalog.filter_refusal(index, request)
@@ -83,7 +85,6 @@ class Documents:
 
     async def delete_all(self, request: Request, named: Mapping[str, str]) -> Reply:
         """`DELETE /indexes/{uid}/documents`."""
-        self._edge.guard.check_master(request)
         task = await self._edge.writer.delete_all(uid_of(named), _metadata(request))
         return reply_json(task_summary(task), 202)
 

@@ -1,14 +1,21 @@
 """Public routes: indexes and their stats."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from miroir.api.edge import Edge, uid_of
 from miroir.api.http import Reply, Request, reply_json
 from miroir.api.parameters import body_object, check_names, number, text_field
-from miroir.api.router import Route
+from miroir.api.router import Access, Route
 from miroir.api.views import index_view, task_summary
 from miroir.core.topology import IndexUid
 from miroir.errors import BadParameter, InvalidIndexUid, RouteNotSupported
+from miroir.services.registrar import check_uid
+
+_IMMUTABLE: Final = {
+    "createdAt": "immutable_index_created_at",
+    "updatedAt": "immutable_index_updated_at",
+}
 
 
 def routes(edge: Edge) -> tuple[Route, ...]:
@@ -20,7 +27,7 @@ def routes(edge: Edge) -> tuple[Route, ...]:
         Route("GET", "/indexes/{uid}", indexes.get),
         Route("PATCH", "/indexes/{uid}", indexes.update),
         Route("DELETE", "/indexes/{uid}", indexes.delete),
-        Route("GET", "/indexes/{uid}/stats", indexes.stats),
+        Route("GET", "/indexes/{uid}/stats", indexes.stats, Access.NODES),
         Route("GET", "/stats", indexes.all_stats),
     )
 
@@ -33,7 +40,6 @@ class Indexes:
 
     async def list(self, request: Request, _named: Mapping[str, str]) -> Reply:
         """`GET /indexes`."""
-        self._edge.guard.check_master(request)
         check_names(request.query, ("offset", "limit"))
         offset = number(request.query, "offset", 0, "invalid_index_offset")
         limit = number(request.query, "limit", 20, "invalid_index_limit")
@@ -44,12 +50,14 @@ class Indexes:
 
     async def create(self, request: Request, _named: Mapping[str, str]) -> Reply:
         """`POST /indexes`."""
-        self._edge.guard.check_master(request)
         body = body_object(request.json(), ("uid", "primaryKey"))
         uid = text_field(body, "uid", "invalid_index_uid")
         key = text_field(body, "primaryKey", "invalid_index_primary_key")
-        if uid is None:
+        if "uid" not in body:
             raise BadParameter("missing_index_uid", "Missing field `uid`")
+        if uid is None:
+            message = "Invalid value type at `.uid`: expected a string, but found null"
+            raise BadParameter("invalid_index_uid", message)
         try:
             task = await self._edge.registrar.create_index(IndexUid(uid), key)
         except (
@@ -58,15 +66,14 @@ class Indexes:
             raise InvalidIndexUid(f"Invalid value at `.uid`: {error}") from None
         return reply_json(task_summary(task), 202)
 
-    async def get(self, request: Request, named: Mapping[str, str]) -> Reply:
+    async def get(self, _request: Request, named: Mapping[str, str]) -> Reply:
         """`GET /indexes/{uid}`."""
-        self._edge.guard.check_master(request)
         return reply_json(index_view(self._edge.index(named["uid"]).record))
 
     async def update(self, request: Request, named: Mapping[str, str]) -> Reply:
         """`PATCH /indexes/{uid}`: the primary key; renaming is refused for now."""
-        self._edge.guard.check_master(request)
-        body = body_object(request.json(), ("primaryKey", "uid"))
+        check_uid(named["uid"])
+        body = body_object(request.json(), ("primaryKey", "uid"), immutable=_IMMUTABLE)
         if body.get("uid") is not None:
             raise RouteNotSupported(
                 "Renaming an index (`uid` in `PATCH /indexes/{uid}`) is not supported by Miroir "
@@ -76,9 +83,9 @@ class Indexes:
         task = await self._edge.registrar.update_index(uid_of(named), key)
         return reply_json(task_summary(task), 202)
 
-    async def delete(self, request: Request, named: Mapping[str, str]) -> Reply:
+    async def delete(self, _request: Request, named: Mapping[str, str]) -> Reply:
         """`DELETE /indexes/{uid}`."""
-        self._edge.guard.check_master(request)
+        check_uid(named["uid"])
         task = await self._edge.writer.delete_index(uid_of(named))
         return reply_json(task_summary(task), 202)
 
@@ -89,7 +96,6 @@ class Indexes:
         answer = await self._edge.catalog.index_stats(index, authorization)
         return Reply(answer.status, answer.body, answer.headers)
 
-    async def all_stats(self, request: Request, _named: Mapping[str, str]) -> Reply:
+    async def all_stats(self, _request: Request, _named: Mapping[str, str]) -> Reply:
         """`GET /stats`, of every index of the cluster."""
-        self._edge.guard.check_master(request)
         return reply_json(await self._edge.catalog.stats())

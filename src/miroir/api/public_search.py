@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from miroir.api.edge import Edge, floor_of
 from miroir.api.http import Reply, Request
-from miroir.api.router import Route
+from miroir.api.router import Access, Route
 from miroir.services.searcher import SearchRequest
 
 
@@ -12,8 +12,8 @@ def routes(edge: Edge) -> tuple[Route, ...]:
     """Return the rows of these routes."""
     search = Search(edge)
     return (
-        Route("GET", "/indexes/{uid}/search", search.search),
-        Route("POST", "/indexes/{uid}/search", search.search),
+        Route("GET", "/indexes/{uid}/search", search.search, Access.NODES),
+        Route("POST", "/indexes/{uid}/search", search.search, Access.NODES),
     )
 
 

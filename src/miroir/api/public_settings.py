@@ -43,15 +43,15 @@ class SettingsRoutes:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
 
-    async def get_all(self, request: Request, named: Mapping[str, str]) -> Reply:
+    async def get_all(self, _request: Request, named: Mapping[str, str]) -> Reply:
         """`GET /indexes/{uid}/settings`."""
-        self._edge.guard.check_master(request)
         index = self._edge.index(named["uid"])
         return reply_json(_shown(index), headers=_version(index))
 
-    async def get_one(self, setting: Setting, request: Request, named: Mapping[str, str]) -> Reply:
+    async def get_one(
+        self, setting: Setting, _request: Request, named: Mapping[str, str]
+    ) -> Reply:
         """`GET /indexes/{uid}/settings/{setting}`."""
-        self._edge.guard.check_master(request)
         index = self._edge.index(named["uid"])
         value = _shown(index).get(setting.key, setting.default)
         return reply_json(value, headers=_version(index))
@@ -87,11 +87,8 @@ class SettingsRoutes:
         *,
         resets: bool,
     ) -> Reply:
-        self._edge.guard.check_master(request)
-        tail = request.path.split("/settings", 1)[1]
-        own = NodeRequest(
-            request.method, f"/settings{tail}", request.body, request.header("content-type")
-        )
+        tail = "/".join(request.path.strip("/").split("/")[2:])  # Behind /indexes/{uid}.
+        own = NodeRequest(request.method, f"/{tail}", request.body, request.header("content-type"))
         write = SettingsWrite(uid_of(named), patch, own, resets=resets)
         return reply_json(task_summary(await self._edge.registrar.change_settings(write)), 202)
 

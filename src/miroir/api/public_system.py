@@ -6,7 +6,7 @@ from typing import Final
 
 from miroir.api.edge import Edge
 from miroir.api.http import Reply, Request, reply_json
-from miroir.api.router import Route
+from miroir.api.router import Access, Route
 from miroir.errors import NoCoveringSet, RouteNotSupported
 
 _LATER: Final = "it is not supported yet"
@@ -71,11 +71,12 @@ def routes(edge: Edge) -> tuple[Route, ...]:
     """Return the rows of these routes."""
     system = System(edge)
     refusals = tuple(
-        Route(method, path, partial(_refuse, method, path, why))
+        Route(method, path, partial(_refuse, method, path, why), Access.OPEN)
         for method, path, why in UNSUPPORTED
     )
     return (
-        Route("GET", "/health", system.health),
+        Route("GET", "/", system.root, Access.OPEN),
+        Route("GET", "/health", system.health, Access.OPEN),
         Route("GET", "/version", system.version),
         *refusals,
     )
@@ -87,6 +88,10 @@ class System:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
 
+    async def root(self, _request: Request, _named: Mapping[str, str]) -> Reply:
+        """`GET /`: what a node answers, for whoever only looks whether somebody is there."""
+        return reply_json({"status": "Meilisearch is running"})
+
     async def health(self, _request: Request, _named: Mapping[str, str]) -> Reply:
         """`GET /health`: available while every shard has a node that answers."""
         view = self._edge.cluster.view
@@ -94,9 +99,8 @@ class System:
             raise NoCoveringSet("some shard has no node that answers", ())
         return reply_json({"status": "available"})
 
-    async def version(self, request: Request, _named: Mapping[str, str]) -> Reply:
+    async def version(self, _request: Request, _named: Mapping[str, str]) -> Reply:
         """`GET /version`: the engine's, since clients decide by it what they may ask."""
-        self._edge.guard.check_master(request)
         return reply_json(await self._edge.catalog.version())
 
 

@@ -1,15 +1,27 @@
 """Public routes: tasks, under Miroir's own numbers."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from miroir.api.edge import Edge
 from miroir.api.http import Reply, Request, reply_json
-from miroir.api.parameters import check_names, flag, listed, moment_ms, number, one_of, task_number
+from miroir.api.parameters import (
+    U32_MAX,
+    check_names,
+    flag,
+    index_uid,
+    integer,
+    listed,
+    moment_ms,
+    number,
+    one_of,
+    task_number,
+)
 from miroir.api.router import Route
 from miroir.api.views import task_view
 from miroir.errors import BadParameter, TaskNotFound
-from miroir.ports.records import TaskQuery
+from miroir.ports.records import TaskPage, TaskQuery
 
 _STATUSES: Final = ("enqueued", "processing", "succeeded", "failed", "canceled")
 _TYPES: Final = (
@@ -58,38 +70,42 @@ class TaskRoutes:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
 
-    async def get(self, request: Request, named: Mapping[str, str]) -> Reply:
+    async def get(self, _request: Request, named: Mapping[str, str]) -> Reply:
         """`GET /tasks/{uid}`."""
-        self._edge.guard.check_master(request)
         text = named["task"]
-        if not text.isascii() or not text.isdigit():
+        uid = integer(text, U32_MAX)
+        if uid is None:
             raise BadParameter(
                 "invalid_task_uids",
                 f"Task uid `{text}` is invalid. It should only contain numeric characters.",
             )
-        task = await self._edge.store.task(int(text))
+        task = await self._edge.store.task(uid)
         if task is None:
-            raise TaskNotFound(f"Task `{text}` not found.")
+            raise TaskNotFound(f"Task `{uid}` not found.")
         return reply_json(task_view(task))
 
     async def list(self, request: Request, _named: Mapping[str, str]) -> Reply:
         """`GET /tasks`."""
-        self._edge.guard.check_master(request)
         asked = _query(request.query)
-        page = await self._edge.store.tasks(asked)
+        page = TaskPage((), 0, None) if asked is None else await self._edge.store.tasks(asked)
         results: list[dict[str, Any]] = [task_view(task) for task in page.results]
         return reply_json(
             {
                 "results": results,
                 "total": page.total,
-                "limit": asked.limit,
+                "limit": _limit(request.query),
                 "from": results[0]["uid"] if results else None,
                 "next": page.next_uid,
             }
         )
 
 
-def _query(query: Mapping[str, str]) -> TaskQuery:
+def _limit(query: Mapping[str, str]) -> int:
+    return number(query, "limit", 20, "invalid_task_limit", most=U32_MAX)
+
+
+def _query(query: Mapping[str, str]) -> TaskQuery | None:
+    """Return what is asked for; None if nothing can match."""
     check_names(query, _PARAMETERS)
     times = []
     for name, (field, operator) in _MOMENTS.items():
@@ -97,19 +113,25 @@ def _query(query: Mapping[str, str]) -> TaskQuery:
         at_ms = moment_ms(query, name, code, end=operator == ">")
         if at_ms is not None:
             times.append((field, operator, at_ms))
-    from_uid = number(query, "from", -1, "invalid_task_from")
-    statuses = one_of("statuses", "invalid_task_statuses", "task status", _STATUSES)
-    types = one_of("types", "invalid_task_types", "task type", _TYPES)
-    return TaskQuery(
-        limit=number(query, "limit", 20, "invalid_task_limit"),
+    from_uid = number(query, "from", -1, "invalid_task_from", most=U32_MAX)
+    statuses = one_of("invalid_task_statuses", "task status", _STATUSES)
+    types = one_of("invalid_task_types", "task type", _TYPES)
+    lists: dict[str, tuple[Any, ...] | None] = {
+        "uids": listed(query, "uids", task_number("invalid_task_uids")),
+        "statuses": listed(query, "statuses", statuses),
+        "types": listed(query, "types", types),
+        "index_uids": listed(query, "indexUids", index_uid),
+        "canceled_by": listed(query, "canceledBy", task_number("invalid_task_canceled_by")),
+    }
+    if listed(query, "batchUids", task_number("invalid_batch_uids")) is not None:
+        lists["batches"] = ()  # No task of Miroir's belongs to a batch.
+    asked = TaskQuery(
+        limit=_limit(query),
         from_uid=from_uid if from_uid >= 0 else None,
         reverse=flag(query, "reverse", "invalid_task_reverse"),
-        uids=listed(query, "uids", task_number("uids", "invalid_task_uids")),
-        statuses=listed(query, "statuses", statuses),
-        types=listed(query, "types", types),
-        index_uids=listed(query, "indexUids", str),
-        canceled_by=listed(
-            query, "canceledBy", task_number("canceledBy", "invalid_task_canceled_by")
-        ),
         times=tuple(times),
     )
+    if () in lists.values():
+        return None
+    wanted: dict[str, Any] = {name: values for name, values in lists.items() if values}
+    return replace(asked, **wanted)

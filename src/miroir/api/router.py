@@ -7,12 +7,26 @@ that is known with other methods gives 405; one that is not known at all, 404.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from urllib.parse import unquote
 
 from miroir.api.http import Reply, Request
 from miroir.errors import MethodNotAllowed, RouteNotFound
 
 Handler = Callable[[Request, Mapping[str, str]], Awaitable[Reply]]
+
+
+class Access(Enum):
+    """Who gets through to a route; looked at before a body is read."""
+
+    OPEN = auto()
+    """Everybody."""
+    MASTER = auto()
+    """The master key."""
+    NODES = auto()
+    """Any token: the nodes decide."""
+    ADMIN = auto()
+    """The admin key."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +36,7 @@ class Route:
     method: str
     pattern: str
     handler: Handler
+    access: Access = Access.MASTER
 
 
 @dataclass
@@ -76,5 +91,7 @@ class Router:
         route = branch.routes.get(method)
         if route is None:
             allowed = ", ".join(sorted(branch.routes))
-            raise MethodNotAllowed(f"`{path}` does not take {method}, but {allowed}.")
+            raise MethodNotAllowed(
+                f"`{path}` does not take {method}, but {allowed}.", tuple(sorted(branch.routes))
+            )
         return route, named

@@ -4,6 +4,8 @@ Reads other than search: documents by id and by page, statistics, the engine's v
 Documents come from one covering set, statistics from one replica per shard: counted once.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, quote, urlencode
@@ -12,7 +14,7 @@ import orjson
 
 from miroir.core import merge
 from miroir.core.merge import CannotMerge, PageQuery
-from miroir.core.topology import IndexUid, ShardId
+from miroir.core.topology import IndexUid, NodeId, ShardId
 from miroir.errors import CannotBeMerged, NoCoveringSet, NodeError
 from miroir.ports.node import NodeControl, NodeReply, NodeRequest
 from miroir.services.cluster import Cluster, IndexView
@@ -22,6 +24,7 @@ from miroir.services.searcher import Answer
 from miroir.services.writer import owner
 
 _JSON: Final = "application/json"
+_COUNT: Final = re.compile("[0-9]{1,18}")
 
 
 class Incoming(Protocol):
@@ -102,22 +105,20 @@ class Catalog:
         """
         Ask a node whether it takes the body of a deletion by filter; return its no.
 
-        A fetch of no documents with the same filter is judged by the same rules and deletes
-        nothing; without an index there is nothing to judge it by, and the task will fail anyhow.
-        A body of another shape goes to the empty probe index.
+        A fetch of no documents with the same filter is judged by the same rules, and more: what
+        depends on settings is not refused but fails the task. So what the fetch refuses, and any
+        body of another shape, is asked of the empty probe index.
         """
         filter_ = _only_filter(incoming)
-        if filter_ is not None and index is None:
-            return None
         if filter_ is not None and index is not None:
             query = DocumentQuery(index, None, None)
             fetch = orjson.dumps({"filter": filter_, "limit": 0})
             request = NodeRequest("POST", f"{query.path}/fetch", fetch, _JSON)
-            reply = (await self._ask(query, request, ShardId(0))).replies[0]
-        else:
-            path = f"/indexes/{PROBE_INDEX}/documents/delete"
-            content_type = incoming.header("content-type")
-            reply = await self._anyone(NodeRequest("POST", path, incoming.body, content_type))
+            if (await self._ask(query, request, ShardId(0))).replies[0].status < 400:
+                return None
+        path = f"/indexes/{PROBE_INDEX}/documents/delete"
+        content_type = incoming.header("content-type")
+        reply = await self._anyone(NodeRequest("POST", path, incoming.body, content_type))
         return reply if reply.status >= 400 else None
 
     async def index_stats(self, index: IndexView, authorization: str | None) -> Answer:
@@ -136,12 +137,10 @@ class Catalog:
         """Return the statistics of all indexes of the cluster, hidden ones left out."""
         view = self._cluster.view
         bodies: list[bytes] = []
-        for shard, column in enumerate(view.topology.columns):
-            up = [node_id for node_id in column if node_id in view.healthy]
-            if not up:
-                raise NoCoveringSet(f"no node can answer for shard {shard}", (shard,))
-            reply = await self._control.forward(up[0], NodeRequest("GET", "/stats"))
-            bodies.append(reply.body)
+        for column in view.topology.columns:
+            lags = {n: sum(n in i.out_of_sync for i in view.indexes.values()) for n in column}
+            complete_first = sorted(column, key=lags.__getitem__)
+            bodies.append((await self._anyone(NodeRequest("GET", "/stats"), complete_first)).body)
         merged: dict[str, Any] = orjson.loads(merge.merge_stats(bodies))
         merged["indexes"] = {
             uid: stats for uid, stats in merged["indexes"].items() if view.live(uid) is not None
@@ -155,10 +154,12 @@ class Catalog:
         )
         return version
 
-    async def _anyone(self, request: NodeRequest) -> NodeReply:
-        """Return the answer of the first node that gives one."""
+    async def _anyone(
+        self, request: NodeRequest, node_ids: Sequence[NodeId] | None = None
+    ) -> NodeReply:
+        """Return the answer of the first of these nodes, or of all, that gives one."""
         view = self._cluster.view
-        for node_id in view.topology.node_ids:
+        for node_id in view.topology.node_ids if node_ids is None else node_ids:
             if node_id not in view.healthy:
                 continue
             try:
@@ -197,7 +198,7 @@ def _parameters(incoming: Incoming) -> dict[str, Any] | None:
     if incoming.method == "GET":
         query: dict[str, Any] = dict(parse_qsl(incoming.query_string, keep_blank_values=True))
         for name in ("offset", "limit"):
-            if query.get(name, "").isdigit():
+            if _COUNT.fullmatch(query.get(name, "")):
                 query[name] = int(query[name])
         return query
     try:

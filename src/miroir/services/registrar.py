@@ -157,6 +157,8 @@ class Registrar:
         async with self._lock(index_uid):
             if not self._will_exist(index_uid):
                 return await self._fail(task, _not_found(index_uid))
+            if primary_key is None:  # Nothing to change; a key cannot be taken away.
+                return await self._store.open_task(task, status="succeeded")
             wish = _Wish(IntentKind.UPDATE, "client", primary_key=primary_key)
             return await self._accept(index_uid, wish, task)
 

@@ -193,4 +193,8 @@ def _usable(reply: NodeReply) -> bool:
         return False
     if reply.status != 404:
         return True
-    return bool(orjson.loads(reply.body or b"{}").get("code") != "index_not_found")
+    try:
+        answer = orjson.loads(reply.body)
+    except orjson.JSONDecodeError:
+        return False  # That was no Meilisearch.
+    return not (isinstance(answer, dict) and answer.get("code") == "index_not_found")

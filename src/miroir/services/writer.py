@@ -123,15 +123,16 @@ class Writer:
         index = self._tools.cluster.view.live(write.index_uid)
         known = index.record.primary_key if index else None
         key = documents.find_primary_key(payload, known, write.primary_key)
-        if isinstance(key, documents.PayloadFault):
-            return await self._fail(task, key)
+        ids: Sequence[str] | documents.PayloadFault = ()
+        if isinstance(key, str):
+            ids = await _off_the_loop(len(write.body), documents.check_ids, payload, key)
+        fault = next((f for f in (key, ids) if isinstance(f, documents.PayloadFault)), None)
+        if fault is not None or isinstance(key, documents.PayloadFault):
+            assert fault is not None
+            await self._tools.registrar.ensure_index(write.index_uid, None)  # As a node does.
+            return await self._fail(task, fault)
         await self._tools.registrar.ensure_index(write.index_uid, key)
-        if key is None:  # No document in it.
-            return await self._tools.store.open_task(task, status="succeeded")
-        ids = await _off_the_loop(len(write.body), documents.check_ids, payload, key)
-        if isinstance(ids, documents.PayloadFault):
-            return await self._fail(task, ids)
-        if not ids:
+        if key is None or not ids:
             return await self._tools.store.open_task(task, status="succeeded")
         table = slot_table(self._tools.cluster.view.topology.shard_count)
         batches = await _off_the_loop(len(write.body), documents.split, payload, ids, table)
@@ -166,7 +167,7 @@ class Writer:
         """Accept the deletion of every document."""
         check_uid(index_uid)
         self._check_frozen(index_uid)
-        details = {"providedIds": 0, "deletedDocuments": 0, "originalFilter": None}
+        details = {"deletedDocuments": 0}
         task = self._task(index_uid, "documentDeletion", details, custom_metadata)
         path = f"/indexes/{quote(index_uid)}/documents"
         return await self._to_every_shard(task, ("DELETE", path, None, b""), depends=False)

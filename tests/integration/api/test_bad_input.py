@@ -184,10 +184,10 @@ def test_a_bad_id_refuses_the_batch_in_every_format(cluster, content_type, conte
 
 FAILED_TASKS = {
     "documents from which no primary key can be guessed": (
-        "index_primary_key_no_candidate_found", "POST", "/indexes/fresh/documents", [{"a": 1}],
+        "index_primary_key_no_candidate_found", "POST", "/indexes/keyless/documents", [{"a": 1}],
     ),
     "documents with two candidates for the primary key": (
-        "index_primary_key_multiple_candidates_found", "POST", "/indexes/fresh/documents",
+        "index_primary_key_multiple_candidates_found", "POST", "/indexes/keyless/documents",
         [{"a_id": 1, "b_id": 2}],
     ),
     "deletion of an unknown index": ("index_not_found", "DELETE", "/indexes/nope", None),
@@ -207,9 +207,17 @@ FAILED_TASKS = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def keyless(cluster):
+    """An index whose key is still open: failed documents would make it, as on one node."""
+    cluster.do("POST", "/indexes", {"uid": "keyless"})
+    return cluster
+
+
 @pytest.mark.parametrize("name", FAILED_TASKS)
-def test_what_fails_as_a_task_on_one_node_fails_as_a_task_here(cluster, name):
+def test_what_fails_as_a_task_on_one_node_fails_as_a_task_here(keyless, name):
     """A 202 is the promise of a task with an outcome, also of one that cannot succeed."""
+    cluster = keyless
     code, method, path, body = FAILED_TASKS[name]
     before = everything(cluster)
 

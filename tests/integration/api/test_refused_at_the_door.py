@@ -103,7 +103,7 @@ def test_a_body_of_the_largest_size_is_taken(cluster):
     [
         (b"no gzip at all", "gzip", 400, "malformed_payload"),
         (gzip.compress(b"[]" * 99)[:-9], "gzip", 400, "malformed_payload"),
-        (b"[]", "zstd-of-tomorrow", 415, "unsupported_media_type"),
+        (b"[]", "zstd", 415, "unsupported_media_type"),
     ],
 )
 def test_a_broken_content_coding_is_refused(cluster, content, coding, status, code):
@@ -129,7 +129,7 @@ def test_a_floor_that_is_no_number_is_refused(cluster, floor, method, path):
     assert_error(answer, 400, "miroir_invalid_settings_version")
 
 
-@pytest.mark.parametrize("path", ["/", "/nope", "/indexes/movies/nope", "/_miroir/nope", "//"])
+@pytest.mark.parametrize("path", ["/nope", "/indexes/movies/nope", "/_miroir/nope"])
 def test_an_unknown_route_is_not_found(cluster, path):
     """A typing error must not look like an empty answer."""
     assert_error(ask(cluster, "GET", path), 404, "miroir_route_not_found")
