@@ -58,9 +58,9 @@ def look(
         return Finding(State.MISSING, "", ("index: missing",))
     shown = fingerprint(seen)
     committed = fingerprints.get(engine)
-    if committed == shown:
-        return Finding(State.SYNCED, shown, ())
     faults = rules.differences(desired, seen)
+    if committed == shown and rules.EMBEDDERS not in faults:  # Masks are no part of a fingerprint.
+        return Finding(State.SYNCED, shown, ())
     if not faults and committed is None:
         return Finding(State.SYNCED, shown, ())
     return Finding(State.DRIFTED, shown, faults or ("fingerprint",))

@@ -133,9 +133,10 @@ class SettingsCarrier:
 
     def commit(self, state: Broadcast) -> CommitRecord:
         """Adopt the observed form as the desired one: later drift is measured against it."""
-        shown = _first_shown(state, self._shown)
-        desired = rules.adopted(shown, self._intent.target)
         change = self._intent.kind is IntentKind.CHANGE
+        desired = self._intent.target
+        if change:  # A repair leaves them as they are; its node may even have gone away meanwhile.
+            desired = rules.adopted(_first_shown(state, self._shown), desired)
         return CommitRecord(
             settings=desired if change else None,
             fingerprints=_by_engine(state),

@@ -214,11 +214,11 @@ class Reconciler:
         if not state.closed:
             return watch
         del self._repairs[key]
-        if state.phase is Phase.CONVERGED:
-            return watch
-        self._tools.metrics.drift_repair("failed")
         progress = state.nodes.get(key[1])
         unheard = progress is None or progress.state in {NodeState.SILENT, NodeState.UNANSWERED}
+        if state.phase is Phase.CONVERGED and not unheard:
+            return watch
+        self._tools.metrics.drift_repair("failed")
         return drift.refunded(watch) if unheard else watch
 
     async def _miss(self, index_uid: IndexUid, node_id: NodeId) -> None:

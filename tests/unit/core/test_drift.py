@@ -32,6 +32,17 @@ def test_a_difference_that_cannot_be_named_is_drift_all_the_same() -> None:
     assert (finding.state, finding.faults) == (State.DRIFTED, ("fingerprint",))
 
 
+def test_another_mask_is_drift_although_the_fingerprint_is_the_same() -> None:
+    """Somebody has set another key, and this time the node shows it."""
+    embedder = {"source": "openAi", "model": "m", "apiKey": "sk-0123456789"}
+    desired = {**DESIRED, "embedders": {"e": embedder}}
+    committed = {"1.50.0": fingerprint(desired)}
+    ours = {**desired, "embedders": {"e": {**embedder, "apiKey": "skXXXX..."}}}
+    other = {**desired, "embedders": {"e": {**embedder, "apiKey": "opXXXX..."}}}
+    assert look(desired, committed, "1.50.0", ours).state is State.SYNCED
+    assert look(desired, committed, "1.50.0", other).faults == ("embedders",)
+
+
 def test_another_engine_is_judged_by_the_keys_that_both_know() -> None:
     """Version skew is not drift."""
     older = {k: v for k, v in DESIRED.items() if k != "facetSearch"}
