@@ -12,6 +12,8 @@ from tests.support.sim_faults import FaultPoint
 from tests.support.sim_run import simulate
 
 SEEDS = 520
+FOUND = (20114, 20923, 21088, 21096, 21240)
+"""Seeds outside the default ones that have found something once."""
 _BATCH = 20
 _hits: Counter[FaultPoint] = Counter()
 _notes: Counter[str] = Counter()
@@ -27,6 +29,13 @@ def test_no_seed_breaks_an_invariant(first: int) -> None:
         _notes.update(outcome.notes)
         _run.add(seed)
         assert outcome.failure is None, outcome.report()
+
+
+@pytest.mark.parametrize("seed", FOUND)
+def test_a_seed_that_found_something_stays_green(seed: int) -> None:
+    """What was repaired once is not broken again."""
+    outcome = simulate(seed)
+    assert outcome.failure is None, outcome.report()
 
 
 def test_every_fault_point_is_hit() -> None:

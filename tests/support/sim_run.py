@@ -291,6 +291,8 @@ class _Run:
             return "no process serves"
         if world.weather.tools:
             return "a tool is at work"
+        if any(node.pending_any() for node in world.nodes.values()):
+            return "a node still has tasks"
         intents = [i for i in world.store._tables.in_order() if not i.state.closed]
         if intents:
             return f"intent {intents[0].intent_id} is {intents[0].state.phase.value}"

@@ -97,6 +97,7 @@ class SettingsCarrier:
         patch = rules.wire_patch(seen, wanted, touched=self._touched(state), forced=self._forced)
         if not patch and self._expected(engine, state) not in {None, fingerprint(seen)}:
             patch = rules.exact_patch(seen, wanted)
+        patch = patch or self._untouched(seen, engine, state)
         if not patch:
             return await unfinished(self._control, node_id, self._intent.index_uid)
         return await self._control.patch_settings(node_id, self._intent.index_uid, patch)
@@ -112,6 +113,7 @@ class SettingsCarrier:
             # The very form that the engine was seen to give it; masks are no part of that.
             differing = tuple(key for key in differing if key == rules.EMBEDDERS)
         faults = [f"{key}: not as wanted" for key in differing]
+        faults += [f"{key}: not as before" for key in self._untouched(seen, engine, state)]
         faults += [f"{key}: not shown" for key in self._touched(state) if key not in seen]
         if state.undoing and self._expected(engine, state) not in {None, shown}:
             faults.append("fingerprint: not the committed one")
@@ -126,6 +128,19 @@ class SettingsCarrier:
             return ()
         patch = self._intent.patch
         return tuple(k for k in patch if patch[k] is not None or k not in rules.BY_KEY)
+
+    def _untouched(self, seen: Settings, engine: str, state: Broadcast) -> Settings:
+        """
+        Return what leads keys that nobody asked to change back to the committed read-back.
+
+        Without a probe this is what keeps a foreign change from being committed by accident. Only
+        where one engine has given the committed form: others have letters of their own.
+        """
+        unknown = not state.undoing and self._expected(engine, state) is None
+        if not unknown or set(self._base_fingerprints) != {engine}:
+            return {}
+        target = {k: v for k, v in self._intent.target.items() if k not in self._intent.patch}
+        return rules.exact_patch(seen, target)
 
     def _expected(self, engine: str, state: Broadcast) -> str | None:
         known = self._base_fingerprints if state.undoing else state.expected
