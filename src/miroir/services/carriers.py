@@ -129,7 +129,7 @@ class SettingsCarrier:
         patch = self._intent.patch
         return tuple(k for k in patch if patch[k] is not None or k not in rules.BY_KEY)
 
-    def _untouched(self, seen: Settings, engine: str, state: Broadcast) -> Settings:
+    def _untouched(self, seen: Settings, engine: str, state: Broadcast) -> dict[str, Any]:
         """
         Return what leads keys that nobody asked to change back to the committed read-back.
 
