@@ -18,10 +18,10 @@ from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import NodeRefused
 from miroir.node.errors import ApiError
 from miroir.ports.node import NodeReply, NodeRequest, NodeTask
-from tests.support.sim_engine import NEW
+from tests.support.sim_engine import NEW, digest
 from tests.support.sim_faults import FaultPlan
 from tests.support.sim_network import SimNetwork
-from tests.support.sim_node import SimNode, SimTask
+from tests.support.sim_node import SimIndex, SimNode, SimTask
 
 Documents = dict[str, dict[str, Any]]
 _ROUTE = re.compile(r"/indexes/(?P<uid>[^/]+)/documents(?P<rest>/[^/]+)?")
@@ -75,7 +75,9 @@ class DocsNode(SimNode):
         uid, body = task.index_uid, task.body
         if task.type == "documentAdditionOrUpdate":
             if uid not in self.disk.indexes:
-                self._put(uid, {}, body["primaryKey"], task.origin)
+                self.disk.indexes[uid] = SimIndex(
+                    body["primaryKey"], {}, self.engine.shown({}), digest(self.engine.truth({}))
+                )
                 self.documents[uid] = {}
             index = self.disk.indexes[uid]
             index.primary_key = index.primary_key or body["primaryKey"]

@@ -36,11 +36,12 @@ class Client:
         self._chance = random.Random(f"client {world.seed} {number}")
         self._number = number
         self._index = _INDEXES[number % len(_INDEXES)]
+        self._pace = random.Random(f"pace {world.seed}").choice((2.0, 2.0, 25.0))
         self._ends = world.faults.style in _STYLES_WITH_ENDS
 
     async def run(self) -> None:
-        for step in range(self._chance.randrange(6, 16)):
-            await asyncio.sleep(self._chance.expovariate(2.0))
+        for step in range(self._chance.randrange(8, 20)):
+            await asyncio.sleep(self._chance.expovariate(self._pace))
             while not self._world.process.serves:
                 await asyncio.sleep(0.1)
             work, what = self._any_work(step)

@@ -18,7 +18,7 @@ from typing import Any, Final
 from miroir.config import Config
 from miroir.core.topology import IndexUid
 from miroir.errors import MiroirError, Unavailable
-from miroir.ports.records import TaskQuery, TaskRecord, WritePart
+from miroir.ports.records import IntentKind, TaskQuery, TaskRecord, WritePart
 from miroir.runtime import Outside, Services, make_services
 from miroir.telemetry import Metrics
 from tests.support.docs_node import DocsNetwork, DocsNode, deletes, parsed
@@ -87,6 +87,7 @@ class Process:
         )
         outside = Outside(network, network, store, world.clock, chance, _METRICS)
         self.services: Services = make_services(world.config, world.topology, outside)
+        self.services.documents.resync.page_documents = 2  # Many steps, for what may come between.
         self._store = store
         self._clients: asyncio.TaskGroup | None = None
         self._root = asyncio.get_running_loop().create_task(self._run(), name=self.name)
@@ -169,6 +170,7 @@ class DocsWorld:
 
     Attributes:
         writes: Every document write that became durable, by task uid.
+        ends: Index and intent of every deletion of an index -> the next write's uid, at least.
         failure: The first thing that went wrong, or None.
     """
 
@@ -182,6 +184,8 @@ class DocsWorld:
         self.failure: str | None = None
         self.failed = asyncio.Event()
         self.writes: dict[int, Accepted] = {}
+        self.ends: dict[tuple[str, int], int] = {}
+        self._opened: dict[int, int] = {}
         shards, groups = _GRIDS[seed // 8 % len(_GRIDS)]
         names = [f"n{i}" for i in range(shards * groups)]
         self.config = _config(shards, names)
@@ -191,6 +195,7 @@ class DocsWorld:
         }
         for node in self.nodes.values():
             node.noted = self.note
+            node.changed = lambda *_: None
         self.store = MemoryStore(self.clock, pause=self._trouble)
         self.store_fails = False
         self._numbers = 0
@@ -232,7 +237,12 @@ class DocsWorld:
         if name == "open_write" and not isinstance(result, Exception):
             self.writes[result.uid] = Accepted(result, args[1])
             self.note(f"accepted task {result.uid}: {[p.path for p in args[1]]}")
-        elif name in {"finish_task", "save_shares", "set_in_sync", "set_out_of_sync", "commit"}:
+        elif name == "open_intent" and args[0].kind is IntentKind.DELETE:
+            self._opened[result.intent_id] = (max(self.writes, default=-1)) + 1
+        elif name == "commit" and args[0].kind is IntentKind.DELETE and isinstance(result, int):
+            # Also one that was durable, but whose task was not: its client never heard of it.
+            self.ends[(args[0].index_uid, args[0].intent_id)] = self._opened[args[0].intent_id]
+        if name in {"finish_task", "save_shares", "set_in_sync", "set_out_of_sync", "commit"}:
             self.note(f"store: {name} {args} {kwargs} {result or ''}"[:600])
 
     # ---- what happens to it
@@ -312,30 +322,27 @@ class DocsWorld:
     async def _wanted(self, uid: IndexUid) -> dict[int, dict[str, Any]]:
         """Carry out the accepted writes in order; `_ANYTHING` where shards failed differently."""
         shards: dict[int, dict[str, Any]] = {}
+        ends = sorted(after for intent, after in self.ends.items() if intent[0] == uid)
         page = await self.store.tasks(TaskQuery(limit=10**6, reverse=True, index_uids=(uid,)))
         for task in page.results:
-            if task.type == "indexDeletion":
-                if task.status == "succeeded":
-                    shards.clear()
-                elif (task.error or {}).get("code") != "index_not_found":
-                    shards = {s: dict.fromkeys(d, _ANYTHING) for s, d in shards.items()}
-                continue
             if task.uid not in self.writes:
                 continue
+            while ends and ends[0] <= task.uid:
+                shards.clear()
+                ends.pop(0)
             shares = await self.store.shares(task.uid)
             for part in self.writes[task.uid].parts:
-                ends = {s.status for s in shares if s.shard_id == part.shard_id}
-                ends -= {"missed"}
-                carry_out(part, shards.setdefault(part.shard_id, {}), ends, task.status)
-        return shards
+                how = {s.status for s in shares if s.shard_id == part.shard_id} - {"missed"}
+                carry_out(part, shards.setdefault(part.shard_id, {}), how, task.status)
+        return {} if ends else shards
 
 
-def carry_out(part: WritePart, shard: dict[str, Any], ends: set[str], status: str) -> None:
+def carry_out(part: WritePart, shard: dict[str, Any], how: set[str], status: str) -> None:
     """Apply one part to the model; what is not known from its end is anything from then on."""
     write = parsed(part.method, part.path, part.body)
     assert write is not None
-    done = status == "succeeded" or ends == {"succeeded"}
-    if not done and ends == {"failed"}:
+    done = status == "succeeded" or how == {"succeeded"}
+    if not done and how == {"failed"}:
         return
     if write.action in {"POST", "PUT"}:
         for document in write.body["documents"]:

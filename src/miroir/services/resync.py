@@ -41,8 +41,6 @@ from miroir.services.replicas import Replicas
 from miroir.services.tasks import Tasks
 from miroir.services.watcher import TaskWatcher
 
-_PAGE_DOCUMENTS: Final = 1000
-_PAGE_IDS: Final = 1000
 _ROUND_S: Final = 2.0
 _HOLD_MAX_S: Final = 20.0
 _IDLE_TICK_S: Final = 0.05
@@ -73,6 +71,7 @@ class ResyncTools:
     replicas: Replicas
     tasks: Tasks
     watcher: TaskWatcher
+    page_documents: int = 1000  # Asked for and sent at a time.
 
 
 class Resync:
@@ -86,6 +85,7 @@ class Resync:
         self._replicas = tools.replicas
         self._tasks = tools.tasks
         self._watcher = tools.watcher
+        self.page_documents = tools.page_documents
 
     async def run(self) -> None:
         """Look for replicas to bring up, for ever; one after the other."""
@@ -141,10 +141,12 @@ class Resync:
             emptied = await self._send(node_id, NodeRequest("DELETE", _documents(index_uid)))
             ids = await self._ids(index_uid, sibling)
         await self._applied(node_id, emptied)
-        for start in range(0, len(ids), _PAGE_DOCUMENTS):
+        for start in range(0, len(ids), self.page_documents):
             async with self._quiet(index_uid, (sibling,)):
                 self._check_still_taking(index_uid, node_id)
-                page = await self._documents(index_uid, sibling, ids[start:][:_PAGE_DOCUMENTS])
+                page = await self._documents(
+                    index_uid, sibling, ids[start:][: self.page_documents]
+                )
                 uid = await self._send(node_id, self._post(index_uid, page)) if page else None
             if uid is not None:
                 await self._applied(node_id, uid)
@@ -185,7 +187,7 @@ class Resync:
             return []
         ids: list[Any] = []
         while True:
-            body = {"fields": [key], "offset": len(ids), "limit": _PAGE_IDS}
+            body = {"fields": [key], "offset": len(ids), "limit": self.page_documents}
             page = _read(await self._fetch(index_uid, node_id, body))
             ids += [_at(orjson.loads(bytes(raw)), key) for raw in page.results]
             if not page.results:
