@@ -2,6 +2,7 @@
 Joins services and adapters into a running Miroir: the only package that knows both.
 
     assembly.py  configuration + outside world -> every service, made but not started
+    facts.py     the topology of today against the one that the data was written under
     serving.py   the real outside world; start, listen, stop
 """
 

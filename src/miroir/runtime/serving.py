@@ -34,8 +34,8 @@ from miroir.config import Config
 from miroir.core.topology import Topology
 from miroir.errors import ConfigError
 from miroir.ports.clock import SystemClock, system_chance
-from miroir.ports.store import Store
 from miroir.runtime.assembly import Outside, Services, make_services
+from miroir.runtime.facts import check_facts
 from miroir.telemetry import Metrics
 
 _GRACE_S = 10
@@ -67,23 +67,6 @@ async def outside_world(config: Config, topology: Topology) -> AsyncIterator[Out
     finally:
         await transport.aclose()
         await store.aclose()
-
-
-async def check_facts(store: Store, topology: Topology) -> None:
-    """
-    Refuse a topology that the stored data does not fit.
-
-    Raises:
-        ConfigError: The number of shards differs from the one that documents were cut by.
-    """
-    known = await store.fact("shards")
-    if known is None:
-        await store.set_fact("shards", str(topology.shard_count))
-    elif known != str(topology.shard_count):
-        raise ConfigError(
-            f"topology.shards: is {topology.shard_count}, but the documents in this data "
-            f"directory were cut into {known}; set it to {known}, or use another data_dir"
-        )
 
 
 def serve(config: Config) -> None:
