@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; each sets everything up by itself.
-.PHONY: setup demo test check lock bench wheel clean
+.PHONY: setup demo test check simulate lock bench wheel clean
 PY ?= python3
 BIN := .venv/bin
 
@@ -16,6 +16,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -q
+
+# More histories than `make test` plays: make simulate SEEDS=200000 START=30000
+simulate: setup
+	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),2000) --start $(or $(START),0) --keep-going
 
 check: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" tools/check
