@@ -168,6 +168,14 @@ class SettingsNotVerified(MiroirError):
     error_type = "system"
 
 
+class OutcomeUnknown(MiroirError):
+    """No replica can tell how its part of a document write ended; ends up in the task."""
+
+    code = "miroir_outcome_unknown"
+    http_status = 502
+    error_type = "system"
+
+
 class RouteNotSupported(RequestRefused):
     """A route or parameter of Meilisearch that Miroir does not offer (yet)."""
 

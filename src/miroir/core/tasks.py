@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from miroir.core.topology import NodeId, ShardId
+from miroir.errors import OutcomeUnknown
 
 _SUMMED: Final = ("indexedDocuments", "deletedDocuments", "editedDocuments")
 ENDED: Final = frozenset({"succeeded", "failed", "canceled"})
@@ -75,13 +76,8 @@ def outcome(details: Mapping[str, Any], shares: Sequence[Share]) -> Outcome | No
 def _untold(column: Sequence[Share]) -> Mapping[str, Any]:
     """Nobody can tell what became of this part: that is no success."""
     nodes = ", ".join(share.node_id for share in column)
-    code = "miroir_outcome_unknown"
-    return {
-        "message": f"What became of a part of this write is not known: {nodes} could not tell.",
-        "code": code,
-        "type": "system",
-        "link": f"docs/reference/errors.md#{code}",
-    }
+    message = f"What became of a part of this write is not known: {nodes} could not tell."
+    return OutcomeUnknown(message).body()
 
 
 def _columns(shares: Sequence[Share]) -> Iterable[list[Share]]:
