@@ -14,7 +14,7 @@ from miroir.ports.store import Store
 from miroir.services.catalog import Catalog
 from miroir.services.cluster import Cluster, IndexView
 from miroir.services.reconciler import Reconciler
-from miroir.services.registrar import Registrar, check_uid
+from miroir.services.registrar import RefusedByNode, Registrar, check_uid
 from miroir.services.searcher import Searcher
 from miroir.services.writer import Writer
 from miroir.telemetry import Metrics
@@ -56,6 +56,29 @@ class Edge:
             check_uid(index_uid)
             raise IndexNotFound(f"Index `{index_uid}` not found.")
         return index
+
+    async def index_to_read(self, request: Request, index_uid: str) -> IndexView:
+        """
+        Return a live index; of an unknown one, the request is judged all the same.
+
+        A node looks at the parameters before it looks for the index.
+
+        Raises:
+            RefusedByNode: A node refuses the request whatever the index.
+            IndexNotFound: There is none of this uid.
+        """
+        index = self.cluster.view.live(index_uid)
+        if index is not None:
+            return index
+        check_uid(index_uid)
+        refusal = await self.catalog.refusal_without_index(
+            request,
+            "/".join(request.path.strip("/").split("/")[2:]),
+            self.guard.for_nodes(request),
+        )
+        if refusal is not None:
+            raise RefusedByNode(refusal)
+        return self.index(index_uid)
 
 
 def uid_of(named: Mapping[str, str]) -> IndexUid:

@@ -91,7 +91,7 @@ class Documents:
     async def get(self, request: Request, named: Mapping[str, str]) -> Reply:
         """`GET /indexes/{uid}/documents/{id}`, from a replica of its shard."""
         query = DocumentQuery(
-            index=self._edge.index(named["uid"]),
+            index=await self._edge.index_to_read(request, named["uid"]),
             authorization=self._edge.guard.for_nodes(request),
             floor=floor_of(request, named["uid"]),
         )
@@ -108,7 +108,7 @@ class Documents:
 
     async def _page(self, request: Request, named: Mapping[str, str]) -> Reply:
         query = DocumentQuery(
-            index=self._edge.index(named["uid"]),
+            index=await self._edge.index_to_read(request, named["uid"]),
             authorization=self._edge.guard.for_nodes(request),
             floor=floor_of(request, named["uid"]),
         )

@@ -27,10 +27,11 @@ class Search:
         """`GET` and `POST /indexes/{uid}/search`."""
         edge = self._edge
         authorization = edge.guard.for_nodes(request)
+        index = await edge.index_to_read(request, named["uid"])
         metadata = request.header("meili-include-metadata")
         answer = await edge.searcher.search(
             SearchRequest(
-                index=edge.index(named["uid"]),
+                index=index,
                 method=request.method,
                 query_string=request.query_string,
                 body=request.body,

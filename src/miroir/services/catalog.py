@@ -24,6 +24,7 @@ from miroir.services.searcher import Answer
 from miroir.services.writer import owner
 
 _JSON: Final = "application/json"
+_NOWHERE: Final = "_miroir_nowhere"
 _COUNT: Final = re.compile("[0-9]{1,18}")
 
 
@@ -120,6 +121,21 @@ class Catalog:
         content_type = incoming.header("content-type")
         reply = await self._anyone(NodeRequest("POST", path, incoming.body, content_type))
         return reply if reply.status >= 400 else None
+
+    async def refusal_without_index(
+        self, incoming: Incoming, route: str, authorization: str | None
+    ) -> NodeReply | None:
+        """Return a node's no to a request for an unknown index, if it is about something else."""
+        question = f"?{incoming.query_string}" if incoming.query_string else ""
+        request = NodeRequest(
+            incoming.method,
+            f"/indexes/{_NOWHERE}/{route}{question}",
+            incoming.body,
+            incoming.header("content-type"),
+            authorization=authorization,
+        )
+        reply = await self._anyone(request)
+        return reply if 400 <= reply.status < 500 and reply.status != 404 else None
 
     async def index_stats(self, index: IndexView, authorization: str | None) -> Answer:
         """Return the statistics of one index."""

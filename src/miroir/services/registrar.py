@@ -21,13 +21,15 @@ from miroir.ports.store import Store
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.cluster import Cluster, IndexView, View
 from miroir.services.planner import Planner
-from miroir.services.prober import PROBE_INDEX, Prober
+from miroir.services.prober import Prober
 
 _UID_CHARACTERS: Final = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 )
 _UID_BYTES_MAX: Final = 400
 _QUEUE_MAX: Final = 100
+RESERVED: Final = "_miroir_"
+"""Uids that begin with this are Miroir's own, e.g. the probe's."""
 
 
 class RefusedByNode(MiroirError):
@@ -167,7 +169,8 @@ class Registrar:
         task = self._lifecycle_task(index_uid, "indexDeletion", {})
         async with self._lock(index_uid):
             if not self._will_exist(index_uid):
-                return await self._fail(task, _not_found(index_uid))
+                nothing = self._lifecycle_task(index_uid, task.type, {"deletedDocuments": 0})
+                return await self._fail(nothing, _not_found(index_uid))
             return await self._accept(index_uid, _Wish(IntentKind.DELETE, "client"), task)
 
     async def ensure_index(self, index_uid: IndexUid, primary_key: str | None) -> None:
@@ -294,7 +297,7 @@ def check_uid(index_uid: str) -> None:
             "containing only alphanumeric characters, hyphens (-) and underscores (_), "
             "and can not be more than 512 bytes."
         )
-    if index_uid == PROBE_INDEX:
+    if index_uid.startswith(RESERVED):
         raise InvalidIndexUid(f"`{index_uid}` is reserved by Miroir.")
 
 

@@ -212,3 +212,27 @@ def test_another_spelling_than_bearer_is_no_token(edges, scheme):
     answer = send(edges.local.url, None, "GET", "/indexes", headers=headers)
 
     assert_error(answer, 401, "missing_authorization_header")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ("GET", "/indexes/unknown/search?limit=x", None, {}),
+        ("GET", "/indexes/unknown/search?nope=1", None, {}),
+        ("POST", "/indexes/unknown/search", b'{"offset": -1}', JSON),
+        ("POST", "/indexes/unknown/search", b"{", JSON),
+        ("GET", "/indexes/unknown/documents?limit=x", None, {}),
+        ("POST", "/indexes/unknown/documents/fetch", b'{"nope": 1}', JSON),
+        ("GET", "/indexes/unknown/documents/1?nope=1", None, {}),
+        ("GET", "/indexes/unknown/search?q=fine", None, {}),
+        ("POST", "/indexes/unknown/documents/fetch", b"{}", JSON),
+    ],
+)
+def test_a_bad_read_of_an_unknown_index_is_judged_as_one_node_does_it(edges, request_):
+    """A client that mistypes both should first hear what it can never get right."""
+    method, path, content, headers = request_
+
+    answer = ask(edges, method, path, content=content, headers=headers)
+    single = ask_node(edges, method, path, content=content, headers=headers)
+
+    assert (answer.status_code, answer.json()) == (single.status_code, single.json())
