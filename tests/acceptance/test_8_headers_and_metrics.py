@@ -140,6 +140,7 @@ def test_while_a_change_is_taken_back(cluster, uid):
     task = release(cluster, accepted)
     assert (task["status"], task["error"]["message"]) == ("failed", "not on this node")
     until(lambda: cluster.metric("miroir_unproved_nodes", index=uid) == 0, "all in use again")
+    wait_for_phase(cluster, uid, "idle")
     assert_told(cluster, uid, phase=IDLE, version=before, mixed=False)
 
 
@@ -158,6 +159,7 @@ def test_while_a_node_shows_foreign_settings(cluster, uid):
     assert answer.headers["x-miroir-settings-inconsistent"] == "true"
     cluster.faults("n1")
     until(lambda: cluster.metric("miroir_unproved_nodes", index=uid) == 0, "repaired")
+    wait_for_phase(cluster, uid, "idle")
     assert_told(cluster, uid, phase=IDLE, version=before, mixed=False)
 
 
