@@ -41,6 +41,7 @@ class DocsNode(SimNode):
         super().__init__(node_id, NEW, chance, faults)
         self.documents: dict[str, Documents] = {}
         self.details: dict[int, Mapping[str, Any]] = {}
+        self._worked: set[int] = set()
 
     def enqueue_documents(
         self, uid: str, action: str, body: Mapping[str, Any], origin: str
@@ -58,6 +59,15 @@ class DocsNode(SimNode):
             task.error,
             self.details.get(uid),
         )
+
+    def _applied(self, batch: list[SimTask]) -> Mapping[str, Any] | None:
+        """Carry a batch out; one that a crash has made run again fails no more: it has worked."""
+        uids = {task.uid for task in batch}
+        if uids & self._worked:
+            return None
+        error = super()._applied(batch)
+        self._worked |= uids if error is None else set()
+        return error
 
     def _apply(self, batch: list[SimTask]) -> None:
         first = batch[0]

@@ -25,7 +25,8 @@ from tests.support.virtual_loop import VirtualLoop, run_virtual
 
 _INDEXES: Final = (IndexUid("movies"), IndexUid("books"))
 _END_MAX_S: Final = 900.0
-_STYLES_WITH_ENDS: Final = {"calm", "crashes", "store"}
+_STYLES_WITH_ENDS: Final = {"calm", "crashes"}
+"""In the others a node may be silent while its index ends, and nobody takes it away yet."""
 
 
 class Client:
@@ -36,11 +37,12 @@ class Client:
         self._chance = random.Random(f"client {world.seed} {number}")
         self._number = number
         self._index = _INDEXES[number % len(_INDEXES)]
-        self._pace = random.Random(f"pace {world.seed}").choice((2.0, 2.0, 25.0))
+        # Long and dense runs are for what comes between two steps of a copy.
+        self._pace, self._length = ((2.0, 1), (25.0, 1), (12.0, 4))[world.seed // 3 % 3]
         self._ends = world.faults.style in _STYLES_WITH_ENDS
 
     async def run(self) -> None:
-        for step in range(self._chance.randrange(8, 20)):
+        for step in range(self._chance.randrange(8, 20) * self._length):
             await asyncio.sleep(self._chance.expovariate(self._pace))
             while not self._world.process.serves:
                 await asyncio.sleep(0.1)
@@ -59,12 +61,12 @@ class Client:
             ("add", "update", "delete", "filter", "all", "end", "create", "settings"),
             (8, 5, 4, 2, 0.5, 0.6 if self._ends else 0, 0.4, 1.2),
         )[0]
-        ids = [str(chance.randrange(6)) for _ in range(chance.randrange(1, 4))]
+        ids = [str(chance.randrange(9)) for _ in range(chance.randrange(1, 4))]
         rows = [{"id": int(i), "group": int(i) % 3, "v": f"{self._number}.{step}"} for i in ids]
         if kind in {"add", "update"}:
             method = "POST" if kind == "add" else "PUT"
             if method == "PUT":
-                rows = [{"id": r["id"], f"u{self._number}": step} for r in rows]
+                rows = [{"id": r["id"], f"u{self._number}.{step}": 1} for r in rows]
             body = orjson.dumps(list({r["id"]: r for r in rows}.values()))
             write = DocumentsWrite(uid, method, body, "application/json")
             return lambda s: s.documents.writer.add(write), f"{kind} {uid} {body!r}"

@@ -285,7 +285,7 @@ class MemoryStore:
         self._tables.indexes[uid] = self._tables.index_after(uid, record, version)
         if record.raise_version:
             self._tables.write_history(row.intent, record, version)
-        self._tables.settle_nodes(uid, record, version)
+        self._tables.settle_nodes(intent, record, version)
         row.intent = replace(row.intent, committed_version=version)
         if row.intent.task_uid is not None:
             details = record.task_details

@@ -16,6 +16,7 @@ from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import LeaseLost
 from miroir.ports.clock import Clock
 from miroir.ports.records import (
+    NOT_CREATED,
     CommitRecord,
     HistoryEntry,
     IndexRecord,
@@ -179,15 +180,19 @@ class Tables:
         )
         self.history.setdefault(intent.index_uid, []).append(entry)
 
-    def settle_nodes(self, uid: IndexUid, record: CommitRecord, version: int) -> None:
+    def settle_nodes(self, intent: Intent, record: CommitRecord, version: int) -> None:
+        uid = intent.index_uid
+        if record.deleted or intent.kind is IntentKind.CREATE:
+            for key in [key for key in self.lagging if key[0] == uid]:
+                del self.lagging[key]
         if not record.deleted:
+            if intent.kind is IntentKind.CREATE:
+                self.lagging.update({(uid, n): NOT_CREATED for n in record.unproved})
             self.unprove(uid, record.unproved)
             self.prove(uid, record.proved, version, record.at_ms)
             return
         for key in [key for key in self.versions if key[0] == uid]:
             del self.versions[key]
-        for node_id in record.proved:
-            self.lagging.pop((uid, node_id), None)
 
     def new_task(self, task: NewTask, intent_id: int | None = None) -> TaskRecord:
         opened = TaskRecord(

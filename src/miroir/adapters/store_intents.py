@@ -15,6 +15,7 @@ from miroir.core.broadcast_types import Broadcast, Decision, NodeState
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import LeaseLost
 from miroir.ports.records import (
+    NOT_CREATED,
     CommitRecord,
     IndexRecord,
     Intent,
@@ -185,7 +186,7 @@ def commit(tx: Transaction, intent: Intent, record: CommitRecord, lease: Lease) 
     store_indexes.put_index(tx, _after_commit(intent.index_uid, before, record, version, bound))
     if record.raise_version:
         _write_history(tx, intent, record, version)
-    _settle_nodes(tx, intent.index_uid, record, version)
+    _settle_nodes(tx, intent, record, version)
     tx.run(
         "UPDATE intent SET committed_version = ? WHERE intent_id = ?", version, intent.intent_id
     )
@@ -256,14 +257,16 @@ def _write_history(tx: Transaction, intent: Intent, record: CommitRecord, versio
     )
 
 
-def _settle_nodes(
-    tx: Transaction, index_uid: IndexUid, record: CommitRecord, version: int
-) -> None:
+def _settle_nodes(tx: Transaction, intent: Intent, record: CommitRecord, version: int) -> None:
+    index_uid = intent.index_uid
+    if record.deleted or intent.kind is IntentKind.CREATE:
+        tx.run("DELETE FROM out_of_sync WHERE index_uid = ?", index_uid)
     if record.deleted:
         tx.run("DELETE FROM node_settings_version WHERE index_uid = ?", index_uid)
-        for node_id in record.proved:
-            store_indexes.set_in_sync(tx, index_uid, node_id)
         return
+    if intent.kind is IntentKind.CREATE:
+        for node_id in record.unproved:
+            store_indexes.set_out_of_sync(tx, index_uid, node_id, NOT_CREATED)
     store_indexes.unprove(tx, index_uid, record.unproved)
     store_indexes.set_proved(tx, index_uid, record.proved, version, record.at_ms)
 

@@ -8,10 +8,13 @@ secrets (embedder keys): they are never logged, and an adapter seals them before
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from miroir.core.broadcast_types import Broadcast
 from miroir.core.topology import IndexUid, NodeId, ShardId
+
+NOT_CREATED: Final = "it was not there when the index was made"
+"""Why a replica is out of sync from the first moment of an index on."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ class CommitRecord:
         settings: New desired settings with true secrets, or None to leave them.
         fingerprints: Engine version -> fingerprint read back.
         proved: Node -> fingerprint, for every node verified; they serve the committed version.
-        unproved: Nodes that are proved at nothing from now on.
+        unproved: Nodes that are proved at nothing from now on; after a creation out of sync, too.
         raise_version: Whether the settings version grows by one (a repair's does not).
         diff: Setting key -> [old, new], secrets masked, for the history.
         primary_key: New primary key, or None to leave it.

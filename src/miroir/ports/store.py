@@ -176,8 +176,9 @@ class Store(Protocol):
         Returns the committed version. The version number grows by exactly one if
         `record.raise_version`, and is bound to these fingerprints for ever, also if the index is
         deleted and created again; a commit that does not raise it may add engines only. Ends a
-        freeze. `record.deleted` leaves a tombstone with the version, proves no node any more, and
-        takes the nodes in `record.proved` as in sync: they have nothing left to miss.
+        freeze. `record.deleted` leaves a tombstone with the version, and proves no node any more;
+        no replica misses anything of it. A creation begins with the nodes in `record.unproved`
+        out of sync, and no other: they do not have the index, and will miss what is written.
         """
         ...
 

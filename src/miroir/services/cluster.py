@@ -14,7 +14,7 @@ from types import MappingProxyType
 from miroir.core.broadcast_types import NodeState
 from miroir.core.topology import IndexUid, NodeId, Topology
 from miroir.ports.node import Settings
-from miroir.ports.records import CommitRecord, IndexRecord, Intent, IntentKind
+from miroir.ports.records import NOT_CREATED, CommitRecord, IndexRecord, Intent, IntentKind
 from miroir.ports.store import Store
 
 
@@ -225,6 +225,9 @@ class Cluster:
             return
         proved = {n: v for n, v in index.proved.items() if n not in commit.unproved}
         proved.update(dict.fromkeys(commit.proved, record.version))
+        if intent.kind is IntentKind.CREATE:
+            missing = dict.fromkeys(commit.unproved, NOT_CREATED)
+            index = replace(index, out_of_sync=missing, catching_up=frozenset())
         self._put(record.uid, replace(index, record=record, proved=proved))
 
     def apply_record(self, record: IndexRecord) -> None:

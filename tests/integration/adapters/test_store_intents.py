@@ -27,7 +27,7 @@ from tests.support.store_contract import (
 
 from miroir.core.broadcast_types import Decision, NodeState, Phase, Progress
 from miroir.errors import LeaseLost
-from miroir.ports.records import IntentKind
+from miroir.ports.records import NOT_CREATED, IntentKind
 
 SENDING = Progress(NodeState.SENDING, proposals=1)
 
@@ -384,12 +384,37 @@ async def test_a_deleted_index_leaves_a_tombstone_whose_version_goes_on(store):
     assert (index.deleted, index.version, index.settings) == (True, 1, None)
     assert (index.primary_key, index.fingerprints) == (None, {})
     assert await store.node_versions() == ()
-    assert await store.out_of_sync() == {(MOVIES, B): "missed a write"}
+    assert await store.out_of_sync() == {}, "there is nothing left to miss"
     assert len(await store.history(MOVIES)) == 1
 
     assert await commit_once(store, lease, commit_record(at_ms=60)) == 2
     (index,) = await store.indexes()
     assert (index.deleted, index.created_at_ms, index.primary_key) == (False, 60, None)
+
+
+@contract
+async def test_who_was_not_there_when_an_index_was_made_is_out_of_sync(store):
+    """Taken for in sync, it could be the last one left when the replica with the data leaves."""
+    lease = await lead(store)
+    await store.set_out_of_sync(MOVIES, A, "left over from an index of the same name")
+    creation = await started(store, lease, new_intent(MOVIES, IntentKind.CREATE))
+
+    await store.commit(creation, commit_record(proved={A: "f1"}, unproved=(B,)), lease)
+
+    assert await store.out_of_sync() == {(MOVIES, B): NOT_CREATED}
+
+
+@contract
+async def test_a_change_of_settings_leaves_the_in_sync_set_alone(store):
+    """Settings and documents are two things: a node may lack one and have the other."""
+    lease = await lead(store)
+    await commit_once(store, lease)
+    await store.set_out_of_sync(MOVIES, A, "missed a write")
+    change = await started(store, lease)
+
+    await store.commit(change, commit_record(proved={A: "f2"}, unproved=(B,)), lease)
+
+    assert await store.out_of_sync() == {(MOVIES, A): "missed a write"}
 
 
 @contract
