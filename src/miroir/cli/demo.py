@@ -235,15 +235,15 @@ class Tour:
             f"here each node is checked every {_SETTINGS['settings_drift_check']['interval_s']} s"
         )
         node, version = self._cluster.client(name), self._version()
-        wanted = node.get(f"{self._index}/settings")
+        wanted, repairs = node.get(f"{self._index}/settings"), self._repairs(name)
         self._view.request(
             f"PATCH {self._cluster.nodes[name].url}{self._index}/settings   synonyms: {{}}"
         )
         patched = node.request("PATCH", f"{self._index}/settings", {"synonyms": {}}).ok()
-        node.wait_task(patched["taskUid"], timeout_s=_TASK_S)
         began_s = time.monotonic()
-        changed = node.get(f"{self._index}/settings") != wanted
-        found = wait_until(lambda: self._node_state(name) != "synced", 20)
+        task = node.wait_task(patched["taskUid"], timeout_s=_TASK_S)
+        changed = task["status"] == "succeeded"  # A look at the node could come after the repair.
+        found = wait_until(lambda: self._repairs(name) > repairs, 20)
         self._view.say(f"found after {time.monotonic() - began_s:.1f} s")
         repaired = wait_until(
             lambda: (
@@ -354,6 +354,11 @@ class Tour:
     def _healthy(self) -> set[str]:
         nodes = self._cluster.admin().get("/_miroir/topology")["topology"]["nodes"]
         return {node["id"] for node in nodes if node["healthy"]}
+
+    def _repairs(self, name: str) -> int:
+        """Count the repairs of a node among the newest changes."""
+        newest = self._cluster.admin().get("/_miroir/intents?limit=100")["results"]
+        return sum(each["kind"] == "repair" and name in each["nodes"] for each in newest)
 
     def _node_state(self, name: str) -> str:
         index = self._cluster.admin().get(f"/_miroir/settings/{self._story.index_uid}")
