@@ -7,10 +7,16 @@ accepted must have ended, every replica must be in sync again, and the replicas 
 hold the same documents: those that the accepted writes lead to, in the order of acceptance.
 """
 
+import asyncio
+import random
+
 import pytest
 
+from miroir.core.topology import IndexUid
+from miroir.services.writer import DocumentsWrite
 from tests.support.docs_run import simulate
 from tests.support.docs_world import plan_for
+from tests.support.sim_faults import FaultPlan
 
 _SEEDS = range(160)
 _PER_TEST = 20
@@ -25,6 +31,31 @@ def test_accepted_writes_are_on_every_replica_in_the_order_of_their_acceptance(f
         assert world.failure is None, (
             f"seed {seed} ({world.faults.style}): {world.failure}\n{tail}"
         )
+
+
+async def _writes_beside_deletions(world):
+    """Delete an index again and again, with writes to it under way at that very moment."""
+    while not world.process.serves:
+        await asyncio.sleep(0.01)
+    writer = world.process.services.documents.writer
+    for step in range(30):
+        body = b'[{"id": %d, "v": %d}]' % (step % 5, step)
+        rows = DocumentsWrite(IndexUid("movies"), "POST", body, "application/json")
+        async with asyncio.TaskGroup() as at_once:
+            for work in (writer.add(rows), writer.delete_index("movies"), writer.add(rows)):
+                at_once.create_task(world.process.ask(lambda _, work=work: work))
+                await asyncio.sleep(0.0003 * world.chance.randrange(3))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_write_beside_the_deletion_of_its_index_is_before_or_behind_it(seed):
+    """In the middle of it, it would bring the index back on some nodes and not on others."""
+    calm = FaultPlan("calm", random.Random(seed), {})
+    world = simulate(seed * 8, calm, workload=_writes_beside_deletions)
+
+    assert world.failure is None, world.failure
+    assert len(world.ends) > 20
+    assert len(world.writes) > 40
 
 
 def test_the_seeds_meet_what_they_are_about():
