@@ -188,6 +188,7 @@ def _settings_side(config: Config, outside: Outside, common: Common) -> Settings
     )
     reconciler = _reconciler(config, outside, common, registrar)
     common.health.on_change(reconciler.nudge)
+    broadcaster.on_closed(reconciler.look_again)
     return SettingsSide(prober, broadcaster, registrar, reconciler)
 
 

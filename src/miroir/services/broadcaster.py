@@ -10,7 +10,7 @@ lease ends the drive at once: whoever leads now has the same state before them.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -60,7 +60,12 @@ class Broadcaster:
         self._tools = tools
         self._drives: dict[IndexUid, asyncio.Task[None]] = {}
         self._ends: dict[int, asyncio.Future[t.Phase]] = {}
+        self._listeners: list[Callable[[IndexUid], None]] = []
         self._group: asyncio.TaskGroup | None = None
+
+    def on_closed(self, listener: Callable[[IndexUid], None]) -> None:
+        """Call `listener(index_uid)` whenever a change of it has ended, from the event loop."""
+        self._listeners.append(listener)
 
     async def run(self) -> None:
         """Take up what is open, then give the drives a home until cancelled."""
@@ -139,6 +144,8 @@ class Broadcaster:
     async def _carry(self, intent: Intent, lease: Lease) -> None:
         run = _Run(self._tools, intent, lease)
         self._tell(intent.intent_id, await run.to_the_end())
+        for listener in self._listeners:
+            listener(intent.index_uid)
 
 
 class _Run:

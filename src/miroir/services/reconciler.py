@@ -91,6 +91,21 @@ class Reconciler:
         if healthy:
             self._urgent.put_nowait(node_id)
 
+    def look_again(self, index_uid: IndexUid) -> None:
+        """
+        A change of this index has ended; nodes that it left unproved are looked at without delay.
+
+        One that refused the change did nothing and is right as it is; one that fell silent and is
+        back wants repair.
+        """
+        view = self._tools.cluster.view
+        index = view.live(index_uid)
+        if index is None or index.accepted:
+            return
+        for node_id in sorted(view.healthy):
+            if not self._proved(index, node_id):
+                self._urgent.put_nowait(node_id)
+
     async def run(self) -> None:
         """Sweep for ever, every `interval_s`, spread evenly over the interval."""
         while True:
