@@ -10,11 +10,12 @@ from typing import Any
 from miroir.api.edge import Edge, uid_of
 from miroir.api.http import Reply, Request, reply_json
 from miroir.api.metrics import refresh
-from miroir.api.parameters import U32_MAX, number
+from miroir.api.parameters import number
 from miroir.api.router import Access, Route
 from miroir.api.views import moment
 from miroir.core import settings as rules
 from miroir.core.broadcast_types import Progress
+from miroir.core.numbers import U32_MAX
 from miroir.core.topology import NodeId
 from miroir.ports.records import HistoryEntry, Intent
 from miroir.services.cluster import IndexView, View

@@ -12,13 +12,11 @@ from typing import Any, Final, TypeVar
 import orjson
 from rapidfuzz.distance import DamerauLevenshtein
 
+from miroir.core.numbers import U32_MAX, U64_MAX, unsigned
 from miroir.errors import BadParameter, InvalidIndexUid, RequestRefused
 from miroir.services.registrar import check_uid
 
 Value = TypeVar("Value")
-U32_MAX: Final = 2**32 - 1
-U64_MAX: Final = 2**64 - 1
-_INTEGER: Final = re.compile(r"[+]?[0-9]+")
 _MOMENT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?:[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2}))?"
@@ -52,24 +50,13 @@ def number(
 
 
 def _integer(text: str, name: str, code: str, most: int) -> int:
-    value = integer(text, most)
+    value = unsigned(text, most)
     if value is None:
         raise BadParameter(
             code,
             f"Invalid value in parameter `{name}`: could not parse `{text}` as a positive integer",
         )
     return value
-
-
-def integer(text: str, most: int) -> int | None:
-    """Read a positive integer as nodes do (a plus is fine); None for anything else."""
-    if not _INTEGER.fullmatch(text):
-        return None
-    digits = text.lstrip("+").lstrip("0")
-    if len(digits) > len(str(most)):
-        return None  # Python refuses to read very long numbers.
-    value = int(digits or "0")
-    return value if value <= most else None
 
 
 def flag(query: Mapping[str, str], name: str, code: str) -> bool:

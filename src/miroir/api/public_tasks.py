@@ -7,11 +7,9 @@ from typing import Any, Final
 from miroir.api.edge import Edge
 from miroir.api.http import Reply, Request, reply_json
 from miroir.api.parameters import (
-    U32_MAX,
     check_names,
     flag,
     index_uid,
-    integer,
     listed,
     moment_ms,
     number,
@@ -20,6 +18,7 @@ from miroir.api.parameters import (
 )
 from miroir.api.router import Route
 from miroir.api.views import task_view
+from miroir.core.numbers import U32_MAX, unsigned
 from miroir.errors import BadParameter, TaskNotFound
 from miroir.ports.records import TaskPage, TaskQuery
 
@@ -73,7 +72,7 @@ class TaskRoutes:
     async def get(self, _request: Request, named: Mapping[str, str]) -> Reply:
         """`GET /tasks/{uid}`."""
         text = named["task"]
-        uid = integer(text, U32_MAX)
+        uid = unsigned(text, U32_MAX)
         if uid is None:
             raise BadParameter(
                 "invalid_task_uids",

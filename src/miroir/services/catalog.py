@@ -4,7 +4,6 @@ Reads other than search: documents by id and by page, statistics, the engine's v
 Documents come from one covering set, statistics from one replica per shard: counted once.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
@@ -14,6 +13,7 @@ import orjson
 
 from miroir.core import merge
 from miroir.core.merge import CannotMerge, PageQuery
+from miroir.core.numbers import unsigned
 from miroir.core.topology import IndexUid, NodeId, ShardId
 from miroir.errors import CannotBeMerged, NoCoveringSet, NodeError
 from miroir.ports.node import NodeControl, NodeReply, NodeRequest
@@ -25,7 +25,6 @@ from miroir.services.writer import owner
 
 _JSON: Final = "application/json"
 _NOWHERE: Final = "_miroir_nowhere"
-_COUNT: Final = re.compile("[0-9]{1,18}")
 
 
 class Incoming(Protocol):
@@ -214,8 +213,8 @@ def _parameters(incoming: Incoming) -> dict[str, Any] | None:
     if incoming.method == "GET":
         query: dict[str, Any] = dict(parse_qsl(incoming.query_string, keep_blank_values=True))
         for name in ("offset", "limit"):
-            if _COUNT.fullmatch(query.get(name, "")):
-                query[name] = int(query[name])
+            if (value := unsigned(query.get(name, ""))) is not None:
+                query[name] = value
         return query
     try:
         body = orjson.loads(incoming.body)

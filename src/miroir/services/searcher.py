@@ -7,7 +7,6 @@ merged (core.merge). What a node would refuse, a node refuses: bodies that canno
 passed on as they are.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +17,7 @@ import orjson
 
 from miroir.core import merge
 from miroir.core.merge import CannotMerge, SearchSettings
+from miroir.core.numbers import unsigned
 from miroir.core.topology import IndexUid, ShardId
 from miroir.errors import CannotBeMerged
 from miroir.ports.node import NodeRequest
@@ -25,7 +25,6 @@ from miroir.services.cluster import IndexView
 from miroir.services.scatter import Gathered, Scatter, Wish
 
 _JSON: Final = "application/json"
-_COUNT: Final = re.compile("[0-9]{1,18}")
 _NUMBERS: Final = ("offset", "limit", "page", "hitsPerPage")
 _FLAGS: Final = ("showRankingScore", "showRankingScoreDetails")
 
@@ -154,8 +153,8 @@ def _from_query(query_string: str) -> dict[str, Any]:
     """Read what rewriting looks at; everything else stays text and goes on as it is."""
     query: dict[str, Any] = dict(parse_qsl(query_string, keep_blank_values=True))
     for name in _NUMBERS:
-        if _COUNT.fullmatch(query.get(name, "")):
-            query[name] = int(query[name])
+        if (value := unsigned(query.get(name, ""))) is not None:
+            query[name] = value
     for name in _FLAGS:
         if query.get(name) in {"true", "false"}:
             query[name] = query[name] == "true"

@@ -236,3 +236,16 @@ def test_a_bad_read_of_an_unknown_index_is_judged_as_one_node_does_it(edges, req
     single = ask_node(edges, method, path, content=content, headers=headers)
 
     assert (answer.status_code, answer.json()) == (single.status_code, single.json())
+
+
+@pytest.mark.parametrize("text", ["%2B1", "01", "18446744073709551615", "9223372036854775808"])
+def test_every_number_that_a_node_reads_is_merged_by_its_value(edges, text):
+    """Passed on as text, it would leave each shard to answer for itself: hits would be missing."""
+    shown = min(int(text.removeprefix("%2B")), len(DOCUMENTS))
+
+    for path, name in ((f"{INDEX}/search", "hits"), (f"{INDEX}/documents", "results")):
+        limited = ask(edges, "GET", f"{path}?limit={text}").json()
+        skipped = ask(edges, "GET", f"{path}?offset={text}").json()
+
+        assert len(limited[name]) == shown
+        assert len(skipped[name]) == len(DOCUMENTS) - shown

@@ -15,9 +15,12 @@ import msgspec
 from msgspec import Raw
 
 from miroir.core.merge.query import CannotMerge
+from miroir.core.numbers import U64_MAX
 from miroir.errors import NodeAnswerUnreadable
 
 _LIMIT: Final = 20
+_MANY: Final = 2**62
+"""More than any node holds, and no more than `islice` takes."""
 
 
 class _Page(msgspec.Struct):
@@ -58,7 +61,8 @@ def rewrite_page(query: Mapping[str, Any], shards: int) -> PageQuery | CannotMer
     offset, limit = query.get("offset", 0), query.get("limit", _LIMIT)
     if not all(type(number) is int and number >= 0 for number in (offset, limit)):
         return PageQuery(dict(query), 0, 0)  # nodes refuse this, in their own words
-    return PageQuery({**query, "offset": 0, "limit": offset + limit}, offset, limit)
+    end = min(offset + limit, U64_MAX)  # Beyond that a node reads no number.
+    return PageQuery({**query, "offset": 0, "limit": end}, offset, limit)
 
 
 def merge_documents_page(answers: Sequence[bytes], asked: PageQuery) -> bytes:
@@ -75,7 +79,8 @@ def merge_documents_page(answers: Sequence[bytes], asked: PageQuery) -> bytes:
         except msgspec.DecodeError as error:
             raise NodeAnswerUnreadable(f"not a page of documents: {error}", position) from None
     everything = chain.from_iterable(page.results for page in pages)
-    window = b",".join(islice(everything, asked.offset, asked.offset + asked.limit))
+    start, end = (min(n, _MANY) for n in (asked.offset, asked.offset + asked.limit))
+    window = b",".join(islice(everything, start, end))
     total = sum(page.total for page in pages)
     return b'{"results":[%b],"offset":%d,"limit":%d,"total":%d}' % (
         window,
