@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.integration.api.asking import JSON, ask, ask_node, assert_error, key_of, send
+from tests.support.live_cluster import until
 
 INDEX = "/indexes/edges"
 DOCUMENTS = [{"id": 1, "group": "a"}, {"id": 2, "group": "b"}, {"id": "x-y_Z", "group": "a"}]
@@ -249,3 +250,26 @@ def test_every_number_that_a_node_reads_is_merged_by_its_value(edges, text):
 
         assert len(limited[name]) == shown
         assert len(skipped[name]) == len(DOCUMENTS) - shown
+
+
+def test_a_write_whose_client_went_away_is_carried_out_and_reported(edges):
+    """A lost connection must not decide what is stored: the next client finds a task that ends."""
+    url = urlsplit(edges.local.url)
+    body = json_body([{"id": 777, "group": "gone"}])
+    head = [
+        f"POST {INDEX}/documents HTTP/1.1",
+        "Host: miroir",
+        f"Authorization: Bearer {key_of(edges)}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    ]
+    with socket.create_connection((url.hostname, url.port), timeout=5) as connection:
+        connection.sendall("\r\n".join([*head, "", ""]).encode() + body)
+
+    until(
+        lambda: ask(edges, "GET", f"{INDEX}/documents/777").status_code == 200,
+        "the document is there",
+    )
+    newest = edges.client.get("/tasks?indexUids=edges&limit=1")["results"][0]
+    assert edges.client.wait_task(newest["uid"], timeout_s=10)["status"] == "succeeded"
+    edges.do("DELETE", f"{INDEX}/documents/777")
