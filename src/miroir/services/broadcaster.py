@@ -64,7 +64,7 @@ class Broadcaster:
         self._group: asyncio.TaskGroup | None = None
 
     def on_closed(self, listener: Callable[[IndexUid], None]) -> None:
-        """Call `listener(index_uid)` whenever a change of it has ended, from the event loop."""
+        """Call `listener(index_uid)` when a change of it has ended that is no repair."""
         self._listeners.append(listener)
 
     async def run(self) -> None:
@@ -144,6 +144,8 @@ class Broadcaster:
     async def _carry(self, intent: Intent, lease: Lease) -> None:
         run = _Run(self._tools, intent, lease)
         self._tell(intent.intent_id, await run.to_the_end())
+        if intent.kind is IntentKind.REPAIR:
+            return  # Its own next try is the sweep's: a node that flaps must not be chased.
         for listener in self._listeners:
             listener(intent.index_uid)
 
