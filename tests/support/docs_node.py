@@ -60,6 +60,13 @@ class DocsNode(SimNode):
             self.details.get(uid),
         )
 
+    def _next_batch(self) -> list[SimTask]:
+        """Take one at a time, from a queue of any length: documents come faster than settings."""
+        return next(([t] for t in self.disk.tasks if t.status == "enqueued"), [])
+
+    def pending_any(self) -> bool:
+        return any(t.status in {"enqueued", "processing"} for t in self.disk.tasks)
+
     def _applied(self, batch: list[SimTask]) -> Mapping[str, Any] | None:
         """Carry a batch out; one that a crash has made run again fails no more: it has worked."""
         uids = {task.uid for task in batch}
