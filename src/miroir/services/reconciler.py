@@ -246,8 +246,10 @@ class Reconciler:
         column = view.topology.columns[view.topology.by_id[node_id].shard_id]
         if any(n != node_id and n not in index.out_of_sync for n in column):
             why = "the index was missing on it"
-            await tools.store.set_out_of_sync(index_uid, node_id, why)
+            # Decided and told in one step: two replicas cannot leave at once (WR-4), and the index
+            # cannot end in between. After a crash here the next look finds it again.
             tools.cluster.apply_sync(index_uid, node_id, why)
+            await tools.store.set_out_of_sync(index_uid, node_id, why)
 
     async def _synced(self, index_uid: IndexUid, node_id: NodeId, finding: Finding) -> None:
         index = self._tools.cluster.view.live(index_uid)
