@@ -112,7 +112,7 @@ CALLS = st.one_of(
     call("release_lease", leases),
     call("open_intent", intents),
     call("open_intent", intents),
-    call("accept_intent", ids, tasks),
+    call("accept_intent", intents, tasks),
     call("start_intent", held, leases),
     call("start_intent", held, leases),
     call("save_intent", held, machines(), leases),
@@ -150,9 +150,8 @@ CALLS = st.one_of(
 
 PRELUDE = (
     ("take_lease", ("s", "x"), {"ttl_ms": 1, "now_ms": 0}),
-    ("open_intent", (new_intent("movies"),), {}),
+    ("accept_intent", (new_intent("movies"), new_task()), {}),
     ("open_intent", (new_intent("books"),), {}),
-    ("accept_intent", (1, new_task()), {}),
     ("start_intent", ((1, 0), 0), {}),
     ("start_intent", ((2, 0), 0), {}),
 )

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from miroir.core import broadcast as machine, broadcast_types as t, settings as rules
 from miroir.services import carriers, planner, reconciler
-from miroir.services.broadcaster import Broadcaster, _Run
+from miroir.services.broadcaster import Broadcaster
 from miroir.services.cluster import Cluster
+from miroir.services.intent_run import IntentRun
 from miroir.services.prober import Prober, Verdict
 from miroir.services.scatter import Scatter
 from tests.support.memory_store import MemoryStore
@@ -71,9 +72,9 @@ def _compare_and_set() -> list[Patch]:
 
 def _durable_then_act() -> list[Patch]:
     """Requests leave although the state that orders them is not stored."""
-    advance = _Run._advance
+    advance = IntentRun._advance
 
-    async def hasty(self: _Run) -> tuple[t.Command, ...]:
+    async def hasty(self: IntentRun) -> tuple[t.Command, ...]:
         event = await self._events.get()
         state, commands = machine.step(self._intent.state, event)
         if any(isinstance(command, t.ApplySettings) for command in commands):
@@ -82,7 +83,7 @@ def _durable_then_act() -> list[Patch]:
         self._events.put_nowait(event)
         return await advance(self)
 
-    return [(_Run, "_advance", hasty)]
+    return [(IntentRun, "_advance", hasty)]
 
 
 def _verify_before_commit() -> list[Patch]:

@@ -81,7 +81,7 @@ class Client:
         if kind == "end":
             return lambda s: s.documents.writer.delete_index(uid), f"delete index {uid}"
         if kind == "create":
-            return lambda s: s.settings.registrar.create_index(uid, "id"), f"create {uid}"
+            return lambda s: s.settings.lifecycle.create_index(uid, "id"), f"create {uid}"
         patch = {"stopWords": [f"w{chance.randrange(3)}"]}
         request = NodeRequest("PATCH", "/settings", orjson.dumps(patch), "application/json")
         change = SettingsWrite(uid, patch, request, resets=False)

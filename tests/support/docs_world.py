@@ -237,8 +237,8 @@ class DocsWorld:
         if name == "open_write" and not isinstance(result, Exception):
             self.writes[result.uid] = Accepted(result, args[1])
             self.note(f"accepted task {result.uid}: {[p.path for p in args[1]]}")
-        elif name == "open_intent" and args[0].kind is IntentKind.DELETE:
-            self._opened[result.intent_id] = (max(self.writes, default=-1)) + 1
+        elif name == "accept_intent" and args[0].kind is IntentKind.DELETE:
+            self._opened[result[0].intent_id] = (max(self.writes, default=-1)) + 1
         elif name == "commit" and args[0].kind is IntentKind.DELETE and isinstance(result, int):
             # Also one that was durable, but whose task was not: its client never heard of it.
             self.ends[(args[0].index_uid, args[0].intent_id)] = self._opened[args[0].intent_id]

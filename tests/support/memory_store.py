@@ -181,6 +181,18 @@ class MemoryStore:
     @_durable
     def open_intent(self, intent: NewIntent) -> Intent:
         """See `Store.open_intent`."""
+        return self._open(intent)
+
+    @_durable
+    def accept_intent(self, intent: NewIntent, task: NewTask) -> tuple[Intent, TaskRecord]:
+        """See `Store.accept_intent`."""
+        opened = self._open(intent)
+        promised = self._tables.new_task(task, intent_id=opened.intent_id)
+        row = self._tables.intents[opened.intent_id]
+        row.intent = replace(row.intent, task_uid=promised.uid)
+        return row.intent, promised
+
+    def _open(self, intent: NewIntent) -> Intent:
         assert not intent.state.closed
         intent_id = len(self._tables.intents) + 1
         opened = Intent(
@@ -193,23 +205,6 @@ class MemoryStore:
         )
         self._tables.intents[intent_id] = IntentRow(stored(opened))
         return self._tables.intents[intent_id].intent
-
-    @_durable
-    def accept_intent(self, intent_id: int, task: NewTask) -> TaskRecord:
-        """See `Store.accept_intent`."""
-        row = self._tables.intents[intent_id]
-        if row.intent.task_uid is not None:
-            return self._tables.tasks[row.intent.task_uid]
-        uid = self._tables.new_task(task, intent_id=intent_id).uid
-        row.intent = replace(row.intent, task_uid=uid)
-        now_ms = self._tables.clock.wall_ms()
-        if row.started:
-            self._tables.start(uid, now_ms)
-        if row.intent.committed_version is not None:
-            self._tables.finish(uid, "succeeded", task.details, None, now_ms)
-        elif row.intent.state.closed:
-            self._tables.finish(uid, "failed", task.details, row.intent.state.error, now_ms)
-        return self._tables.tasks[uid]
 
     @_durable
     def intent(self, intent_id: int) -> Intent:

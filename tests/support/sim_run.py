@@ -213,7 +213,7 @@ class _Run:
         world = self.world
         world.note(f"a client: create {index}")
         task = await world.process.ask(
-            lambda s: s.settings.registrar.create_index(IndexUid(index), None)
+            lambda s: s.settings.lifecycle.create_index(IndexUid(index), None)
         )
         self._accepted(index, task, valid=task.status != "failed")
 
@@ -221,7 +221,7 @@ class _Run:
         world = self.world
         world.note(f"a client: delete {index}")
         task = await world.process.ask(
-            lambda s: s.settings.registrar.delete_index(IndexUid(index))
+            lambda s: s.settings.lifecycle.delete_index(IndexUid(index))
         )
         self._accepted(index, task, valid=task.status != "failed")
 

@@ -206,8 +206,10 @@ class World:
             )
         )
 
-    def _saw_accept_intent(self, process: Process, args: Any, task: Any) -> None:
-        self.note(f"{process.name} accepts intent {args[0]} as task {task.uid}")
+    def _saw_accept_intent(self, process: Process, args: Any, result: Any) -> None:
+        intent, task = result
+        self._saw_open_intent(process, args, intent)
+        self.note(f"{process.name} accepts intent {intent.intent_id} as task {task.uid}")
 
     def _saw_start_intent(self, process: Process, args: Any, intent: Any) -> None:
         self._guarded(process, "start_intent", args[0], args[1], intent.revision - 1)

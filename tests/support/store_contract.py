@@ -181,9 +181,8 @@ async def depose(store: Store) -> Lease:
 
 async def started(store: Store, lease: Lease, wanted: NewIntent | None = None) -> Intent:
     """Open, accept and start an intent."""
-    opened = await store.open_intent(wanted or new_intent())
-    await store.accept_intent(opened.intent_id, new_task(opened.index_uid))
-    opened = await store.intent(opened.intent_id)
+    wanted = wanted or new_intent()
+    opened, _ = await store.accept_intent(wanted, new_task(wanted.index_uid))
     return await store.start_intent(opened, lease)
 
 

@@ -45,29 +45,12 @@ def open_intent(tx: Transaction, intent: NewIntent) -> Intent:
     return codec.intent(_row(tx, intent_id), tx.seal)
 
 
-def accept_intent(tx: Transaction, intent_id: int, task: NewTask) -> TaskRecord:
+def accept_intent(tx: Transaction, intent: NewIntent, task: NewTask) -> tuple[Intent, TaskRecord]:
     """See `Store.accept_intent`."""
-    row = _row(tx, intent_id)
-    if row["task_uid"] is None:
-        opened = store_tasks.insert(tx, task, intent_id=intent_id)
-        tx.run("UPDATE intent SET task_uid = ? WHERE intent_id = ?", opened.uid, intent_id)
-        _catch_up(tx, row, opened)
-        row = _row(tx, intent_id)
-    found = store_tasks.get(tx, row["task_uid"])
-    assert found is not None
-    return found
-
-
-def _catch_up(tx: Transaction, row: Row, task: TaskRecord) -> None:
-    """The leader may have been faster than the promise: show how far the intent is."""
-    if row["started"]:
-        store_tasks.start(tx, task.uid, at_ms=tx.now_ms)
-    if row["committed_version"] is not None:
-        store_tasks.finish(
-            tx, task.uid, status="succeeded", details=task.details, error=None, at_ms=tx.now_ms
-        )
-    elif row["closed"]:
-        _fail(tx, task.uid, codec.state_from_json(row["state"]))
+    opened = open_intent(tx, intent)
+    promised = store_tasks.insert(tx, task, intent_id=opened.intent_id)
+    tx.run("UPDATE intent SET task_uid = ? WHERE intent_id = ?", promised.uid, opened.intent_id)
+    return replace(opened, task_uid=promised.uid), promised
 
 
 def intent(tx: Transaction, intent_id: int) -> Intent:

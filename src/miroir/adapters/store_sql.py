@@ -123,9 +123,9 @@ class SqlStore:
         """See `Store.open_intent`."""
         return await self._run(store_intents.open_intent, intent)
 
-    async def accept_intent(self, intent_id: int, task: NewTask) -> TaskRecord:
+    async def accept_intent(self, intent: NewIntent, task: NewTask) -> tuple[Intent, TaskRecord]:
         """See `Store.accept_intent`."""
-        return await self._run(store_intents.accept_intent, intent_id, task)
+        return await self._run(store_intents.accept_intent, intent, task)
 
     async def intent(self, intent_id: int) -> Intent:
         """See `Store.intent`."""

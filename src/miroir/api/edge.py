@@ -13,8 +13,10 @@ from miroir.ports.clock import Clock
 from miroir.ports.store import Store
 from miroir.services.catalog import Catalog
 from miroir.services.cluster import Cluster, IndexView
+from miroir.services.intake import check_uid
+from miroir.services.lifecycle import Lifecycle
 from miroir.services.reconciler import Reconciler
-from miroir.services.registrar import RefusedByNode, Registrar, check_uid
+from miroir.services.registrar import RefusedByNode, Registrar
 from miroir.services.searcher import Searcher
 from miroir.services.writer import Writer
 from miroir.telemetry import Metrics
@@ -35,6 +37,7 @@ class Edge:
     cluster: Cluster
     store: Store
     registrar: Registrar
+    lifecycle: Lifecycle
     writer: Writer
     searcher: Searcher
     catalog: Catalog

@@ -14,7 +14,7 @@ from rapidfuzz.distance import DamerauLevenshtein
 
 from miroir.core.numbers import U32_MAX, U64_MAX, unsigned
 from miroir.errors import BadParameter, InvalidIndexUid, RequestRefused
-from miroir.services.registrar import check_uid
+from miroir.services.intake import check_uid
 
 Value = TypeVar("Value")
 _MOMENT: Final = re.compile(

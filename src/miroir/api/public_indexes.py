@@ -10,7 +10,7 @@ from miroir.api.router import Access, Route
 from miroir.api.views import index_view, task_summary
 from miroir.core.topology import IndexUid
 from miroir.errors import BadParameter, InvalidIndexUid, RouteNotSupported
-from miroir.services.registrar import check_uid
+from miroir.services.intake import check_uid
 
 _IMMUTABLE: Final = {
     "createdAt": "immutable_index_created_at",
@@ -59,7 +59,7 @@ class Indexes:
             message = "Invalid value type at `.uid`: expected a string, but found null"
             raise BadParameter("invalid_index_uid", message)
         try:
-            task = await self._edge.registrar.create_index(IndexUid(uid), key)
+            task = await self._edge.lifecycle.create_index(IndexUid(uid), key)
         except (
             InvalidIndexUid
         ) as error:  # In a body a node names the place, in a path it does not.
@@ -80,7 +80,7 @@ class Indexes:
                 "yet: create the new index and add the documents to it."
             )
         key = text_field(body, "primaryKey", "invalid_index_primary_key")
-        task = await self._edge.registrar.update_index(uid_of(named), key)
+        task = await self._edge.lifecycle.update_index(uid_of(named), key)
         return reply_json(task_summary(task), 202)
 
     async def delete(self, _request: Request, named: Mapping[str, str]) -> Reply:

@@ -125,12 +125,11 @@ class Store(Protocol):
         """
         ...
 
-    async def accept_intent(self, intent_id: int, task: NewTask) -> TaskRecord:
+    async def accept_intent(self, intent: NewIntent, task: NewTask) -> tuple[Intent, TaskRecord]:
         """
-        Promise the intent to the client: give it a task.
+        Open an intent that a client is promised: together with its task, enqueued.
 
-        Enqueued, or as far as the intent is by now. Repetition returns the same task. The intent's
-        revision stays.
+        One transaction: no crash leaves a change that is carried out and has no task.
         """
         ...
 

@@ -15,12 +15,15 @@ from miroir.core.topology import Topology
 from miroir.ports.clock import Chance, Clock
 from miroir.ports.node import NodeControl, NodeTransport
 from miroir.ports.store import Store
-from miroir.services.broadcaster import Broadcaster, Tools
+from miroir.services.broadcaster import Broadcaster
 from miroir.services.catalog import Catalog
 from miroir.services.cluster import Cluster
 from miroir.services.health import Health
+from miroir.services.intake import Intake
+from miroir.services.intent_run import Tools
 from miroir.services.lanes import Lanes
 from miroir.services.leader import Leader
+from miroir.services.lifecycle import Lifecycle
 from miroir.services.planner import Planner, Policy
 from miroir.services.prober import Prober
 from miroir.services.reconciler import Reconciler, SweepTools
@@ -64,6 +67,7 @@ class SettingsSide:
     prober: Prober
     broadcaster: Broadcaster
     registrar: Registrar
+    lifecycle: Lifecycle
     reconciler: Reconciler
 
 
@@ -178,18 +182,18 @@ def _settings_side(config: Config, outside: Outside, common: Common) -> Settings
             verify_timeout_s=wanted.verify_timeout_s,
         )
     )
-    registrar = Registrar(
+    intake = Intake(
         store=outside.store,
         cluster=common.cluster,
         clock=outside.clock,
         planner=planner,
-        prober=prober,
         broadcaster=broadcaster,
     )
+    registrar = Registrar(intake=intake, prober=prober)
     reconciler = _reconciler(config, outside, common, registrar)
     common.health.on_change(reconciler.nudge)
     broadcaster.on_closed(reconciler.look_again)
-    return SettingsSide(prober, broadcaster, registrar, reconciler)
+    return SettingsSide(prober, broadcaster, registrar, Lifecycle(intake), reconciler)
 
 
 def _reconciler(
@@ -240,7 +244,7 @@ def _documents_side(
             store=outside.store,
             cluster=common.cluster,
             clock=outside.clock,
-            registrar=settings.registrar,
+            lifecycle=settings.lifecycle,
             broadcaster=settings.broadcaster,
             lanes=lanes,
             tasks=tasks,

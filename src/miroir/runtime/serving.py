@@ -113,6 +113,7 @@ def make_app(config: Config, services: Services, outside: Outside) -> App:
             cluster=services.common.cluster,
             store=outside.store,
             registrar=services.settings.registrar,
+            lifecycle=services.settings.lifecycle,
             writer=services.documents.writer,
             searcher=services.reads.searcher,
             catalog=services.reads.catalog,

@@ -33,9 +33,10 @@ from miroir.ports.records import (
 from miroir.ports.store import Store
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.cluster import Cluster, IndexView, View
+from miroir.services.intake import check_uid
 from miroir.services.lanes import Gate, Lanes, Write
+from miroir.services.lifecycle import Lifecycle
 from miroir.services.patience import until_stored
-from miroir.services.registrar import Registrar, check_uid
 from miroir.services.tasks import Tasks
 from miroir.services.turns import Turns
 
@@ -81,7 +82,7 @@ class WriteTools:
     store: Store
     cluster: Cluster
     clock: Clock
-    registrar: Registrar
+    lifecycle: Lifecycle
     broadcaster: Broadcaster
     lanes: Lanes
     tasks: Tasks
@@ -129,9 +130,9 @@ class Writer:
         fault = next((f for f in (key, ids) if isinstance(f, documents.PayloadFault)), None)
         if fault is not None or isinstance(key, documents.PayloadFault):
             assert fault is not None
-            await self._tools.registrar.ensure_index(write.index_uid, None)  # As a node does.
+            await self._tools.lifecycle.ensure_index(write.index_uid, None)  # As a node does.
             return await self._fail(task, fault)
-        await self._tools.registrar.ensure_index(write.index_uid, key)
+        await self._tools.lifecycle.ensure_index(write.index_uid, key)
         if key is None or not ids:
             return await self._tools.store.open_task(task, status="succeeded")
         table = slot_table(self._tools.cluster.view.topology.shard_count)
@@ -195,7 +196,7 @@ class Writer:
                 self._order.take(index_uid),
                 self._tools.lanes.drained(index_uid, within_s=_DRAIN_MAX_S),
             ):
-                return await self._tools.registrar.delete_index(index_uid)
+                return await self._tools.lifecycle.delete_index(index_uid)
         except TimeoutError:
             raise Unavailable(
                 f"documents of index `{index_uid}` accepted before still wait to be sent"

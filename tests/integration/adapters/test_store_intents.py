@@ -87,59 +87,23 @@ async def test_a_closed_intent_is_no_longer_open_but_is_remembered(store):
 
 
 @contract
-async def test_acceptance_promises_one_task(store):
-    """A client that is told a uid finds it; a repeated promise is the same promise."""
-    opened = await store.open_intent(new_intent())
-
-    task = await store.accept_intent(opened.intent_id, new_task())
+async def test_acceptance_promises_a_task_along_with_the_intent(store):
+    """A change without its task would be carried out, and its client never told."""
+    opened, task = await store.accept_intent(new_intent(), new_task())
 
     assert (task.uid, task.status, task.intent_id) == (0, "enqueued", opened.intent_id)
-    assert await store.accept_intent(opened.intent_id, new_task()) == task
+    assert opened.task_uid == task.uid
+    assert await store.open_intents() == (opened,)
     assert await store.task(task.uid) == task
-    assert (await store.intent(opened.intent_id)).task_uid == task.uid
-
-
-@contract
-async def test_acceptance_does_not_depose_the_leader_who_has_begun(store):
-    """Request and leader run side by side: neither may stop the other."""
-    lease = await lead(store)
-    opened = await store.open_intent(new_intent())
-    intent = await store.start_intent(opened, lease)
-
-    task = await store.accept_intent(opened.intent_id, new_task())
-    saved = await store.save_intent(intent, machine(phase=Phase.PROBING), lease)
-
-    assert (task.status, task.started_at_ms) == ("processing", NOW_MS)
-    assert saved.task_uid == task.uid
-
-
-@contract
-async def test_a_task_that_is_promised_late_shows_how_the_intent_has_ended(store):
-    """A fast leader may have ended before the promise; its task must not stay open for ever."""
-    lease = await lead(store)
-    intent = await store.start_intent(await store.open_intent(new_intent()), lease)
-    intent = await store.save_intent(intent, committing(), lease)
-    await store.commit(intent, commit_record(), lease)
-    committed = await store.accept_intent(intent.intent_id, new_task())
-    await store.save_intent(intent, converged(1), lease)
-
-    other = await store.start_intent(await store.open_intent(new_intent()), lease)
-    error = {"code": "invalid_settings"}
-    await store.save_intent(other, machine(phase=Phase.REFUSED, error=error), lease)
-    refused = await store.accept_intent(other.intent_id, new_task())
-
-    assert (committed.status, committed.error) == ("succeeded", None)
-    assert (refused.status, refused.error) == ("failed", error)
 
 
 @contract
 async def test_a_start_resolves_the_change_anew_and_shows_it_as_processing(store):
     """A predecessor may have aborted: target and base are those of the moment of the start."""
     lease = await lead(store)
-    opened = await store.open_intent(new_intent())
-    task = await store.accept_intent(opened.intent_id, new_task())
+    opened, task = await store.accept_intent(new_intent(), new_task())
     planned = replace(
-        await store.intent(opened.intent_id),
+        opened,
         target={"stopWords": ["a"]},
         undo={"stopWords": ["b"]},
         state=machine(retries_max=7),

@@ -1,0 +1,128 @@
+"""CREATE, UPDATE and DELETE: the index itself and its primary key."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from miroir.core import settings as rules
+from miroir.core.broadcast_types import Broadcast
+from miroir.core.fingerprint import digest, fingerprint
+from miroir.core.topology import IndexUid, NodeId
+from miroir.errors import NodeRefused
+from miroir.ports.clock import Clock
+from miroir.ports.node import NodeControl, Settings
+from miroir.ports.records import CommitRecord, Intent, IntentKind
+from miroir.services.carriers.base import (
+    ReadBack,
+    by_engine,
+    first_shown,
+    left_behind,
+    proofs,
+    unfinished,
+)
+
+
+class LifecycleCarrier:
+    """CREATE, UPDATE and DELETE: the index itself and its primary key."""
+
+    def __init__(
+        self,
+        intent: Intent,
+        *,
+        control: NodeControl,
+        clock: Clock,
+        previous_key: str | None,
+    ) -> None:
+        self._intent = intent
+        self._control = control
+        self._clock = clock
+        self._previous_key = previous_key
+        self._shown: dict[NodeId, Settings] = {}
+
+    async def send(self, node_id: NodeId, engine: str, state: Broadcast) -> int | None:  # noqa: ARG002
+        """Create, update or delete; undoing a creation deletes only an index that is empty."""
+        uid = await self._asked(node_id, undo=state.undoing)
+        if uid is None:
+            return await unfinished(self._control, node_id, self._intent.index_uid)
+        return uid
+
+    async def _asked(self, node_id: NodeId, *, undo: bool) -> int | None:
+        uid, key = self._intent.index_uid, self._intent.primary_key
+        found = await self._find(node_id)
+        match self._intent.kind:
+            case IntentKind.CREATE if undo:
+                return await self._delete_if_empty(node_id) if found else None
+            case IntentKind.CREATE if found:
+                if found.get("primaryKey") == key and not await self._documents(node_id):
+                    return None  # Ours, from before a crash; or alike: the read-back decides.
+                raise NodeRefused(409, _exists_elsewhere(uid, node_id))
+            case IntentKind.CREATE:
+                return await self._control.create_index(node_id, uid, key)
+            case IntentKind.UPDATE:
+                wanted = self._previous_key if undo else key
+                if not found or found.get("primaryKey") == wanted:
+                    return None
+                return await self._control.update_index(node_id, uid, wanted)
+            case IntentKind.DELETE:
+                return await self._control.delete_index(node_id, uid) if found else None
+            case _:
+                raise AssertionError(self._intent.kind)
+
+    async def read(self, node_id: NodeId, engine: str, state: Broadcast) -> ReadBack:
+        """Look whether the index is there, with the right key, and how its settings are."""
+        undo = state.undoing
+        found = await self._find(node_id)
+        gone = self._intent.kind is IntentKind.DELETE or (
+            self._intent.kind is IntentKind.CREATE and undo
+        )
+        if gone:
+            return ReadBack(digest({"exists": bool(found)}), ("still there",) if found else ())
+        if not found:
+            return ReadBack(digest({"exists": False}), ("index: missing",))
+        wanted = self._previous_key if undo else self._intent.primary_key
+        seen = await self._control.read_settings(node_id, self._intent.index_uid)
+        self._shown[node_id] = seen
+        faults = [] if found.get("primaryKey") == wanted else ["primaryKey: not as wanted"]
+        if self._intent.kind is IntentKind.UPDATE:
+            faults += [f"{k}: not as wanted" for k in rules.differences(self._intent.undo, seen)]
+        elif engine not in state.expected:  # No probe has shown what a fresh index looks like.
+            faults += [f"{k}: not fresh" for k in rules.differences(rules.defaults(), seen)]
+        return ReadBack(fingerprint(seen), tuple(faults))
+
+    def commit(self, state: Broadcast) -> CommitRecord:
+        """A new index starts at version 1 with the settings that its nodes show."""
+        kind = self._intent.kind
+        shown = dict(first_shown(state, self._shown)) if kind is IntentKind.CREATE else None
+        deleted = kind is IntentKind.DELETE
+        return CommitRecord(
+            settings=shown,
+            fingerprints={} if deleted else by_engine(state),
+            proved={} if deleted else proofs(state),
+            unproved=left_behind(state),
+            raise_version=kind is IntentKind.CREATE,
+            diff={},
+            primary_key=self._intent.primary_key,
+            deleted=deleted,
+            task_details={} if deleted else {"primaryKey": self._intent.primary_key},
+            at_ms=self._clock.wall_ms(),
+        )
+
+    async def _find(self, node_id: NodeId) -> Mapping[str, Any] | None:
+        return await self._control.index(node_id, self._intent.index_uid)
+
+    async def _delete_if_empty(self, node_id: NodeId) -> int | None:
+        uid = self._intent.index_uid
+        if await self._documents(node_id):
+            raise NodeRefused(409, _exists_elsewhere(uid, node_id))
+        return await self._control.delete_index(node_id, uid)
+
+    async def _documents(self, node_id: NodeId) -> int:
+        return await self._control.document_count(node_id, self._intent.index_uid)
+
+
+def _exists_elsewhere(index_uid: IndexUid, node_id: NodeId) -> dict[str, Any]:
+    return {
+        "message": f"Index `{index_uid}` exists on node `{node_id}` and was not made by Miroir.",
+        "code": "index_already_exists",
+        "type": "invalid_request",
+        "link": "https://docs.meilisearch.com/errors#index_already_exists",
+    }

@@ -1,0 +1,248 @@
+"""
+Carries one intent from wherever it stands to its end: commands into calls, answers into events.
+
+Rule 1: durable, then act. Every step is saved, and the view told, before its commands are obeyed.
+Rule 2: this file decides nothing: the machine (`core.broadcast`) does, and what a command means
+        for a kind of intent is its carrier's.
+
+A lost lease ends the run at once: whoever leads now has the same state before them.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+import structlog
+
+from miroir.core import broadcast as machine, broadcast_types as t
+from miroir.core.topology import NodeId
+from miroir.errors import NodeError, NodeRefused
+from miroir.ports.clock import Chance, Clock
+from miroir.ports.records import Intent, IntentKind, Lease
+from miroir.ports.store import Store
+from miroir.services.carriers import Carrier
+from miroir.services.cluster import Cluster
+from miroir.services.leader import Leader
+from miroir.services.planner import Planner
+from miroir.services.prober import Prober
+from miroir.services.watcher import NodeSilenceError, TaskWatcher
+from miroir.telemetry import Metrics
+
+_BACKOFF_BASE_S = 0.25
+_BACKOFF_MAX_S = 15.0
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a broadcaster works with."""
+
+    store: Store
+    cluster: Cluster
+    clock: Clock
+    leader: Leader
+    planner: Planner
+    prober: Prober
+    watcher: TaskWatcher
+    chance: Chance
+    metrics: Metrics
+    node_silence_s: float
+    verify_timeout_s: float
+
+
+class IntentRun:
+    """One intent from wherever it stands to its end."""
+
+    def __init__(self, tools: Tools, intent: Intent, lease: Lease) -> None:
+        self._tools = tools
+        self._intent = intent
+        self._lease = lease
+        self._events: asyncio.Queue[t.Event] = asyncio.Queue()
+        self._heard_s: dict[NodeId, float] = {}
+        self._started_s = tools.clock.monotonic_s()
+        self._carrier: Carrier | None = None
+        self._mixed_since_s: float | None = None
+
+    async def to_the_end(self) -> t.Phase:
+        """Carry the intent and return the phase in which it closed."""
+        await self._start()
+        async with asyncio.TaskGroup() as calls:
+            while not self._intent.state.closed:
+                commands = await self._advance()
+                for command in commands:
+                    calls.create_task(self._obey(command))
+        self._no_longer_mixed()
+        state = self._intent.state
+        _log.info("intent_closed", **_sentence(self._intent), version=state.version)
+        return state.phase
+
+    async def _start(self) -> None:
+        """Resolve a fresh intent against what is in force now; take a begun one up as it is."""
+        tools = self._tools
+        if self._intent.state.phase is t.Phase.QUEUED:
+            planned = tools.planner.plan(self._intent, tools.cluster.view)
+            self._intent = await tools.store.start_intent(planned, self._lease)
+        self._carrier = tools.planner.carrier(self._intent, tools.cluster.view)
+        _log.info("intent_taken_up", **_sentence(self._intent))
+        if self._intent.committed_version is not None and self._intent.state.version is None:
+            # The commit was durable and the step after it was not.
+            self._events.put_nowait(t.VersionCommitted(self._intent.committed_version))
+        elif (error := tools.planner.impossible(self._intent, tools.cluster.view)) is not None:
+            self._events.put_nowait(t.Refused(error))
+        else:
+            down = frozenset(tools.cluster.view.topology.by_id) - tools.cluster.view.healthy
+            self._events.put_nowait(t.Begin(down))
+
+    async def _advance(self) -> tuple[t.Command, ...]:
+        """Take in every event that is there, save once, and return what is to be done."""
+        state, commands = machine.step(self._intent.state, await self._events.get())
+        while not self._events.empty():
+            state, more = machine.step(state, self._events.get_nowait())
+            commands += more
+        if state != self._intent.state:
+            before = self._intent.state
+            self._intent = await self._tools.store.save_intent(self._intent, state, self._lease)
+            self._tools.cluster.apply_progress(self._intent)
+            if before.phase is not state.phase:
+                _log.info("intent_moved", **_sentence(self._intent), was=before.phase.value)
+        return commands
+
+    async def _obey(self, command: t.Command) -> None:
+        event = await self._answer(command)
+        self._events.put_nowait(event)
+
+    async def _answer(self, command: t.Command) -> t.Event:
+        match command:
+            case t.Probe():
+                return await self._probe()
+            case t.ApplySettings(node_id=node_id, round=round_):
+                return await self._apply(node_id, round_)
+            case t.AwaitTask(node_id=node_id, task_uid=task_uid, round=round_):
+                return await self._await_task(node_id, task_uid, round_)
+            case t.ReadSettings(node_id=node_id, round=round_):
+                return await self._read(node_id, round_)
+            case t.StartBackoff(retry=retry, round=round_):
+                ceiling_s = min(_BACKOFF_MAX_S, _BACKOFF_BASE_S * 2.0**retry)
+                await self._tools.clock.sleep(self._tools.chance.uniform(0.0, ceiling_s))
+                return t.BackoffElapsed(round_)
+            case t.CommitVersion():
+                return await self._commit()
+            case t.Freeze():
+                return await self._freeze()
+            case _:
+                assert_never(command)
+
+    async def _probe(self) -> t.Event:
+        verdict = await self._tools.planner.expected(self._intent, self._tools.cluster.view)
+        if verdict.refusal is not None:
+            return t.ProbeRefused(self._tools.planner.error_of(verdict.refusal))
+        return t.Probed(verdict.expected)
+
+    async def _apply(self, node_id: NodeId, round_: int) -> t.Event:
+        assert self._carrier is not None
+        if self._mixed_since_s is None:
+            self._mixed_since_s = self._tools.clock.monotonic_s()
+        try:
+            state = self._intent.state
+            uid = await self._carrier.send(node_id, self._engine(node_id), state)
+        except NodeRefused as refused:
+            self._hear(node_id)
+            return t.PatchRejected(node_id, round_, refused.error)
+        except NodeError as error:
+            return self._unheard(node_id, str(error)) or t.PatchUnanswered(node_id, round_)
+        self._hear(node_id)
+        if uid is None:
+            return t.TaskEnded(node_id, round_)
+        return t.PatchAccepted(node_id, round_, uid)
+
+    async def _await_task(self, node_id: NodeId, task_uid: int, round_: int) -> t.Event:
+        try:
+            task = await self._tools.watcher.ended(node_id, task_uid)
+        except NodeSilenceError:
+            return t.NodeSilent(node_id)
+        self._hear(node_id)
+        if task is None:
+            return t.PatchUnanswered(node_id, round_)
+        return t.TaskEnded(node_id, round_, task.error)
+
+    async def _read(self, node_id: NodeId, round_: int) -> t.Event:
+        assert self._carrier is not None
+        try:
+            state = self._intent.state
+            seen = await self._carrier.read(node_id, self._engine(node_id), state)
+        except NodeRefused as refused:
+            self._hear(node_id)
+            faults = (f"not readable: {refused}",)
+            return t.SettingsRead(node_id, round_, "", self._engine(node_id), faults)
+        except NodeError as error:
+            return self._unheard(node_id, str(error)) or t.ReadFailed(node_id, round_)
+        self._hear(node_id)
+        engine = self._engine(node_id)
+        unexpected = state.expected.get(engine, seen.fingerprint) != seen.fingerprint
+        if not state.undoing and (seen.faults or unexpected):
+            self._tools.metrics.hash_mismatch()
+        return t.SettingsRead(node_id, round_, seen.fingerprint, engine, seen.faults)
+
+    async def _commit(self) -> t.Event:
+        assert self._carrier is not None
+        tools = self._tools
+        record = self._carrier.commit(self._intent.state)
+        version = await tools.store.commit(self._intent, record, self._lease)
+        # Nothing is awaited in between: who sees the task succeeded sees the new version here.
+        tools.cluster.apply_commit(self._intent, record, version)
+        self._intent = replace(self._intent, committed_version=version)
+        if self._intent.kind is IntentKind.CHANGE:
+            took_ms = tools.clock.wall_ms() - self._intent.at_ms
+            tools.metrics.time_to_consistent(max(0, took_ms) / 1000)
+            self._no_longer_mixed()
+        return t.VersionCommitted(version)
+
+    async def _freeze(self) -> t.Event:
+        reason = f"neither the change nor its undoing could be verified ({_faults(self._intent)})"
+        await self._tools.store.freeze(self._intent, reason, self._lease)
+        index = self._tools.cluster.view.live(self._intent.index_uid)
+        if index is not None:
+            self._tools.cluster.apply_record(replace(index.record, frozen_reason=reason))
+        return t.Frozen()
+
+    def _no_longer_mixed(self) -> None:
+        """Observe, once, how long nodes could differ; a take-over counts from itself on."""
+        if self._mixed_since_s is not None and self._intent.kind is IntentKind.CHANGE:
+            now_s = self._tools.clock.monotonic_s()
+            self._tools.metrics.mixed_window(now_s - self._mixed_since_s)
+        self._mixed_since_s = None
+
+    def _engine(self, node_id: NodeId) -> str:
+        return self._tools.cluster.view.engines.get(node_id, "")
+
+    def _hear(self, node_id: NodeId) -> None:
+        self._heard_s[node_id] = self._tools.clock.monotonic_s()
+
+    def _unheard(self, node_id: NodeId, why: str) -> t.NodeSilent | None:
+        """Note that a node did not answer; NodeSilent when that has lasted too long."""
+        _log.info("node_unanswered", node=node_id, intent=self._intent.intent_id, why=why)
+        since_s = self._heard_s.setdefault(node_id, self._started_s)
+        silent_s = self._tools.clock.monotonic_s() - since_s
+        return t.NodeSilent(node_id) if silent_s >= self._tools.node_silence_s else None
+
+
+def _sentence(intent: Intent) -> dict[str, object]:
+    return {
+        "intent": intent.intent_id,
+        "index": intent.index_uid,
+        "kind": intent.kind.value,
+        "phase": intent.state.phase.value,
+        "decision": intent.state.decision.value if intent.state.decision else None,
+        "round": intent.state.round,
+        "nodes": {n: p.state.value for n, p in intent.state.nodes.items()},
+    }
+
+
+def _faults(intent: Intent) -> str:
+    parts: Iterable[str] = (
+        f"{node_id}: {', '.join(p.faults) or p.state.value}"
+        for node_id, p in intent.state.nodes.items()
+        if p.state is not t.NodeState.VERIFIED
+    )
+    return "; ".join(parts)
