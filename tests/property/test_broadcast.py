@@ -37,14 +37,16 @@ def broadcasts(draw):
             ]
         )
     )
+    forward = draw(st.booleans())
     return Broadcast(
         "movies",
         columns=columns,
         waves=waves,
         commit_after=commit_after,
         retries_max=draw(st.integers(0, 2)),
-        undoable=draw(st.booleans()),
-        freeze=draw(st.booleans()),
+        undoable=not forward and draw(st.booleans()),
+        forward=forward,
+        freeze=not forward and draw(st.booleans()),
     )
 
 
@@ -112,16 +114,41 @@ def test_a_commit_rests_on_what_every_living_node_last_showed(state, seed):
         now = world.state
         asked = {n for wave in now.waves[: now.commit_after] for n in wave}
         alive = {n for n in asked if now.nodes[n].state is not NodeState.SILENT}
+        if now.forward:  # Who refuses or stays different is left behind, too.
+            alive = set(now.verified)
         assert all(now.nodes[n].state is NodeState.VERIFIED for n in alive)
         # Told to this leader or, before the last crash, to the one who stored it.
         assert all(world.last_read.get(n, now.nodes[n].fingerprint) != "old" for n in alive)
         assert len({now.nodes[n].fingerprint for n in alive}) <= 1, "they agree"
         planned = {n for wave in now.waves for n in wave}
         outside = {n for column in now.columns for n in column} - planned
-        assert now.covers(alive | outside)
+        assert now.forward or now.covers(alive | outside)
         assert set(now.verified) == alive
 
     played(state, seed, check)
+
+
+@quick
+@histories
+def test_what_goes_only_forward_is_never_given_up_once_a_node_may_have_acted(state, seed):
+    """A deletion cannot be taken back: an index that is gone from its nodes must not live on."""
+    if not state.forward:
+        return
+
+    def check(world):
+        now = world.state
+        acted = {n for n in world.may_show_the_target() if n in now.nodes}
+        assert now.decision is not Decision.ABORT or not acted
+        assert world.freezes == 0
+        if any(isinstance(c, CommitVersion) for c in world.waiting):
+            asked = {n for wave in now.waves[: now.commit_after] for n in wave}
+            ended = {*GIVEN_UP, NodeState.VERIFIED, NodeState.DIFFERENT}
+            assert all(now.nodes[n].state in ended for n in asked), "nobody is waited for"
+
+    world = played(state, seed, check)
+
+    if world.state.decision is Decision.ABORT:
+        assert any(world.refused.values()), "only a no ends it"
 
 
 @quick

@@ -25,6 +25,9 @@ The nodes are changed in `waves`; the version is committed when the first `commi
 verified. Plain form: one wave of all nodes. Sequential: one node a wave, commit after the last.
 Half and half (two disjoint covers): commit after the first.
 
+A `forward` change (a deletion) cannot be compensated: once a node may have acted it is committed,
+and nodes that stay silent, refuse or differ are left behind, with or without a cover.
+
 This is no two-phase commit of the nodes: a node shows new settings as soon as it has applied them,
 and cannot roll back. What commits is the *settings version* (BR-1); an abort compensates.
 """
@@ -245,17 +248,23 @@ def _judge(state: Broadcast) -> Step:
     state = _doubt_disagreeing(state)
     wave = state.waves[state.wave]
     states = {n: _progress(state, n).state for n in wave}
-    if NodeState.REJECTED in states.values() and state.decision is None:
+    if NodeState.REJECTED in states.values() and state.decision is None and _may_say_no(state):
         return _abort(state)
     different = [n for n in wave if states[n] is NodeState.DIFFERENT]
     unanswered = [n for n in wave if states[n] is NodeState.UNANSWERED]
     used_up = different and state.retries >= state.retries_max
-    if (different or unanswered) and not used_up:
+    # Going forward is for ever: who does not answer gets the whole of its patience.
+    if (unanswered and state.forward) or ((different or unanswered) and not used_up):
         after = replace(state, phase=Phase.WAITING, retries=state.retries + bool(different))
         return after, (StartBackoff(after.retries, after.round),)
-    if state.decision is None and (used_up or not _carries(state)):
+    if state.decision is None and not state.forward and (used_up or not _carries(state)):
         return _abort(state)
     return _wave_done(state)
+
+
+def _may_say_no(state: Broadcast) -> bool:
+    """Whether a refusal ends the change: what goes only forward ends so while nobody has acted."""
+    return not state.forward or all(_did_nothing(p) for p in state.nodes.values())
 
 
 def _doubt_disagreeing(state: Broadcast) -> Broadcast:

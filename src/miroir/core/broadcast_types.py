@@ -94,6 +94,7 @@ class Broadcast:
         commit_after: Waves that must be verified before the commit, at least one.
         retries_max: Proposals after the first that a differing node gets.
         undoable: Whether an abort restores the base. A repair has no other base than its target.
+        forward: Whether it is never aborted once a node may have acted, as there is no way back.
         blind: Whether a part of the target cannot be read back (secrets): then only a task that
             has succeeded proves it, and a request without an answer is sent again.
         freeze: Whether an index that can be neither changed nor restored is frozen.
@@ -116,6 +117,7 @@ class Broadcast:
     commit_after: int = 1
     retries_max: int = 3
     undoable: bool = True
+    forward: bool = False
     freeze: bool = True
     blind: bool = False
     phase: Phase = Phase.QUEUED

@@ -23,6 +23,7 @@ from miroir.core.broadcast_types import (
     Probe,
     Probed,
     ProbeRefused,
+    Progress,
     ReadFailed,
     ReadSettings,
     Refused,
@@ -667,12 +668,104 @@ def test_the_undo_is_retried_like_the_change():
 
 
 def test_without_a_way_back_an_abort_ends_at_once():
-    """A deletion cannot be undone, and a repair has no other base than its target."""
+    """A repair has no other base than its target."""
     play = verifying(plain(undoable=False, retries_max=0), "a", "b") >> read("a") << set()
 
     (play >> differs("b") << set()).is_in(
         Phase.ABORTED, a=NodeState.VERIFIED, b=NodeState.DIFFERENT
     )
+
+
+# ---- what goes only forward
+
+
+def deletion(**changes):
+    """Return what has no way back, of two shards with one replica each."""
+    wanted = {"columns": (("a",), ("b",)), "undoable": False, "forward": True}
+    return plain(**{**wanted, **changes})
+
+
+def test_a_deletion_is_committed_although_a_shard_is_silent():
+    """The silent node may carry it out later: the index must not live on without its documents."""
+    play = proposed(deletion(), "a", "b", expected={}) >> TaskEnded("a", 1) << set()
+    play = play >> NodeSilent("b") << ReadSettings("a", 1) >> read("a") << CommitVersion()
+
+    (play >> VersionCommitted(3) << set()).is_in(
+        Phase.CONVERGED, a=NodeState.VERIFIED, b=NodeState.SILENT
+    )
+
+
+def test_a_deletion_that_every_node_has_left_unanswered_is_committed():
+    """Each of them may have acted; the sweep takes away what is found afterwards."""
+    play = proposed(deletion(), "a", "b", expected={}) >> NodeSilent("a") << set()
+
+    play = play >> NodeSilent("b") << CommitVersion()
+
+    play.is_in(Phase.COMMITTING, a=NodeState.SILENT, b=NodeState.SILENT)
+
+
+def test_a_node_that_refuses_a_deletion_is_left_behind_once_another_may_have_acted():
+    """A wrong key on one node cannot bring back what the other has deleted."""
+    play = proposed(deletion(), "a", "b", expected={}) >> PatchRejected("b", 1, NO) << set()
+    play = play >> TaskEnded("a", 1) << ReadSettings("a", 1) >> read("a") << CommitVersion()
+
+    play.is_in(Phase.COMMITTING, a=NodeState.VERIFIED, b=NodeState.REJECTED)
+
+
+def test_a_deletion_that_every_node_refuses_is_aborted_with_their_words():
+    """Nothing has acted: the client hears of it and the index stays."""
+    play = proposed(deletion(), "a", "b", expected={}) >> PatchRejected("a", 1, NO) << set()
+
+    (play >> PatchRejected("b", 1, NO) << set()).is_in(Phase.ABORTED)
+    assert play.state.error == NO
+
+
+def test_a_deletion_refused_by_all_who_were_asked_is_aborted_although_one_was_absent():
+    """Who was left out from the start got no request, so it cannot have acted."""
+    state = deletion(columns=(("a", "b"),))
+    play = Playbook(state) >> Begin(frozenset({"b"})) << Probe() >> Probed({})
+    play = play << ApplySettings("a", 1) >> PatchRejected("a", 1, NO) << set()
+
+    play.is_in(Phase.ABORTED, a=NodeState.REJECTED, b=NodeState.SILENT)
+
+
+def test_a_refusal_of_the_second_deletion_is_no_way_back():
+    """The first went unanswered and may be carried out at any time."""
+    state = deletion(columns=(("a",),), waves=(("a",),))
+    play = proposed(state, "a", expected={}) >> PatchUnanswered("a", 1) << ReadSettings("a", 1)
+    play = play >> ReadFailed("a", 1) << StartBackoff(0, 1) >> BackoffElapsed(1)
+
+    play = play << ApplySettings("a", 2) >> PatchRejected("a", 2, NO) << CommitVersion()
+
+    play.is_in(Phase.COMMITTING, a=NodeState.REJECTED)
+
+
+def test_a_deletion_that_fails_on_one_node_to_the_last_is_committed_on_the_others():
+    """What stays there is a leftover of a deleted index."""
+    play = verifying(deletion(retries_max=0), "a", "b", expected={}) >> read("a") << set()
+
+    (play >> differs("b") << CommitVersion()).is_in(
+        Phase.COMMITTING, a=NodeState.VERIFIED, b=NodeState.DIFFERENT
+    )
+
+
+def test_a_deletion_waits_for_who_does_not_answer_even_if_another_is_out_of_retries():
+    """Nothing is committed before everybody had its patience: the fewer leftovers the better."""
+    play = verifying(deletion(retries_max=0), "a", "b", expected={}) >> ReadFailed("a", 1) << set()
+
+    (play >> differs("b") << StartBackoff(1, 1)).is_in(
+        Phase.WAITING, a=NodeState.UNANSWERED, b=NodeState.DIFFERENT
+    )
+
+
+def test_a_successor_commits_a_deletion_of_which_nobody_can_be_asked_any_more():
+    """The old leader had given everybody up; there is no evidence left to read again."""
+    state = deletion(
+        phase=Phase.COMMITTING,
+        nodes={n: Progress(NodeState.SILENT, proposals=1) for n in ("a", "b")},
+    )
+
+    (Playbook(state) >> Begin() << CommitVersion()).is_in(Phase.COMMITTING)
 
 
 # ---- abort and freeze
