@@ -11,12 +11,16 @@ tasks that wait. What runs under this loop asks it for the time (`VirtualClock`)
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from heapq import heapify, heappop, heappush
+from typing import Any, Final, TypeVar
 
 Result = TypeVar("Result")
 
-_TIE_S = 1e-7
-_EPOCH_MS = 1_700_000_000_000
+_TIE_S: Final = 1e-7
+_RESOLUTION_S: Final = 1e-8
+"""What a float still tells apart after a year."""
+_CANCELLED_MAX: Final = 200
+_EPOCH_MS: Final = 1_700_000_000_000
 
 
 class Deadlock(Exception):
@@ -25,20 +29,6 @@ class Deadlock(Exception):
 
 class StepsExceeded(Exception):
     """The run turns for ever: more rounds of the loop than the caller allows."""
-
-
-class _Jump:
-    """Stands where a selector would: instead of waiting, it moves the time on."""
-
-    def __init__(self, loop: "VirtualLoop") -> None:
-        self._loop = loop
-
-    def select(self, timeout: float | None) -> list[Any]:
-        if timeout is None:
-            raise Deadlock(self._loop.waiting())
-        if timeout > 0:
-            self._loop.jump(timeout)
-        return []
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -55,8 +45,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._chance = chance
         self._now_s = 0.0
         self._rounds_max = rounds_max
-        self._selector = _Jump(self)
-        self._clock_resolution = 1e-8  # What a float still tells apart after a year.
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers_set = 0
+        self._timers_cancelled = 0
         self.after_round: Callable[[], None] = lambda: None
         self.rounds = 0
 
@@ -64,16 +55,21 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Seconds since the run began."""
         return self._now_s
 
-    def jump(self, duration_s: float) -> None:
-        """Let time pass at once."""
-        self._now_s += max(0.0, duration_s)
-
     def call_at(  # type: ignore[override]  # typeshed spells it with a TypeVarTuple
         self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
     ) -> asyncio.TimerHandle:
         """Set a timer; ties are broken by the seed, not by who came first."""
         when += self._chance.random() * _TIE_S
-        return super().call_at(when, callback, *args, context=context)
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        self._timers_set += 1
+        heappush(self._timers, (when, self._timers_set, timer))
+        return timer
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        """Set a timer."""
+        return self.call_at(self._now_s + delay, callback, *args, context=context)
 
     def let_run(self) -> None:
         """Allow as many rounds again: for what has to be cleaned up."""
@@ -85,11 +81,40 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return "nothing is left to do, but these tasks wait: " + "; ".join(names)
 
     def _run_once(self) -> None:
-        super()._run_once()  # type: ignore[misc]  # BaseEventLoop's own hook
+        """Run what is ready; if nothing is, let time jump to the next timer and run that."""
+        ready: Any = self._ready  # type: ignore[attr-defined]  # BaseEventLoop's own queue
+        if not ready:
+            self._jump()
+        until_s, timers = self._now_s + _RESOLUTION_S, self._timers
+        while timers and timers[0][0] < until_s:
+            timer = heappop(timers)[2]
+            ready.append(timer)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
         self.rounds += 1
         if self.rounds > self._rounds_max:
             raise StepsExceeded(f"{self.rounds} rounds at {self._now_s:.3f} s")
         self.after_round()
+
+    def _jump(self) -> None:
+        """Instead of waiting, move the time on."""
+        if self._stopping:  # type: ignore[attr-defined]
+            return
+        if self._timers_cancelled > _CANCELLED_MAX:
+            self._timers = [entry for entry in self._timers if not entry[2]._cancelled]
+            heapify(self._timers)
+            self._timers_cancelled = 0
+        timers = self._timers
+        while timers and timers[0][2]._cancelled:
+            heappop(timers)
+        if not timers:
+            raise Deadlock(self.waiting())
+        self._now_s = max(self._now_s, timers[0][0])
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        self._timers_cancelled += 1
 
     def _process_events(self, event_list: list[Any]) -> None:
         """There are no file descriptors."""
