@@ -22,7 +22,7 @@ from miroir.adapters.store_seal import NoSeal
 from miroir.adapters.store_sqlite import open_store
 from miroir.core.broadcast_types import Decision, NodeState, Phase, Progress
 from miroir.errors import LeaseLost
-from miroir.ports.records import IntentKind, Lease, TaskQuery
+from miroir.ports.records import IntentKind, IntentQuery, IntentTask, Lease, TaskQuery
 
 UIDS = ("movies", "books")
 NODES = ("a", "b")
@@ -98,6 +98,27 @@ ids = st.sampled_from([1, 1, 1, 2, 2, 3, 4])
 rarely = st.integers(0, 14).map(lambda n: n == 0)
 held, leases = st.tuples(ids, rarely), rarely
 tasks = st.builds(new_task, uids, at_ms=small)
+node_tasks = st.lists(
+    st.builds(
+        IntentTask,
+        nodes,
+        small,
+        st.sampled_from(["succeeded", "failed"]),
+        st.none() | st.just({"code": "x"}),
+        st.none() | small,
+        small,
+    ),
+    max_size=3,
+).map(tuple)
+phases = st.sampled_from([phase.value for phase in Phase])
+intent_queries = st.builds(
+    IntentQuery,
+    limit=small,
+    from_id=st.none() | small,
+    ids=st.lists(small, max_size=2).map(tuple),
+    index_uids=st.lists(uids, max_size=1).map(tuple),
+    phases=st.lists(phases, max_size=3).map(tuple),
+)
 ends = st.sampled_from(["succeeded", "failed", "canceled"])
 intents = st.builds(new_intent, uids, st.sampled_from(IntentKind))
 
@@ -116,7 +137,7 @@ CALLS = st.one_of(
     call("start_intent", held, leases),
     call("start_intent", held, leases),
     call("save_intent", held, machines(), leases),
-    call("save_intent", held, machines(), leases),
+    call("save_intent", held, machines(), leases, ended=node_tasks),
     call("commit", held, commits(), leases),
     call("commit", held, commits(), leases),
     call("freeze", held, st.just("why"), leases),
@@ -144,6 +165,8 @@ CALLS = st.one_of(
     call("set_out_of_sync", uids, nodes, st.sampled_from(["p", "q"])),
     call("set_in_sync", uids, nodes),
     call("tasks", queries()),
+    call("find_intents", intent_queries),
+    call("history", uids, limit=st.none() | small, from_version=st.none() | small),
     call("advance"),
 )
 
@@ -218,6 +241,8 @@ async def seen(store):
         "indexes": await store.indexes(),
         "versions": await store.node_versions(),
         "history": [await store.history(uid) for uid in UIDS],
+        "settings": [await store.settings_of(uid, v) for uid in UIDS for v in range(4)],
+        "ended": await store.intent_tasks(tuple(range(10))),
         "expected": await store.expected("h", "e"),
         "open": await store.open_intents(),
         "intents": await store.recent_intents(100),

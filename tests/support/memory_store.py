@@ -21,6 +21,8 @@ from miroir.ports.records import (
     HistoryEntry,
     IndexRecord,
     Intent,
+    IntentQuery,
+    IntentTask,
     Lease,
     NewIntent,
     NewTask,
@@ -38,6 +40,7 @@ from tests.support.memory_tables import (
     Tables,
     WriteRow,
     copy_of,
+    first_of,
     stored,
 )
 
@@ -157,9 +160,18 @@ class MemoryStore:
         return True
 
     @_durable
-    def history(self, index_uid: IndexUid) -> tuple[HistoryEntry, ...]:
+    def history(
+        self, index_uid: IndexUid, *, limit: int | None = None, from_version: int | None = None
+    ) -> tuple[HistoryEntry, ...]:
         """See `Store.history`."""
-        return tuple(reversed(self._tables.history.get(index_uid, [])))
+        entries = reversed(self._tables.history.get(index_uid, []))
+        page = [e for e in entries if from_version is None or e.version <= from_version]
+        return tuple(page[:limit])
+
+    @_durable
+    def settings_of(self, index_uid: IndexUid, version: int) -> Mapping[str, Any] | None:
+        """See `Store.settings_of`."""
+        return self._tables.settings.get((index_uid, version))
 
     @_durable
     def thaw(self, index_uid: IndexUid) -> None:
@@ -222,6 +234,28 @@ class MemoryStore:
         return tuple(reversed(self._tables.in_order()))[:limit]
 
     @_durable
+    def find_intents(self, query: IntentQuery) -> tuple[Intent, ...]:
+        """See `Store.find_intents`."""
+        matching = [
+            intent
+            for intent in reversed(self._tables.in_order())
+            if (not query.ids or intent.intent_id in query.ids)
+            and (not query.index_uids or intent.index_uid in query.index_uids)
+            and (not query.phases or intent.state.phase in query.phases)
+            and (query.from_id is None or intent.intent_id <= query.from_id)
+        ]
+        return tuple(matching[: query.limit])
+
+    @_durable
+    def intent_tasks(self, intent_ids: tuple[int, ...]) -> Mapping[int, tuple[IntentTask, ...]]:
+        """See `Store.intent_tasks`."""
+        found: dict[int, tuple[IntentTask, ...]] = {}
+        for (intent_id, _, _), task in sorted(self._tables.ended.items()):
+            if intent_id in intent_ids:
+                found[intent_id] = (*found.get(intent_id, ()), task)
+        return found
+
+    @_durable
     def start_intent(self, intent: Intent, lease: Lease) -> Intent:
         """See `Store.start_intent`."""
         row = self._tables.guarded(intent, lease)
@@ -240,6 +274,7 @@ class MemoryStore:
                 base_version=intent.base_version,
                 state=intent.state,
                 revision=before.revision + 1,
+                started_at_ms=first_of(before.started_at_ms, self._tables.clock.wall_ms()),
             )
         )
         if before.task_uid is not None:
@@ -248,19 +283,37 @@ class MemoryStore:
         return row.intent
 
     @_durable
-    def save_intent(self, intent: Intent, state: Broadcast, lease: Lease) -> Intent:
+    def save_intent(
+        self,
+        intent: Intent,
+        state: Broadcast,
+        lease: Lease,
+        *,
+        ended: tuple[IntentTask, ...] = (),
+    ) -> Intent:
         """See `Store.save_intent`."""
         row = self._tables.guarded(intent, lease)
         assert not row.intent.state.closed
         committed = row.intent.committed_version is not None
         assert committed or state.decision is not Decision.COMMIT
         assert not committed or state.decision is not Decision.ABORT
-        row.intent = stored(replace(row.intent, state=state, revision=row.intent.revision + 1))
+        now_ms = self._tables.clock.wall_ms()
+        row.intent = stored(
+            replace(
+                row.intent,
+                state=state,
+                revision=row.intent.revision + 1,
+                closed_at_ms=now_ms if state.closed else None,
+            )
+        )
+        for task in ended:
+            key = (intent.intent_id, task.node_id, task.task_uid)
+            self._tables.ended[key] = replace(task, error=copy_of(task.error))
         self._tables.record_proofs(row.intent)
         uid = row.intent.task_uid
         if state.closed and not committed and uid is not None:
             details = self._tables.tasks[uid].details
-            self._tables.finish(uid, "failed", details, state.error, self._tables.clock.wall_ms())
+            self._tables.finish(uid, "failed", details, state.error, now_ms)
         return row.intent
 
     @_durable

@@ -22,6 +22,7 @@ from miroir.ports.records import (
     IndexRecord,
     Intent,
     IntentKind,
+    IntentTask,
     Lease,
     NewTask,
     NodeTaskRecord,
@@ -72,6 +73,8 @@ class Tables:
     indexes: dict[IndexUid, IndexRecord] = field(default_factory=dict)
     versions: dict[tuple[IndexUid, NodeId], NodeVersion] = field(default_factory=dict)
     history: dict[IndexUid, list[HistoryEntry]] = field(default_factory=dict)
+    settings: dict[tuple[IndexUid, int], Mapping[str, Any]] = field(default_factory=dict)
+    ended: dict[tuple[int, NodeId, int], IntentTask] = field(default_factory=dict)
     expected: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     intents: dict[int, IntentRow] = field(default_factory=dict)
     tasks: list[TaskRecord] = field(default_factory=list)
@@ -179,6 +182,9 @@ class Tables:
             at_ms=record.at_ms,
         )
         self.history.setdefault(intent.index_uid, []).append(entry)
+        settings = self.indexes[intent.index_uid].settings
+        if settings is not None:
+            self.settings[intent.index_uid, version] = settings
 
     def settle_nodes(self, intent: Intent, record: CommitRecord, version: int) -> None:
         uid = intent.index_uid
@@ -300,6 +306,11 @@ def matches(task: TaskRecord, query: TaskQuery) -> bool:
         (at := times[name]) is not None and (at < bound if operator == "<" else at > bound)
         for name, operator, bound in query.times
     )
+
+
+def first_of(known: int | None, now: int) -> int:
+    """Return a moment that is known already, else now."""
+    return now if known is None else known
 
 
 def copy_of(value: Result) -> Result:

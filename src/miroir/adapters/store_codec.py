@@ -16,6 +16,7 @@ from miroir.ports.records import (
     IndexRecord,
     Intent,
     IntentKind,
+    IntentTask,
     NodeTaskRecord,
     NodeVersion,
     TaskRecord,
@@ -105,6 +106,20 @@ def intent(row: Row, seal: Seal) -> Intent:
         task_uid=row["task_uid"],
         revision=row["revision"],
         committed_version=row["committed_version"],
+        started_at_ms=row["started_at_ms"],
+        closed_at_ms=row["closed_at_ms"],
+    )
+
+
+def intent_task(row: Row) -> IntentTask:
+    """Return a row of `intent_task`."""
+    return IntentTask(
+        node_id=row["node_id"],
+        task_uid=row["task_uid"],
+        status=row["status"],
+        error=from_json(row["error"]),
+        started_at_ms=row["started_at_ms"],
+        finished_at_ms=row["finished_at_ms"],
     )
 
 

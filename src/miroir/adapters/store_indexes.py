@@ -12,7 +12,7 @@ from miroir.adapters import store_codec as codec
 from miroir.adapters.store_transaction import Transaction
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import LeaseLost
-from miroir.ports.records import HistoryEntry, IndexRecord, Lease, NodeVersion
+from miroir.ports.records import IndexRecord, Lease, NodeVersion
 
 
 def take_lease(
@@ -166,14 +166,6 @@ def prove(
         return False
     set_proved(tx, index_uid, proved, version, at_ms)
     return True
-
-
-def history(tx: Transaction, index_uid: IndexUid) -> tuple[HistoryEntry, ...]:
-    """See `Store.history`."""
-    rows = tx.rows(
-        "SELECT * FROM settings_history WHERE index_uid = ? ORDER BY version DESC", index_uid
-    )
-    return tuple(codec.history_entry(row) for row in rows)
 
 
 def expected(tx: Transaction, target_hash: str, engine: str) -> Mapping[str, Any] | None:

@@ -9,7 +9,7 @@ one chain of versions, one set of fingerprints per version.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from miroir.adapters import store_codec as codec, store_indexes, store_tasks
+from miroir.adapters import store_codec as codec, store_history, store_indexes, store_tasks
 from miroir.adapters.store_transaction import Row, Transaction
 from miroir.core.broadcast_types import Broadcast, Decision, NodeState
 from miroir.core.topology import IndexUid, NodeId
@@ -20,6 +20,7 @@ from miroir.ports.records import (
     IndexRecord,
     Intent,
     IntentKind,
+    IntentTask,
     Lease,
     NewIntent,
     NewTask,
@@ -33,14 +34,14 @@ def open_intent(tx: Transaction, intent: NewIntent) -> Intent:
     intent_id = tx.next("intent")
     tx.run(
         """INSERT INTO intent (intent_id, index_uid, kind, patch, target, undo, primary_key,
-        made_by, reason, at_ms, state, base_version, revision, started, closed)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0)""",
+        made_by, reason, at_ms, state, phase, base_version, revision, started, closed)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0)""",
         *(intent_id, intent.index_uid, intent.kind.value),
         tx.seal.seal("intent.patch", intent.patch),
         tx.seal.seal("intent.target", intent.target),
         tx.seal.seal("intent.undo", intent.undo),
         *(intent.primary_key, intent.by, intent.reason, intent.at_ms),
-        *(codec.to_json(intent.state), _version(tx, intent.index_uid)),
+        *(codec.to_json(intent.state), intent.state.phase.value, _version(tx, intent.index_uid)),
     )
     return codec.intent(_row(tx, intent_id), tx.seal)
 
@@ -82,33 +83,47 @@ def start_intent(tx: Transaction, intent: Intent, lease: Lease) -> Intent:
     )
     assert other is None, "one started intent per index"
     tx.run(
-        """UPDATE intent SET target = ?, undo = ?, base_version = ?, state = ?, started = 1,
-        revision = revision + 1 WHERE intent_id = ?""",
+        """UPDATE intent SET target = ?, undo = ?, base_version = ?, state = ?, phase = ?,
+        started = 1, started_at_ms = coalesce(started_at_ms, ?), revision = revision + 1
+        WHERE intent_id = ?""",
         tx.seal.seal("intent.target", intent.target),
         tx.seal.seal("intent.undo", intent.undo),
-        *(intent.base_version, codec.to_json(intent.state), intent.intent_id),
+        *(intent.base_version, codec.to_json(intent.state), intent.state.phase.value),
+        *(tx.now_ms, intent.intent_id),
     )
     if row["task_uid"] is not None:
         store_tasks.start(tx, row["task_uid"], at_ms=tx.now_ms)
     _record_proofs(tx, row, intent.state)
-    return _saved(intent, row)
+    started_at_ms = row["started_at_ms"] if row["started_at_ms"] is not None else tx.now_ms
+    return _saved(replace(intent, started_at_ms=started_at_ms), row)
 
 
-def save_intent(tx: Transaction, intent: Intent, state: Broadcast, lease: Lease) -> Intent:
+def save_intent(
+    tx: Transaction,
+    intent: Intent,
+    state: Broadcast,
+    lease: Lease,
+    *,
+    ended: tuple[IntentTask, ...],
+) -> Intent:
     """See `Store.save_intent`."""
     row = _guarded(tx, intent, lease)
     assert not row["closed"], intent.intent_id
     committed = row["committed_version"]
     assert (state.decision is Decision.COMMIT) <= (committed is not None), "not committed"
     assert (state.decision is Decision.ABORT) <= (committed is None), "already committed"
+    closed_at_ms = tx.now_ms if state.closed else None
     tx.run(
-        "UPDATE intent SET state = ?, closed = ?, revision = revision + 1 WHERE intent_id = ?",
-        *(codec.to_json(state), int(state.closed), intent.intent_id),
+        """UPDATE intent SET state = ?, phase = ?, closed = ?, closed_at_ms = ?,
+        revision = revision + 1 WHERE intent_id = ?""",
+        *(codec.to_json(state), state.phase.value, int(state.closed), closed_at_ms),
+        intent.intent_id,
     )
+    store_history.add_tasks(tx, intent.intent_id, ended)
     _record_proofs(tx, row, state)
     if state.closed and committed is None and row["task_uid"] is not None:
         _fail(tx, row["task_uid"], state)
-    return _saved(replace(intent, state=state), row)
+    return _saved(replace(intent, state=state, closed_at_ms=closed_at_ms), row)
 
 
 def _saved(intent: Intent, row: Row) -> Intent:
@@ -166,9 +181,10 @@ def commit(tx: Transaction, intent: Intent, record: CommitRecord, lease: Lease) 
     assert version == row["base_version"], "versions form one chain"
     version += record.raise_version
     bound = {} if record.raise_version else _bound(tx, before)
-    store_indexes.put_index(tx, _after_commit(intent.index_uid, before, record, version, bound))
+    after = _after_commit(intent.index_uid, before, record, version, bound)
+    store_indexes.put_index(tx, after)
     if record.raise_version:
-        _write_history(tx, intent, record, version)
+        store_history.add_version(tx, intent, record, after)
     _settle_nodes(tx, intent, record, version)
     tx.run(
         "UPDATE intent SET committed_version = ? WHERE intent_id = ?", version, intent.intent_id
@@ -227,16 +243,6 @@ def _after_commit(
         primary_key=record.primary_key if record.primary_key is not None else old.primary_key,
         settings=record.settings if record.settings is not None else old.settings,
         fingerprints={**bound, **record.fingerprints},
-    )
-
-
-def _write_history(tx: Transaction, intent: Intent, record: CommitRecord, version: int) -> None:
-    tx.run(
-        """INSERT INTO settings_history (index_uid, version, fingerprints, diff, kind, made_by,
-        reason, intent_id, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-        *(intent.index_uid, version, codec.to_json(record.fingerprints)),
-        *(codec.to_json(record.diff), intent.kind.value, intent.by, intent.reason),
-        *(intent.intent_id, record.at_ms),
     )
 
 

@@ -6,6 +6,7 @@ of history per version, for ever. Change the schema by a further entry of `MIGRA
 editing one: an entry that has been released is history.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from miroir.adapters.store_transaction import Transaction
@@ -114,10 +115,57 @@ _V1: Final = (
         PRIMARY KEY (index_uid, node_id))""",
 )
 
-MIGRATIONS: Final = (_V1,)
-"""What leads from each schema version to the next; the first starts from nothing."""
-
+HISTORY_LABEL: Final = "settings_history.settings"
 _KEY_ID_FACT: Final = "seal_key_id"
+
+
+def _keep_settings_in_force(tx: Transaction, place: str) -> None:
+    """The version in force can be rolled back to; of older ones the settings were never kept."""
+    check_key(tx, place)
+    for row in tx.rows("SELECT uid, version, settings FROM index_record"):
+        if row["settings"] is None:
+            continue
+        settings = tx.seal.open("index_record.settings", row["settings"])
+        tx.run(
+            "UPDATE settings_history SET settings = ? WHERE index_uid = ? AND version = ?",
+            *(tx.seal.seal(HISTORY_LABEL, settings), row["uid"], row["version"]),
+        )
+
+
+_V2: Final = (
+    "ALTER TABLE settings_history ADD COLUMN settings BLOB",
+    _keep_settings_in_force,
+    "ALTER TABLE intent ADD COLUMN phase TEXT NOT NULL DEFAULT 'queued'",
+    "ALTER TABLE intent ADD COLUMN started_at_ms BIGINT",
+    "ALTER TABLE intent ADD COLUMN closed_at_ms BIGINT",
+    # Quotes inside a text are escaped in JSON: only the key itself reads like this.
+    """UPDATE intent SET phase = CASE
+        WHEN state LIKE '%"phase":"probing"%' THEN 'probing'
+        WHEN state LIKE '%"phase":"proposing"%' THEN 'proposing'
+        WHEN state LIKE '%"phase":"verifying"%' THEN 'verifying'
+        WHEN state LIKE '%"phase":"waiting"%' THEN 'waiting'
+        WHEN state LIKE '%"phase":"committing"%' THEN 'committing'
+        WHEN state LIKE '%"phase":"converged"%' THEN 'converged'
+        WHEN state LIKE '%"phase":"aborted"%' THEN 'aborted'
+        WHEN state LIKE '%"phase":"refused"%' THEN 'refused'
+        WHEN state LIKE '%"phase":"frozen"%' THEN 'frozen'
+        ELSE 'queued' END""",
+    "CREATE INDEX intent_by_index ON intent (index_uid, intent_id)",
+    """CREATE TABLE intent_task (
+        intent_id BIGINT NOT NULL REFERENCES intent (intent_id),
+        node_id TEXT NOT NULL,
+        task_uid BIGINT NOT NULL,
+        status TEXT NOT NULL,
+        error TEXT,
+        started_at_ms BIGINT,
+        finished_at_ms BIGINT,
+        PRIMARY KEY (intent_id, node_id, task_uid))""",
+)
+
+Step = str | Callable[[Transaction, str], None]
+
+MIGRATIONS: Final[tuple[tuple[Step, ...], ...]] = (_V1, _V2)
+"""What leads from each schema version to the next; the first starts from nothing."""
 
 
 def migrate(tx: Transaction, place: str) -> None:
@@ -139,9 +187,9 @@ def migrate(tx: Transaction, place: str) -> None:
             f"{place}: schema version {found} was written by a newer release (this one knows "
             f"{len(MIGRATIONS)}); install that release or use another data directory"
         )
-    for version, statements in enumerate(MIGRATIONS[found:], start=found + 1):
-        for statement in statements:
-            tx.run(statement)
+    for version, steps in enumerate(MIGRATIONS[found:], start=found + 1):
+        for step in steps:
+            tx.run(step) if isinstance(step, str) else step(tx, place)
         tx.run("INSERT INTO schema_version (version) VALUES (?)", version)
 
 

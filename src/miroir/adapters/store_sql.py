@@ -1,14 +1,14 @@
 """
 The store in an SQL database: the port, method by method, each one transaction.
 
-The statements are in `store_indexes`, `store_intents` and `store_tasks`, written once; the
+The statements are in `store_indexes`, `store_intents`, `store_history` and `store_tasks`; the
 dialect (`store_sqlite`) brings the transactions. No statement and no rule here.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from miroir.adapters import store_indexes, store_intents, store_tasks
+from miroir.adapters import store_history, store_indexes, store_intents, store_tasks
 from miroir.adapters.store_transaction import Database, Transaction
 from miroir.core.broadcast_types import Broadcast
 from miroir.core.topology import IndexUid, NodeId
@@ -17,6 +17,8 @@ from miroir.ports.records import (
     HistoryEntry,
     IndexRecord,
     Intent,
+    IntentQuery,
+    IntentTask,
     Lease,
     NewIntent,
     NewTask,
@@ -99,9 +101,17 @@ class SqlStore:
             store_indexes.prove, index_uid, proved, version=version, at_ms=at_ms
         )
 
-    async def history(self, index_uid: IndexUid) -> tuple[HistoryEntry, ...]:
+    async def history(
+        self, index_uid: IndexUid, *, limit: int | None = None, from_version: int | None = None
+    ) -> tuple[HistoryEntry, ...]:
         """See `Store.history`."""
-        return await self._run(store_indexes.history, index_uid)
+        return await self._run(
+            store_history.history, index_uid, limit=limit, from_version=from_version
+        )
+
+    async def settings_of(self, index_uid: IndexUid, version: int) -> Mapping[str, Any] | None:
+        """See `Store.settings_of`."""
+        return await self._run(store_history.settings_of, index_uid, version)
 
     async def thaw(self, index_uid: IndexUid) -> None:
         """See `Store.thaw`."""
@@ -139,13 +149,30 @@ class SqlStore:
         """See `Store.recent_intents`."""
         return await self._run(store_intents.recent_intents, limit)
 
+    async def find_intents(self, query: IntentQuery) -> tuple[Intent, ...]:
+        """See `Store.find_intents`."""
+        return await self._run(store_history.find_intents, query)
+
+    async def intent_tasks(
+        self, intent_ids: tuple[int, ...]
+    ) -> Mapping[int, tuple[IntentTask, ...]]:
+        """See `Store.intent_tasks`."""
+        return await self._run(store_history.intent_tasks, intent_ids)
+
     async def start_intent(self, intent: Intent, lease: Lease) -> Intent:
         """See `Store.start_intent`."""
         return await self._run(store_intents.start_intent, intent, lease)
 
-    async def save_intent(self, intent: Intent, state: Broadcast, lease: Lease) -> Intent:
+    async def save_intent(
+        self,
+        intent: Intent,
+        state: Broadcast,
+        lease: Lease,
+        *,
+        ended: tuple[IntentTask, ...] = (),
+    ) -> Intent:
         """See `Store.save_intent`."""
-        return await self._run(store_intents.save_intent, intent, state, lease)
+        return await self._run(store_intents.save_intent, intent, state, lease, ended=ended)
 
     async def commit(self, intent: Intent, record: CommitRecord, lease: Lease) -> int:
         """See `Store.commit`."""

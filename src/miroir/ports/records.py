@@ -65,10 +65,16 @@ class IntentKind(StrEnum):
     """What an intent wants. The values are stored: never rename one."""
 
     CHANGE = "change"
+    ROLLBACK = "rollback"
     REPAIR = "repair"
     CREATE = "create"
     UPDATE = "update"
     DELETE = "delete"
+
+    @property
+    def changes_settings(self) -> bool:
+        """Whether its commit is a new version of the settings of an index that is there."""
+        return self in {IntentKind.CHANGE, IntentKind.ROLLBACK}
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,8 @@ class Intent(NewIntent):
         task_uid: Miroir's task, or None (a repair, or not yet accepted).
         revision: Grows with every save; the expected value of the next compare-and-set.
         committed_version: Set by the commit itself, so that a crash right after it is seen.
+        started_at_ms: When it was taken out of the queue, or None.
+        closed_at_ms: When nothing more was to be done, or None.
     """
 
     intent_id: int
@@ -119,6 +127,47 @@ class Intent(NewIntent):
     task_uid: int | None
     revision: int
     committed_version: int | None
+    started_at_ms: int | None = None
+    closed_at_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class IntentQuery:
+    """
+    Which intents to list, newest first; an empty tuple is no restriction.
+
+    Attributes:
+        limit: At most so many.
+        from_id: Start at this id, included.
+        phases: As `Phase` spells them.
+    """
+
+    limit: int = 20
+    from_id: int | None = None
+    ids: tuple[int, ...] = ()
+    index_uids: tuple[str, ...] = ()
+    phases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class IntentTask:
+    """
+    One ended node task of an intent; a node has several where a proposal was repeated or undone.
+
+    Attributes:
+        task_uid: Of the node.
+        status: succeeded, failed or canceled.
+        error: Meilisearch error object of a failed one.
+        started_at_ms: By the node's own clock; None where it does not say.
+        finished_at_ms: Likewise.
+    """
+
+    node_id: NodeId
+    task_uid: int
+    status: str
+    error: Mapping[str, Any] | None = None
+    started_at_ms: int | None = None
+    finished_at_ms: int | None = None
 
 
 @dataclass(frozen=True)

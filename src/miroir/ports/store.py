@@ -25,6 +25,8 @@ from miroir.ports.records import (
     HistoryEntry,
     IndexRecord,
     Intent,
+    IntentQuery,
+    IntentTask,
     Lease,
     NewIntent,
     NewTask,
@@ -97,8 +99,22 @@ class Store(Protocol):
         """
         ...
 
-    async def history(self, index_uid: IndexUid) -> tuple[HistoryEntry, ...]:
-        """Return every committed version, newest first."""
+    async def history(
+        self, index_uid: IndexUid, *, limit: int | None = None, from_version: int | None = None
+    ) -> tuple[HistoryEntry, ...]:
+        """
+        Return committed versions, newest first, those from before a deletion included.
+
+        At most `limit` (None: all), beginning with `from_version` or the next older one.
+        """
+        ...
+
+    async def settings_of(self, index_uid: IndexUid, version: int) -> Mapping[str, Any] | None:
+        """
+        Return the complete settings of a committed version, with true secrets.
+
+        None if there is no such version, or it was committed by a release that did not keep them.
+        """
         ...
 
     async def thaw(self, index_uid: IndexUid) -> None:
@@ -145,6 +161,16 @@ class Store(Protocol):
         """Return the newest intents, open or closed, newest first."""
         ...
 
+    async def find_intents(self, query: IntentQuery) -> tuple[Intent, ...]:
+        """List intents, open or closed, newest first."""
+        ...
+
+    async def intent_tasks(
+        self, intent_ids: tuple[int, ...]
+    ) -> Mapping[int, tuple[IntentTask, ...]]:
+        """Return the ended node tasks of intents, by node and task uid; no tasks: no entry."""
+        ...
+
     async def start_intent(self, intent: Intent, lease: Lease) -> Intent:
         """
         Save target, undo, base_version and state as given; guarded.
@@ -155,9 +181,18 @@ class Store(Protocol):
         """
         ...
 
-    async def save_intent(self, intent: Intent, state: Broadcast, lease: Lease) -> Intent:
+    async def save_intent(
+        self,
+        intent: Intent,
+        state: Broadcast,
+        lease: Lease,
+        *,
+        ended: tuple[IntentTask, ...] = (),
+    ) -> Intent:
         """
         Advance the machine; guarded.
+
+        Keeps the node tasks that have `ended` since the last save; a repeated one replaces itself.
 
         In the same transaction every node that `state` has touched is unproved, but for those
         verified in the direction of the decision: after the commit they are proved at the

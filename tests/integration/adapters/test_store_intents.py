@@ -111,7 +111,7 @@ async def test_a_start_resolves_the_change_anew_and_shows_it_as_processing(store
 
     begun = await store.start_intent(planned, lease)
 
-    assert begun == replace(planned, revision=planned.revision + 1)
+    assert begun == replace(planned, revision=planned.revision + 1, started_at_ms=NOW_MS)
     assert await store.intent(opened.intent_id) == begun
     shown = await store.task(task.uid)
     assert (shown.status, shown.started_at_ms) == ("processing", NOW_MS)
