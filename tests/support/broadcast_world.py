@@ -19,8 +19,11 @@ from miroir.core.broadcast_types import (
     Begin,
     Broadcast,
     Command,
+    CommitDoubted,
     CommitVersion,
     Decision,
+    Drain,
+    Drained,
     Event,
     Freeze,
     Frozen,
@@ -66,6 +69,7 @@ class World:
         refused: Node -> how many of them it said no to, in the forward direction.
         accepted: Node -> round and task uid of the last proposal that it took.
         last_read: Node -> what was last read of it and told to the machine; none after a crash.
+        drained: Nodes that searches had been kept away from, in the forward direction.
         commits: How often the store was asked to commit.
         freezes: How often it was asked to freeze.
         taken_over_in: The phase in which the present leader found the change.
@@ -85,6 +89,7 @@ class World:
     accepted: dict[NodeId, tuple[int, int]] = field(default_factory=dict)
     last_read: dict[NodeId, str] = field(default_factory=dict)
     unanswered: dict[NodeId, int] = field(default_factory=dict)
+    drained: set[NodeId] = field(default_factory=set)
     commits: int = 0
     freezes: int = 0
     committed: bool = False
@@ -99,6 +104,8 @@ class World:
         self.state, commands = step(stored(before), event)
         if isinstance(event, SettingsRead) and self.state != before:  # Else it was a repetition.
             self.last_read[event.node_id] = event.fingerprint
+        if isinstance(event, Drained) and self.state != before:
+            self.drained |= before.drained
         self.history.append(self.state)
         if not isinstance(event, Begin):  # That is no message, and is not repeated.
             self.told.append(event)
@@ -136,6 +143,8 @@ class World:
     def _note(self, command: Command) -> None:
         match command:
             case ApplySettings(node_id=node_id):
+                drained = node_id in self.drained or not self.state.drains
+                assert drained or self.state.undoing, "searches still run there"
                 self.sent.setdefault(node_id, []).append(self._direction())
             case AwaitTask(node_id=node_id, task_uid=task_uid, round=round_):
                 assert self.accepted[node_id] == (round_, task_uid), "of the present proposal"
@@ -167,6 +176,8 @@ class World:
                 known = Probed({ENGINE: "new"} if self.probe_knows else {})
                 answers: list[Event] = [known, Probed({}), ProbeRefused(ERROR)]
                 return self._fault(answers)
+            case Drain(round=round_):
+                return Drained(round_)
             case ApplySettings():
                 return self._applied(command)
             case AwaitTask():
@@ -175,9 +186,8 @@ class World:
                 return self._read(command)
             case StartBackoff(round=round_):
                 return BackoffElapsed(round_)
-            case CommitVersion():
-                self.committed = True
-                return VersionCommitted(VERSION)
+            case CommitVersion(doubts=doubts):
+                return self._committed(doubts)
             case Freeze():
                 return Frozen()
             case _:
@@ -223,6 +233,16 @@ class World:
         # Odd is another normal form of what is wanted: no fault, and not what the probe showed.
         faults = () if shown in {self._direction(), "odd"} else ("not as wanted",)
         return SettingsRead(n, round_, shown, ENGINE, faults)
+
+    def _committed(self, doubts: int) -> Event:
+        how = self._fault(["taken", "touched in vain", "changed"])
+        if how == "taken" or self.committed:
+            self.committed = True
+            return VersionCommitted(VERSION)
+        meddled = self.chance.choice([n for wave in self.state.waves for n in wave])
+        if how == "changed":
+            self.shows[meddled] = "odd" if self.shows.get(meddled) == "new" else "new"
+        return CommitDoubted(frozenset({meddled}), doubts)
 
     def _unheard(self, node_id: NodeId) -> NodeSilent | None:
         self.unanswered[node_id] = self.unanswered.get(node_id, 0) + 1

@@ -9,6 +9,7 @@ from miroir.telemetry import BroadcastPhase, Metrics
 _PHASES = {
     Phase.QUEUED: BroadcastPhase.IDLE,
     Phase.PROBING: BroadcastPhase.PROPOSE,
+    Phase.DRAINING: BroadcastPhase.PROPOSE,
     Phase.PROPOSING: BroadcastPhase.PROPOSE,
     Phase.VERIFYING: BroadcastPhase.VERIFY,
     Phase.WAITING: BroadcastPhase.VERIFY,

@@ -136,9 +136,8 @@ class SettingsBroadcastConfig(_Section):
     """
     waves: Literal["auto", "off"] = "auto"
     """
-    `auto`: with two or more replica groups, change one half while the other serves, so
-    that no answer mixes versions. `off`: all nodes at once. **In this release both
-    behave like `off`**: answers that may mix versions carry
+    `auto`: where every shard has two usable nodes, change one half while the other serves, so
+    that no answer mixes versions. `off`: all nodes at once; answers that may mix versions carry
     `X-Miroir-Settings-Inconsistent: true`.
     """
     when_no_cover: Literal["available", "consistent"] = "available"
@@ -150,8 +149,13 @@ class SettingsBroadcastConfig(_Section):
     """How long to wait for the probe's task before going on without its result."""
     drain_max_s: SecondsOrZero = 10
     """
-    How long to wait for running searches before a node is changed. **Without effect in this
-    release** (see `waves`).
+    How long to wait for running searches before a node is changed; one that runs longer is asked
+    again on other nodes.
+    """
+    document_wait_max_s: SecondsOrZero = 300
+    """
+    How long a changed node may take to work off the documents that were queued behind the
+    change, before it serves all the same (and a warning is logged).
     """
     verify_timeout_s: Seconds = 60
     """

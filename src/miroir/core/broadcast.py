@@ -23,7 +23,8 @@ phases carry the undo target to the nodes that were touched; with COMMIT the oth
 
 The nodes are changed in `waves`; the version is committed when the first `commit_after` waves are
 verified. Plain form: one wave of all nodes. Sequential: one node a wave, commit after the last.
-Half and half (two disjoint covers): commit after the first.
+Half and half (two disjoint covers): commit after the first. There every wave begins with DRAINING:
+searches keep away from its nodes, and those that run there are waited for (`drains`).
 
 A `forward` change (a deletion) cannot be compensated: once a node may have acted it is committed,
 and nodes that stay silent, refuse or differ are left behind, with or without a cover.
@@ -32,10 +33,11 @@ This is no two-phase commit of the nodes: a node shows new settings as soon as i
 and cannot roll back. What commits is the *settings version* (BR-1); an abort compensates.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, assert_never
+from typing import assert_never
 
+from miroir.core import broadcast_judge as judge
 from miroir.core.broadcast_types import (
     ApplySettings,
     AwaitTask,
@@ -43,8 +45,11 @@ from miroir.core.broadcast_types import (
     Begin,
     Broadcast,
     Command,
+    CommitDoubted,
     CommitVersion,
     Decision,
+    Drain,
+    Drained,
     Event,
     Freeze,
     Frozen,
@@ -67,7 +72,6 @@ from miroir.core.broadcast_types import (
     VersionCommitted,
 )
 from miroir.core.topology import NodeId
-from miroir.errors import SettingsNotVerified
 
 _UNENDED = frozenset({NodeState.SENDING, NodeState.SENT})
 _GIVEN_UP = frozenset({NodeState.SILENT, NodeState.REJECTED})
@@ -88,17 +92,12 @@ def step(state: Broadcast, event: Event) -> Step:  # noqa: PLR0911 - one return 
     match event:
         case Begin():
             return _begin(state, event)
-        case Refused(error=error):
-            assert state.phase in {Phase.QUEUED, Phase.PROBING}, "nothing live has been touched"
-            return replace(state, phase=Phase.REFUSED, error=error), ()
-        case ProbeRefused(error=error):
-            return _probe_refused(state, error)
-        case Probed(expected=expected):
-            return _probed(state, expected)
-        case BackoffElapsed(round=round_):
-            return _backoff_elapsed(state, round_)
-        case VersionCommitted(version=version):
-            return _committed(state, version)
+        case Refused() | ProbeRefused() | Probed():
+            return _probe_answered(state, event)
+        case Drained() | BackoffElapsed():
+            return _waited(state, event)
+        case VersionCommitted() | CommitDoubted():
+            return _commit_answered(state, event)
         case Frozen():
             assert state.undoing
             return replace(state, phase=Phase.FROZEN), ()
@@ -119,6 +118,8 @@ def _begin(state: Broadcast, event: Begin) -> Step:
             # Nothing has been sent yet: who was left out before a crash may be back.
             fresh = replace(state, phase=Phase.PROBING, nodes={})
             return _leave_out(fresh, event.down), (Probe(),)
+        case Phase.DRAINING:
+            return _enter_wave(state)
         case Phase.PROPOSING:
             return _go_on_proposing(state)
         case Phase.VERIFYING:
@@ -155,16 +156,22 @@ def _leave_out(state: Broadcast, down: frozenset[NodeId]) -> Broadcast:
     return replace(state, nodes=silent)
 
 
-def _probe_refused(state: Broadcast, error: Mapping[str, Any]) -> Step:
-    if state.phase is not Phase.PROBING:
+def _probe_answered(state: Broadcast, event: Refused | ProbeRefused | Probed) -> Step:
+    if state.phase is not Phase.PROBING and not isinstance(event, Refused):
         return state, ()  # Late or repeated: live nodes have been asked by now.
-    return replace(state, phase=Phase.REFUSED, error=error), ()
+    assert state.phase in {Phase.QUEUED, Phase.PROBING}, "nothing live has been touched"
+    if isinstance(event, Probed):
+        return _enter_wave(replace(state, expected=dict(event.expected)))
+    return replace(state, phase=Phase.REFUSED, error=event.error), ()
 
 
-def _probed(state: Broadcast, expected: Mapping[str, str]) -> Step:
-    if state.phase is not Phase.PROBING:
-        return state, ()  # Late or repeated.
-    return _propose(replace(state, expected=dict(expected)), state.waves[state.wave])
+def _enter_wave(state: Broadcast) -> Step:
+    """Begin with the nodes of the wave; they serve until the searches on them are through."""
+    wave = state.waves[state.wave]
+    if not state.drains:
+        return _propose(state, wave)
+    after = replace(state, phase=Phase.DRAINING, round=state.round + 1)
+    return after, (Drain(wave, after.round),)
 
 
 def _propose(state: Broadcast, node_ids: Iterable[NodeId]) -> Step:
@@ -245,10 +252,14 @@ def _read_back(state: Broadcast, event: SettingsRead | ReadFailed) -> Step:
 
 def _judge(state: Broadcast) -> Step:
     """Decide at the end of a round: the next wave, another round, or the other direction."""
-    state = _doubt_disagreeing(state)
+    state = judge.doubt_disagreeing(state)
     wave = state.waves[state.wave]
     states = {n: _progress(state, n).state for n in wave}
-    if NodeState.REJECTED in states.values() and state.decision is None and _may_say_no(state):
+    if (
+        NodeState.REJECTED in states.values()
+        and state.decision is None
+        and judge.may_say_no(state)
+    ):
         return _abort(state)
     different = [n for n in wave if states[n] is NodeState.DIFFERENT]
     unanswered = [n for n in wave if states[n] is NodeState.UNANSWERED]
@@ -257,76 +268,48 @@ def _judge(state: Broadcast) -> Step:
     if (unanswered and state.forward) or ((different or unanswered) and not used_up):
         after = replace(state, phase=Phase.WAITING, retries=state.retries + bool(different))
         return after, (StartBackoff(after.retries, after.round),)
-    if state.decision is None and not state.forward and (used_up or not _carries(state)):
+    if state.decision is None and not state.forward and (used_up or not judge.carries(state)):
         return _abort(state)
     return _wave_done(state)
-
-
-def _may_say_no(state: Broadcast) -> bool:
-    """Whether a refusal ends the change: what goes only forward ends so while nobody has acted."""
-    return not state.forward or all(_did_nothing(p) for p in state.nodes.values())
-
-
-def _doubt_disagreeing(state: Broadcast) -> Broadcast:
-    """Without a probe result, nodes of one engine must at least agree with each other."""
-    by_engine: dict[str, set[str]] = {}
-    for node_id in state.verified:
-        progress = state.nodes[node_id]
-        by_engine.setdefault(progress.engine or "", set()).add(progress.fingerprint or "")
-    torn = {e for e, seen in by_engine.items() if len(seen) > 1 and e not in state.expected}
-    if not torn or state.undoing:
-        return state
-    doubted = {
-        n: replace(p, state=NodeState.DIFFERENT)
-        for n, p in state.nodes.items()
-        if p.state is NodeState.VERIFIED and (p.engine or "") in torn
-    }
-    return replace(state, nodes={**state.nodes, **doubted})
-
-
-def _carries(state: Broadcast) -> bool:
-    """Whether the verified nodes are enough to go on to the commit without the silent ones."""
-    silent = [n for n, p in state.nodes.items() if p.state is NodeState.SILENT]
-    if not silent:
-        return True
-    planned = {n for wave in state.waves[state.wave + 1 : state.commit_after] for n in wave}
-    others = {n for c in state.columns for n in c} - {n for w in state.waves for n in w}
-    return state.covers((set(state.verified) | planned | others) - set(silent))
 
 
 def _wave_done(state: Broadcast) -> Step:
     if state.undoing:
         return _restored(state)
-    state = replace(state, expected={**_shown(state), **state.expected})
+    state = replace(state, expected={**judge.shown(state), **state.expected})
     if state.decision is None and state.wave + 1 == state.commit_after:
-        return replace(state, phase=Phase.COMMITTING, retries=0), (CommitVersion(),)
+        return replace(state, phase=Phase.COMMITTING, retries=0), (CommitVersion(state.doubts),)
     if state.wave + 1 == len(state.waves):
         return replace(state, phase=Phase.CONVERGED), ()
-    following = state.waves[state.wave + 1]
-    return _propose(replace(state, wave=state.wave + 1, retries=0), following)
+    return _enter_wave(replace(state, wave=state.wave + 1, retries=0))
 
 
-def _shown(state: Broadcast) -> dict[str, str]:
-    """What the verified nodes show binds every later wave, also where no probe could say it."""
-    verified = (state.nodes[n] for n in state.verified)
-    return {p.engine: p.fingerprint for p in verified if p.engine and p.fingerprint}
-
-
-def _committed(state: Broadcast, version: int) -> Step:
+def _commit_answered(state: Broadcast, event: VersionCommitted | CommitDoubted) -> Step:
     if state.decision is Decision.COMMIT:
         return state, ()  # Repeated.
+    if isinstance(event, CommitDoubted):
+        late = state.phase is not Phase.COMMITTING or event.doubts != state.doubts
+        return (state, ()) if late else _commit_doubted(state, event)
     assert state.phase is Phase.COMMITTING, state.phase
-    after = replace(state, decision=Decision.COMMIT, version=version)
+    after = replace(state, decision=Decision.COMMIT, version=event.version)
     if state.wave + 1 == len(state.waves):
         return replace(after, phase=Phase.CONVERGED), ()
-    return _propose(replace(after, wave=state.wave + 1), state.waves[state.wave + 1])
+    return _enter_wave(replace(after, wave=state.wave + 1))
+
+
+def _commit_doubted(state: Broadcast, event: CommitDoubted) -> Step:
+    """Read everything before the commit again, but not for ever."""
+    if state.doubts >= state.retries_max and not state.forward:
+        error = judge.meddled(state.index_uid, event.node_ids)
+        return _abort(replace(state, error=error))
+    return _verify(replace(state, wave=0, doubts=state.doubts + 1))
 
 
 def _abort(state: Broadcast) -> Step:
     """Take the decision, once, and carry the base back to every node that was touched."""
     assert state.decision is None
-    after = replace(state, decision=Decision.ABORT, error=state.error or _cause(state))
-    touched = tuple(n for n in state.touched if not _did_nothing(state.nodes[n]))
+    after = replace(state, decision=Decision.ABORT, error=state.error or judge.cause(state))
+    touched = tuple(n for n in state.touched if not judge.did_nothing(state.nodes[n]))
     if not state.undoable or not touched:
         return replace(after, phase=Phase.ABORTED), ()
     nodes = {n: Progress(NodeState.ENDED) for n in touched}
@@ -335,29 +318,12 @@ def _abort(state: Broadcast) -> Step:
     )
 
 
-def _did_nothing(progress: Progress) -> bool:
-    """Whether the node was left out from the start, or refused the only proposal it ever got."""
-    refused_all = progress.state is NodeState.REJECTED and progress.proposals == 1
-    return refused_all or progress.proposals == 0
-
-
 def _restored(state: Broadcast) -> Step:
     """End an abort: a covering set at base is enough, what lags behind stays unproved."""
     at_base = set(state.verified) | (set().union(*state.columns) - set(state.touched))
     if state.covers(at_base) or not state.freeze:
         return replace(state, phase=Phase.ABORTED), ()
     return state, (Freeze(),)
-
-
-def _cause(state: Broadcast) -> Mapping[str, Any]:
-    """Return the node's own error that ended the change; ours where no node gave one."""
-    failed = {n: p for n, p in state.nodes.items() if p.state is not NodeState.VERIFIED}
-    errors = [p.error for p in failed.values() if p.error is not None]
-    if errors:
-        return errors[0]
-    seen = "; ".join(f"{n}: {', '.join(p.faults) or p.state}" for n, p in failed.items())
-    message = f"Settings of index `{state.index_uid}` could not be verified ({seen})."
-    return SettingsNotVerified(message).body()
 
 
 def _silent(state: Broadcast, node_id: NodeId) -> Step:
@@ -377,10 +343,13 @@ def _silent(state: Broadcast, node_id: NodeId) -> Step:
     return after, ()
 
 
-def _backoff_elapsed(state: Broadcast, round_: int) -> Step:
-    if state.phase is not Phase.WAITING or round_ != state.round:
+def _waited(state: Broadcast, event: Drained | BackoffElapsed) -> Step:
+    awaited = Phase.DRAINING if isinstance(event, Drained) else Phase.WAITING
+    if state.phase is not awaited or event.round != state.round:
         return state, ()  # Late or repeated.
     wave = state.waves[state.wave]
+    if isinstance(event, Drained):
+        return _propose(state, wave)
     again = {NodeState.DIFFERENT, NodeState.UNANSWERED}
     return _propose(state, [n for n in wave if _progress(state, n).state in again])
 

@@ -18,6 +18,7 @@ class Phase(StrEnum):
 
     QUEUED = "queued"
     PROBING = "probing"
+    DRAINING = "draining"
     PROPOSING = "proposing"
     VERIFYING = "verifying"
     WAITING = "waiting"
@@ -94,6 +95,7 @@ class Broadcast:
         commit_after: Waves that must be verified before the commit, at least one.
         retries_max: Proposals after the first that a differing node gets.
         undoable: Whether an abort restores the base. A repair has no other base than its target.
+        drains: Whether searches are kept away from each wave, and waited for, before it changes.
         forward: Whether it is never aborted once a node may have acted, as there is no way back.
         blind: Whether a part of the target cannot be read back (secrets): then only a task that
             has succeeded proves it, and a request without an answer is sent again.
@@ -103,6 +105,7 @@ class Broadcast:
         wave: Index of the wave in work.
         round: Grows with every proposal round; ties events to commands.
         retries: Rounds of this wave after the first.
+        doubts: How often a commit was put off because somebody else had touched a node.
         expected: Engine version -> fingerprint that the probe showed, or, where it showed none,
             the nodes of an earlier wave; may lack engines.
         nodes: Progress of every node in the present direction; absent = never touched. An abort
@@ -117,6 +120,7 @@ class Broadcast:
     commit_after: int = 1
     retries_max: int = 3
     undoable: bool = True
+    drains: bool = False
     forward: bool = False
     freeze: bool = True
     blind: bool = False
@@ -125,6 +129,7 @@ class Broadcast:
     wave: int = 0
     round: int = 0
     retries: int = 0
+    doubts: int = 0
     expected: Mapping[str, str] = field(default_factory=dict)
     nodes: Mapping[NodeId, Progress] = field(default_factory=dict)
     error: Mapping[str, Any] | None = None
@@ -143,6 +148,12 @@ class Broadcast:
     def closed(self) -> bool:
         """Whether nothing more will happen."""
         return self.phase in CLOSED_PHASES
+
+    @property
+    def drained(self) -> frozenset[NodeId]:
+        """Nodes that searches are kept away from, while those that run there are waited for."""
+        draining = self.phase is Phase.DRAINING
+        return frozenset(self.waves[self.wave]) if draining else frozenset()
 
     @property
     def undoing(self) -> bool:
@@ -194,6 +205,13 @@ class ProbeRefused:
     """The probe said no, or its task failed, before a live node was touched."""
 
     error: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Drained:
+    """No search of before runs on the wave any more, or it is not waited for any longer."""
+
+    round: int
 
 
 @dataclass(frozen=True)
@@ -265,6 +283,18 @@ class BackoffElapsed:
 
 
 @dataclass(frozen=True)
+class CommitDoubted:
+    """
+    Nodes have a change that is not ours, newer than ours: what was read is no evidence.
+
+    `doubts` is that of the order; an answer to an older order is late.
+    """
+
+    node_ids: frozenset[NodeId]
+    doubts: int
+
+
+@dataclass(frozen=True)
 class VersionCommitted:
     """The store has taken the commit; once per intent, however often it was asked."""
 
@@ -281,6 +311,7 @@ Event = (
     | Refused
     | Probed
     | ProbeRefused
+    | Drained
     | PatchAccepted
     | PatchRejected
     | PatchUnanswered
@@ -289,6 +320,7 @@ Event = (
     | ReadFailed
     | NodeSilent
     | BackoffElapsed
+    | CommitDoubted
     | VersionCommitted
     | Frozen
 )
@@ -300,6 +332,14 @@ Event = (
 @dataclass(frozen=True)
 class Probe:
     """Ask the probe index; answer Probed or ProbeRefused."""
+
+
+@dataclass(frozen=True)
+class Drain:
+    """Wait until no search of before runs on these nodes; answer Drained."""
+
+    node_ids: tuple[NodeId, ...]
+    round: int
 
 
 @dataclass(frozen=True)
@@ -337,7 +377,9 @@ class StartBackoff:
 
 @dataclass(frozen=True)
 class CommitVersion:
-    """Commit in the store; answer VersionCommitted."""
+    """Commit in the store; answer VersionCommitted, or CommitDoubted with the same `doubts`."""
+
+    doubts: int = 0
 
 
 @dataclass(frozen=True)
@@ -345,4 +387,13 @@ class Freeze:
     """Freeze document writes to the index in the store; answer Frozen."""
 
 
-Command = Probe | ApplySettings | AwaitTask | ReadSettings | StartBackoff | CommitVersion | Freeze
+Command = (
+    Probe
+    | Drain
+    | ApplySettings
+    | AwaitTask
+    | ReadSettings
+    | StartBackoff
+    | CommitVersion
+    | Freeze
+)

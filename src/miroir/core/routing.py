@@ -93,6 +93,7 @@ class Candidates:
         load: Requests in flight; absent = none.
         when_no_cover: What to do when no cover of one version exists and no floor was given.
         given_up: Shards the caller has decided to answer without (a degraded answer).
+        spared: Nodes that a change waits for: asked only where no other will do.
     """
 
     topology: Topology
@@ -103,6 +104,7 @@ class Candidates:
     load: Mapping[NodeId, int]
     when_no_cover: WhenNoCover
     given_up: frozenset[ShardId] = frozenset()
+    spared: frozenset[NodeId] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,8 @@ def covering_set(candidates: Candidates, *, floor: int | None = None, turn: int 
             break
         at_version = [[n for n in column if proved.get(n) == version] for column in columns]
         if all(at_version):
-            return Cover(_pick(at_version, candidates.load, turn), version, inconsistent=False)
+            chosen = _without_spared(at_version, candidates.spared)
+            return Cover(_pick(chosen, candidates.load, turn), version, inconsistent=False)
     if floor is not None or candidates.when_no_cover == "consistent":
         raise SettingsVersionStale(_stale_message(candidates, floor))
     newest = [_newest(column, proved) for column in columns]
@@ -160,6 +163,13 @@ def _ready_columns(candidates: Candidates) -> list[list[NodeId]]:
     if not all(columns) or not columns:
         raise _no_covering_set(candidates)
     return columns
+
+
+def _without_spared(columns: list[list[NodeId]], spared: frozenset[NodeId]) -> list[list[NodeId]]:
+    """Keep requests away from spared nodes, shard by shard, where another node is there."""
+    if not spared:
+        return columns
+    return [[n for n in column if n not in spared] or column for column in columns]
 
 
 def _newest(column: list[NodeId], proved: Mapping[NodeId, int]) -> list[NodeId]:

@@ -30,6 +30,7 @@ from miroir.services.reconciler import Reconciler, SweepTools
 from miroir.services.registrar import Registrar
 from miroir.services.replicas import Replicas
 from miroir.services.resync import Resync, ResyncTools
+from miroir.services.running import Running
 from miroir.services.scatter import Scatter
 from miroir.services.searcher import Searcher
 from miroir.services.tasks import Tasks, TaskTools
@@ -55,6 +56,7 @@ class Common:
     """What every side works with."""
 
     cluster: Cluster
+    running: Running
     health: Health
     leader: Leader
     watcher: TaskWatcher
@@ -130,6 +132,7 @@ def _common(config: Config, topology: Topology, outside: Outside) -> Common:
     cluster = Cluster(topology)
     return Common(
         cluster=cluster,
+        running=Running(),
         health=Health(
             control=outside.control,
             cluster=cluster,
@@ -164,7 +167,10 @@ def _settings_side(config: Config, outside: Outside, common: Common) -> Settings
         prober=prober,
         clock=outside.clock,
         policy=Policy(
-            wanted.strategy, wanted.max_repair_retries, wanted.freeze_writes_on_unrepairable
+            wanted.strategy,
+            wanted.waves,
+            wanted.max_repair_retries,
+            wanted.freeze_writes_on_unrepairable,
         ),
     )
     broadcaster = Broadcaster(
@@ -178,8 +184,12 @@ def _settings_side(config: Config, outside: Outside, common: Common) -> Settings
             watcher=common.watcher,
             chance=outside.chance,
             metrics=outside.metrics,
+            control=outside.control,
+            running=common.running,
             node_silence_s=wanted.node_silence_s,
             verify_timeout_s=wanted.verify_timeout_s,
+            drain_max_s=wanted.drain_max_s,
+            document_wait_max_s=wanted.document_wait_max_s,
         )
     )
     intake = Intake(
@@ -269,6 +279,7 @@ def _read_side(config: Config, outside: Outside, common: Common) -> ReadSide:
         transport=outside.transport,
         cluster=common.cluster,
         health=common.health,
+        running=common.running,
         when_no_cover=config.settings_broadcast.when_no_cover,
     )
     timeout_s = config.limits.search_timeout_s

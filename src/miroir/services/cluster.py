@@ -28,6 +28,8 @@ class IndexView:
         proved: Node -> settings version that it is proved to serve; absent = none.
         out_of_sync: Node -> why it misses documents.
         catching_up: Nodes out of sync that take new writes while the old ones are copied.
+        stirred: Node -> how often it has lost its proof in this process. Equal before and after
+            means that it was proved all the time, not changed and changed back.
         intent: The started intent of this index, or None.
         queued: Intents that wait behind it or have not started.
     """
@@ -36,6 +38,7 @@ class IndexView:
     proved: Mapping[NodeId, int] = field(default_factory=dict)
     out_of_sync: Mapping[NodeId, str] = field(default_factory=dict)
     catching_up: frozenset[NodeId] = frozenset()
+    stirred: Mapping[NodeId, int] = field(default_factory=dict)
     intent: Intent | None = None
     queued: tuple[Intent, ...] = ()
 
@@ -43,6 +46,11 @@ class IndexView:
     def in_flight(self) -> bool:
         """Whether nodes may differ because a change is on its way."""
         return self.intent is not None and bool(self.intent.state.touched)
+
+    @property
+    def spared(self) -> frozenset[NodeId]:
+        """Nodes that new searches keep away from, because they are about to be changed."""
+        return self.intent.state.drained if self.intent is not None else frozenset()
 
     @property
     def lagging(self) -> frozenset[NodeId]:
@@ -289,6 +297,9 @@ class Cluster:
         )
 
     def _put(self, index_uid: IndexUid, index: IndexView) -> None:
+        before = self._view.indexes.get(index_uid)
+        if before is not None:
+            index = replace(index, stirred=_stirred(before, index.proved))
         indexes = {**self._view.indexes, index_uid: index}
         deleted = {uid: r for uid, r in self._view.deleted.items() if uid != index_uid}
         if index.record.deleted:
@@ -306,7 +317,21 @@ def _joined(stored: IndexView, before: IndexView | None) -> IndexView:
         return replace(stored, proved={})
     proved = {n: v for n, v in stored.proved.items() if before.proved.get(n) == v}
     missing = {**before.out_of_sync, **stored.out_of_sync}
-    return replace(stored, proved=proved, out_of_sync=missing, catching_up=before.catching_up)
+    return replace(
+        stored,
+        proved=proved,
+        out_of_sync=missing,
+        catching_up=before.catching_up,
+        stirred=_stirred(before, proved),
+    )
+
+
+def _stirred(before: IndexView, proved: Mapping[NodeId, int]) -> Mapping[NodeId, int]:
+    """Count every proof that is lost by this step."""
+    lost = [n for n, version in before.proved.items() if proved.get(n) != version]
+    if not lost:
+        return before.stirred
+    return {**before.stirred, **{n: before.stirred.get(n, 0) + 1 for n in lost}}
 
 
 def _proved(index: IndexView, intent: Intent) -> Mapping[NodeId, int]:

@@ -19,13 +19,15 @@ from miroir.core import broadcast as machine, broadcast_types as t
 from miroir.core.topology import NodeId
 from miroir.errors import NodeError, NodeRefused
 from miroir.ports.clock import Chance, Clock
+from miroir.ports.node import NodeControl
 from miroir.ports.records import Intent, IntentKind, Lease
 from miroir.ports.store import Store
-from miroir.services.carriers import Carrier
+from miroir.services.carriers import DOCUMENT_TYPES, Carrier, unfinished
 from miroir.services.cluster import Cluster
 from miroir.services.leader import Leader
 from miroir.services.planner import Planner
 from miroir.services.prober import Prober
+from miroir.services.running import Running
 from miroir.services.watcher import NodeSilenceError, TaskWatcher
 from miroir.telemetry import Metrics
 
@@ -47,8 +49,12 @@ class Tools:
     watcher: TaskWatcher
     chance: Chance
     metrics: Metrics
+    control: NodeControl
+    running: Running
     node_silence_s: float
     verify_timeout_s: float
+    drain_max_s: float
+    document_wait_max_s: float
 
 
 class IntentRun:
@@ -116,6 +122,8 @@ class IntentRun:
         match command:
             case t.Probe():
                 return await self._probe()
+            case t.Drain(node_ids=node_ids, round=round_):
+                return await self._drain(node_ids, round_)
             case t.ApplySettings(node_id=node_id, round=round_):
                 return await self._apply(node_id, round_)
             case t.AwaitTask(node_id=node_id, task_uid=task_uid, round=round_):
@@ -139,9 +147,17 @@ class IntentRun:
             return t.ProbeRefused(self._tools.planner.error_of(verdict.refusal))
         return t.Probed(verdict.expected)
 
+    async def _drain(self, node_ids: tuple[NodeId, ...], round_: int) -> t.Event:
+        """Wait for searches that were sent to these nodes before the view spared them."""
+        uid, within_s = self._intent.index_uid, self._tools.drain_max_s
+        if not await self._tools.running.drained(uid, node_ids, within_s=within_s):
+            # Their answers are thrown away when they come: the nodes have lost their proof.
+            _log.info("searches_outlast_drain", index=uid, nodes=node_ids, after_s=within_s)
+        return t.Drained(round_)
+
     async def _apply(self, node_id: NodeId, round_: int) -> t.Event:
         assert self._carrier is not None
-        if self._mixed_since_s is None:
+        if self._mixed_since_s is None and not self._intent.state.drains:
             self._mixed_since_s = self._tools.clock.monotonic_s()
         try:
             state = self._intent.state
@@ -150,7 +166,9 @@ class IntentRun:
             self._hear(node_id)
             return t.PatchRejected(node_id, round_, refused.error)
         except NodeError as error:
-            return self._unheard(node_id, str(error)) or t.PatchUnanswered(node_id, round_)
+            patience_s = self._tools.node_silence_s
+            silent = self._unheard(node_id, str(error), patience_s)
+            return silent or t.PatchUnanswered(node_id, round_)
         self._hear(node_id)
         if uid is None:
             return t.TaskEnded(node_id, round_)
@@ -170,19 +188,41 @@ class IntentRun:
         assert self._carrier is not None
         try:
             state = self._intent.state
+            if state.drains:
+                await self._documents_done(node_id)
             seen = await self._carrier.read(node_id, self._engine(node_id), state)
         except NodeRefused as refused:
             self._hear(node_id)
             faults = (f"not readable: {refused}",)
             return t.SettingsRead(node_id, round_, "", self._engine(node_id), faults)
         except NodeError as error:
-            return self._unheard(node_id, str(error)) or t.ReadFailed(node_id, round_)
+            silent = self._unheard(node_id, str(error), self._tools.verify_timeout_s)
+            return silent or t.ReadFailed(node_id, round_)
         self._hear(node_id)
         engine = self._engine(node_id)
         unexpected = state.expected.get(engine, seen.fingerprint) != seen.fingerprint
         if not state.undoing and (seen.faults or unexpected):
             self._tools.metrics.hash_mismatch()
         return t.SettingsRead(node_id, round_, seen.fingerprint, engine, seen.faults)
+
+    async def _documents_done(self, node_id: NodeId) -> None:
+        """
+        Wait for documents that the node took in while it worked on the change.
+
+        They queue behind a reindex; before they are done the node would answer with its own
+        settings and with documents of the past.
+        """
+        tools, uid = self._tools, self._intent.index_uid
+        newest = await unfinished(tools.control, node_id, uid, types=DOCUMENT_TYPES)
+        if newest is None:
+            return
+        try:
+            async with asyncio.timeout(tools.document_wait_max_s):
+                await tools.watcher.ended(node_id, newest)
+        except TimeoutError:
+            _log.warning(
+                "documents_lag", index=uid, node=node_id, after_s=tools.document_wait_max_s
+            )
 
     async def _commit(self) -> t.Event:
         assert self._carrier is not None
@@ -219,12 +259,12 @@ class IntentRun:
     def _hear(self, node_id: NodeId) -> None:
         self._heard_s[node_id] = self._tools.clock.monotonic_s()
 
-    def _unheard(self, node_id: NodeId, why: str) -> t.NodeSilent | None:
+    def _unheard(self, node_id: NodeId, why: str, patience_s: float) -> t.NodeSilent | None:
         """Note that a node did not answer; NodeSilent when that has lasted too long."""
         _log.info("node_unanswered", node=node_id, intent=self._intent.intent_id, why=why)
         since_s = self._heard_s.setdefault(node_id, self._started_s)
         silent_s = self._tools.clock.monotonic_s() - since_s
-        return t.NodeSilent(node_id) if silent_s >= self._tools.node_silence_s else None
+        return t.NodeSilent(node_id) if silent_s >= patience_s else None
 
 
 def _sentence(intent: Intent) -> dict[str, object]:

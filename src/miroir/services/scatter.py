@@ -4,8 +4,8 @@ Asks one covering set: one request, one usable node per shard, all their answers
 One view decides who is asked. A node that does not answer leaves the choice at once and a new
 covering set is asked; a node that says "overloaded", or has lost the index, is passed over for
 this request. When the answers are there, the view is looked at again: if a node has left the
-version that the cover was chosen at, the answers may mix versions and are asked anew, and flagged
-if that cannot be avoided. That keeps the header true.
+version that the cover was chosen at, even if it is back by now, the answers may mix versions and
+are asked anew, and flagged if that cannot be avoided. That keeps the header true.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from miroir.errors import IndexNotFound, NoCoveringSet, NodeError, SettingsVersi
 from miroir.ports.node import NodeReply, NodeRequest, NodeTransport
 from miroir.services.cluster import Cluster, IndexView, View
 from miroir.services.health import Health
+from miroir.services.running import Running
 
 _ATTEMPTS_MAX: Final = 3
 _log = structlog.get_logger(__name__)
@@ -83,11 +84,13 @@ class Scatter:
         transport: NodeTransport,
         cluster: Cluster,
         health: Health,
+        running: Running,
         when_no_cover: WhenNoCover,
     ) -> None:
         self._transport = transport
         self._cluster = cluster
         self._health = health
+        self._running = running
         self._when_no_cover = when_no_cover
         self._turn = 0
 
@@ -104,20 +107,24 @@ class Scatter:
         self._turn += 1
         passed_over: set[NodeId] = set()
         for attempt in range(_ATTEMPTS_MAX):
-            cover = self._choose(wish, passed_over)
-            replies = await self._send(cover, wish)
+            index, cover = self._choose(wish, passed_over)
+            asked = self._running.enter(wish.index_uid, cover.nodes)
+            try:
+                replies = await self._send(cover, wish)
+            finally:
+                self._running.leave(asked)
             missing = {n for n in cover.nodes if n not in replies}
             if missing:
                 passed_over |= missing
                 continue
             answers = tuple(replies[node_id] for node_id in cover.nodes)
-            if self._still_true(wish, cover):
+            if self._still_true(index, cover):
                 return Gathered(answers, cover.version, cover.inconsistent)
             if attempt + 1 == _ATTEMPTS_MAX:
                 return self._flagged(wish, answers)
         raise NoCoveringSet("the nodes that were asked did not answer")
 
-    def _choose(self, wish: Wish, passed_over: set[NodeId]) -> Cover:
+    def _choose(self, wish: Wish, passed_over: set[NodeId]) -> tuple[IndexView, Cover]:
         view = self._cluster.view
         index = _live(view, wish.index_uid)
         ready = view.ready(index)
@@ -130,8 +137,9 @@ class Scatter:
             load={n: self._transport.in_flight(n) for n in view.topology.node_ids},
             when_no_cover=self._when_no_cover,
             given_up=_others(view.topology, wish.shard),
+            spared=index.spared,
         )
-        return covering_set(candidates, floor=wish.floor, turn=self._turn)
+        return index, covering_set(candidates, floor=wish.floor, turn=self._turn)
 
     async def _send(self, cover: Cover, wish: Wish) -> Mapping[NodeId, NodeReply]:
         """Write to every node, then await every answer; leaves out who gave no usable one."""
@@ -159,12 +167,17 @@ class Scatter:
                 call.cancel()  # A client that went away takes its requests along.
         return replies
 
-    def _still_true(self, wish: Wish, cover: Cover) -> bool:
-        """Whether every node is still proved at the version that the cover was chosen at."""
+    def _still_true(self, before: IndexView, cover: Cover) -> bool:
+        """Whether every node was proved at the cover's version from the choice until now."""
         if cover.inconsistent:
             return True  # It says so itself.
-        proved = _live(self._cluster.view, wish.index_uid).proved
-        return all(proved.get(node_id) == cover.version for node_id in cover.nodes)
+        now = _live(self._cluster.view, before.record.uid)
+        if now is before:
+            return True
+        return all(
+            now.proved.get(n) == cover.version and now.stirred.get(n) == before.stirred.get(n)
+            for n in cover.nodes
+        )
 
     def _flagged(self, wish: Wish, answers: tuple[NodeReply, ...]) -> Gathered:
         if wish.floor is not None or self._when_no_cover == "consistent":

@@ -10,8 +10,11 @@ from miroir.core.broadcast_types import (
     BackoffElapsed,
     Begin,
     Broadcast,
+    CommitDoubted,
     CommitVersion,
     Decision,
+    Drain,
+    Drained,
     Freeze,
     Frozen,
     NodeSilent,
@@ -175,6 +178,56 @@ def test_half_and_half_commits_between_the_waves():
     (play >> read("b0", 2) << set() >> read("b1", 2) << set()).is_in(
         Phase.CONVERGED, b0=NodeState.VERIFIED, b1=NodeState.VERIFIED
     )
+
+
+def test_searches_are_waited_for_before_each_half_is_touched():
+    """A search that began on the old settings must end on them, or be thrown away."""
+    play = begun(halves(drains=True)) << Drain(("a0", "a1"), 1)
+    assert play.state.drained == {"a0", "a1"}
+    assert play.state.touched == (), "they still serve"
+
+    play = play >> Drained(1) << {ApplySettings("a0", 2), ApplySettings("a1", 2)}
+    assert play.state.drained == set()
+    play = applied(play, "a0", "a1", round_=2) << {ReadSettings("a0", 2), ReadSettings("a1", 2)}
+    play = play >> read("a0", 2) << set() >> read("a1", 2) << CommitVersion()
+    play = play >> VersionCommitted(3) << Drain(("b0", "b1"), 3)
+
+    assert play.state.drained == {"b0", "b1"}
+    (play >> Drained(1) << set() >> Drained(3)) << {
+        ApplySettings("b0", 4),
+        ApplySettings("b1", 4),
+    }
+
+
+def test_who_takes_over_while_searches_are_waited_for_waits_anew():
+    """Searches of this process run, too; and the dead one's order has no answer."""
+    play = begun(halves(drains=True)) << Drain(("a0", "a1"), 1)
+
+    play = play >> Begin() << Drain(("a0", "a1"), 2) >> Drained(1) << set() >> Drained(2)
+
+    play << {ApplySettings("a0", 3), ApplySettings("a1", 3)}
+
+
+def test_a_foreign_change_before_the_commit_has_everything_read_again():
+    """What was verified may be overwritten by now; to commit it would prove what is not there."""
+    play = verifying(plain(), "a", "b") >> read("a") << set() >> read("b") << CommitVersion()
+
+    play = play >> CommitDoubted({"b"}, 0) << {ReadSettings("a", 1), ReadSettings("b", 1)}
+    play = play >> read("a") << set() >> read("b") << CommitVersion(1)
+    play = play >> CommitDoubted({"b"}, 0) << set()  # An answer to the first order.
+
+    (play >> VersionCommitted(4) << set()).is_in(Phase.CONVERGED)
+
+
+def test_somebody_who_never_stops_ends_the_change():
+    """Doubt for ever would hold up every later change of the index."""
+    play = verifying(plain(retries_max=0), "a", "b") >> read("a") << set() >> read("b")
+
+    play = play << CommitVersion() >> CommitDoubted({"b"}, 0)
+
+    assert play.state.decision is Decision.ABORT
+    assert "directly on `b`" in play.state.error["message"]
+    play << {ApplySettings("a", 2), ApplySettings("b", 2)}
 
 
 def test_three_waves_may_be_committed_after_the_second():

@@ -109,6 +109,7 @@ def test_the_stored_words_are_never_renamed():
     assert {str(p) for p in Phase} == {
         "queued",
         "probing",
+        "draining",
         "proposing",
         "verifying",
         "waiting",

@@ -137,6 +137,19 @@ def test_equals_are_chosen_by_name_and_turn_rotates_them():
     ]
 
 
+def test_a_spared_node_answers_only_where_no_other_can():
+    """A change waits until it is free; but no answer fails for that."""
+    proved = dict.fromkeys(grid(2, 2).node_ids, 3)
+    spared = frozenset({"n0a", "n1a"})
+    everyone = candidates(grid(2, 2), proved, spared=spared)
+    assert covering_set(everyone).nodes == ("n0b", "n1b")
+
+    ready = frozenset({"n0a", "n1a", "n0b"})
+    lonely = candidates(grid(2, 2), proved, spared=spared, ready=ready)
+    assert covering_set(lonely).nodes == ("n0b", "n1a")
+    assert not covering_set(lonely).inconsistent
+
+
 def test_a_proved_node_that_is_not_ready_does_not_answer():
     """A node that is down or behind on documents is no use at any settings version."""
     topology = grid(1, 2)

@@ -6,8 +6,15 @@ carrier keeps the last read-back of each node in memory for the commit; after a 
 verifies again, so that they are never missing.
 """
 
-from miroir.services.carriers.base import Carrier, ReadBack, unfinished
+from miroir.services.carriers.base import DOCUMENT_TYPES, Carrier, ReadBack, unfinished
 from miroir.services.carriers.lifecycle import LifecycleCarrier
 from miroir.services.carriers.settings import SettingsCarrier
 
-__all__ = ["Carrier", "LifecycleCarrier", "ReadBack", "SettingsCarrier", "unfinished"]
+__all__ = [
+    "DOCUMENT_TYPES",
+    "Carrier",
+    "LifecycleCarrier",
+    "ReadBack",
+    "SettingsCarrier",
+    "unfinished",
+]

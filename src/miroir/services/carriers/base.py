@@ -6,7 +6,7 @@ Nothing here knows a kind of intent.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 import orjson
@@ -53,14 +53,19 @@ class Carrier(Protocol):
         ...
 
 
-async def unfinished(control: NodeControl, node_id: NodeId, index_uid: IndexUid) -> int | None:
+INDEX_TYPES: Final = "settingsUpdate,indexCreation,indexUpdate,indexDeletion,indexSwap"
+DOCUMENT_TYPES: Final = "documentAdditionOrUpdate,documentEdition,documentDeletion"
+
+
+async def unfinished(
+    control: NodeControl, node_id: NodeId, index_uid: IndexUid, *, types: str = INDEX_TYPES
+) -> int | None:
     """
-    Return the newest task of a node that may still change an index or its settings, or None.
+    Return the newest task of these types that a node has not ended for an index, or None.
 
     What a node shows is no evidence while such a task is queued: a request whose answer was lost,
     or that of a dead leader, may be waiting behind others.
     """
-    types = "settingsUpdate,indexCreation,indexUpdate,indexDeletion,indexSwap"
     query = f"indexUids={quote(index_uid)}&types={types}&statuses=enqueued,processing&limit=1"
     reply = await control.forward(node_id, NodeRequest("GET", f"/tasks?{query}"))
     try:

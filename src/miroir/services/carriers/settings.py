@@ -116,7 +116,8 @@ class SettingsCarrier:
             desired = rules.adopted(first_shown(state, self._shown), desired)
         return CommitRecord(
             settings=desired if change else None,
-            fingerprints=by_engine(state),
+            # Also of engines whose nodes follow later: what the probe showed binds them.
+            fingerprints={**state.expected, **by_engine(state)},
             proved=proofs(state),
             unproved=left_behind(state),
             raise_version=change,
