@@ -14,7 +14,6 @@ import orjson
 from miroir.core import settings as rules
 from miroir.core.broadcast_types import Broadcast, Phase
 from miroir.core.topology import IndexUid, NodeId, Topology
-from miroir.core.waves import halves
 from miroir.errors import IndexNotFound
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, NodeReply, Settings
@@ -31,7 +30,6 @@ class Policy:
     """What the operator configured under `settings_broadcast`."""
 
     strategy: Strategy
-    waves: Literal["auto", "off"]
     retries_max: int
     freeze: bool
 
@@ -70,29 +68,13 @@ class Planner:
         record = index.record if index else None
         base: Settings = (record.settings if record else None) or rules.defaults()
         target = rules.resolve(base, intent.patch) if intent.kind is IntentKind.CHANGE else base
-        state = self._in_waves(intent, view)
         return replace(
             intent,
             target=target,
             undo=base,
-            state=replace(state, blind=_is_blind(intent, base, target)),
+            state=replace(intent.state, blind=_is_blind(intent, base, target)),
             base_version=record.version if record else 0,
         )
-
-    def _in_waves(self, intent: Intent, view: View) -> Broadcast:
-        """Lay a change out over two covers of the nodes that serve now, if there are two."""
-        state, policy = intent.state, self._policy
-        index = view.live(intent.index_uid)
-        if policy.strategy != "two_phase" or policy.waves == "off" or index is None:
-            return state
-        if intent.kind is not IntentKind.CHANGE:
-            return state
-        version = index.record.version
-        usable = {n for n in view.ready(index) if index.proved.get(n) == version}
-        waves = halves(view.topology, usable)
-        if waves is None:
-            return state
-        return replace(state, waves=waves, commit_after=1, drains=True)
 
     def impossible(self, intent: Intent, view: View) -> Mapping[str, Any] | None:
         """Return why an intent cannot even begin, e.g. its index is gone; else None."""
