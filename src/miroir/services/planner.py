@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 import orjson
 
-from miroir.core import settings as rules
+from miroir.core import rollback, settings as rules
 from miroir.core.broadcast_types import Broadcast, Phase
 from miroir.core.topology import IndexUid, NodeId, Topology
+from miroir.core.waves import halves
 from miroir.errors import IndexNotFound
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, NodeReply, Settings
@@ -30,6 +31,7 @@ class Policy:
     """What the operator configured under `settings_broadcast`."""
 
     strategy: Strategy
+    waves: Literal["auto", "off"]
     retries_max: int
     freeze: bool
 
@@ -49,7 +51,7 @@ class Planner:
         self, index_uid: IndexUid, kind: IntentKind, topology: Topology, nodes: tuple[NodeId, ...]
     ) -> Broadcast:
         """Return the machine of a fresh intent: plain form, or one node after the other."""
-        sequential = self._policy.strategy == "sequential" and kind is IntentKind.CHANGE
+        sequential = self._policy.strategy == "sequential" and kind.changes_settings
         waves = tuple((node_id,) for node_id in nodes) if sequential else (nodes,)
         return Broadcast(
             index_uid=index_uid,
@@ -59,7 +61,7 @@ class Planner:
             retries_max=self._policy.retries_max,
             undoable=kind in {IntentKind.CHANGE, IntentKind.CREATE, IntentKind.UPDATE},
             forward=kind is IntentKind.DELETE,
-            freeze=self._policy.freeze and kind is IntentKind.CHANGE,
+            freeze=self._policy.freeze and kind.changes_settings,
         )
 
     def plan(self, intent: Intent, view: View) -> Intent:
@@ -67,14 +69,30 @@ class Planner:
         index = view.indexes.get(intent.index_uid)
         record = index.record if index else None
         base: Settings = (record.settings if record else None) or rules.defaults()
-        target = rules.resolve(base, intent.patch) if intent.kind is IntentKind.CHANGE else base
+        target = _target(intent, base)
+        state = self._in_waves(intent, view)
         return replace(
             intent,
             target=target,
             undo=base,
-            state=replace(intent.state, blind=_is_blind(intent, base, target)),
+            state=replace(state, blind=_is_blind(intent, base, target)),
             base_version=record.version if record else 0,
         )
+
+    def _in_waves(self, intent: Intent, view: View) -> Broadcast:
+        """Lay a change out over two covers of the nodes that serve now, if there are two."""
+        state, policy = intent.state, self._policy
+        index = view.live(intent.index_uid)
+        if policy.strategy != "two_phase" or policy.waves == "off" or index is None:
+            return state
+        if intent.kind is not IntentKind.CHANGE:
+            return state
+        version = index.record.version
+        usable = {n for n in view.ready(index) if index.proved.get(n) == version}
+        waves = halves(view.topology, usable)
+        if waves is None:
+            return state
+        return replace(state, waves=waves, commit_after=1, drains=True)
 
     def impossible(self, intent: Intent, view: View) -> Mapping[str, Any] | None:
         """Return why an intent cannot even begin, e.g. its index is gone; else None."""
@@ -87,7 +105,7 @@ class Planner:
     def carrier(self, intent: Intent, view: View) -> Carrier:
         """Return what carries this kind of intent."""
         index = view.indexes.get(intent.index_uid)
-        if intent.kind in {IntentKind.CHANGE, IntentKind.REPAIR}:
+        if intent.kind.changes_settings or intent.kind is IntentKind.REPAIR:
             return SettingsCarrier(
                 intent,
                 control=self._control,
@@ -107,7 +125,7 @@ class Planner:
         else's settings become version 1. Of a repair: what was committed, which needs no probe. Of
         the rest nothing is known beforehand; nodes of one engine must agree.
         """
-        if intent.kind is IntentKind.CHANGE:
+        if intent.kind.changes_settings:
             return await self._prober.expected(intent.target, tuple(intent.patch))
         if intent.kind is IntentKind.CREATE:
             return await self._prober.expected(None)
@@ -121,6 +139,15 @@ class Planner:
         """Return the Meilisearch error object in a node's refusal."""
         error: Mapping[str, Any] = orjson.loads(reply.body)
         return error
+
+
+def _target(intent: Intent, base: Settings) -> Settings:
+    """Return where an intent leads from `base`: a patch is relative, a former version is not."""
+    if intent.kind is IntentKind.CHANGE:
+        return rules.resolve(base, intent.patch)
+    if intent.kind is IntentKind.ROLLBACK:
+        return rollback.target(base, intent.target)
+    return base
 
 
 def _is_blind(intent: Intent, base: Settings, target: Settings) -> bool:
