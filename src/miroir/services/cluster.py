@@ -80,7 +80,7 @@ class IndexView:
         for intent in self.accepted:
             if intent.kind in {IntentKind.CREATE, IntentKind.DELETE}:
                 wanted = None
-            elif intent.kind is IntentKind.CHANGE and not intent.state.undoing:
+            elif intent.kind.changes_settings and not intent.state.undoing:
                 wanted = intent.target
         return wanted
 

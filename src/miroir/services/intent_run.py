@@ -16,11 +16,12 @@ from typing import assert_never
 import structlog
 
 from miroir.core import broadcast as machine, broadcast_types as t
+from miroir.core.moments import moment_ms
 from miroir.core.topology import NodeId
 from miroir.errors import NodeError, NodeRefused
 from miroir.ports.clock import Chance, Clock
-from miroir.ports.node import NodeControl
-from miroir.ports.records import Intent, IntentKind, Lease
+from miroir.ports.node import NodeControl, NodeTask
+from miroir.ports.records import Intent, IntentTask, Lease
 from miroir.ports.store import Store
 from miroir.services.carriers import DOCUMENT_TYPES, Carrier, unfinished
 from miroir.services.cluster import Cluster
@@ -69,6 +70,7 @@ class IntentRun:
         self._started_s = tools.clock.monotonic_s()
         self._carrier: Carrier | None = None
         self._mixed_since_s: float | None = None
+        self._ended: list[IntentTask] = []
 
     async def to_the_end(self) -> t.Phase:
         """Carry the intent and return the phase in which it closed."""
@@ -108,7 +110,10 @@ class IntentRun:
             commands += more
         if state != self._intent.state:
             before = self._intent.state
-            self._intent = await self._tools.store.save_intent(self._intent, state, self._lease)
+            ended, self._ended = tuple(self._ended), []
+            self._intent = await self._tools.store.save_intent(
+                self._intent, state, self._lease, ended=ended
+            )
             self._tools.cluster.apply_progress(self._intent)
             if before.phase is not state.phase:
                 _log.info("intent_moved", **_sentence(self._intent), was=before.phase.value)
@@ -182,6 +187,7 @@ class IntentRun:
         self._hear(node_id)
         if task is None:
             return t.PatchUnanswered(node_id, round_)
+        self._ended.append(_ended(node_id, task))
         return t.TaskEnded(node_id, round_, task.error)
 
     async def _read(self, node_id: NodeId, round_: int) -> t.Event:
@@ -232,7 +238,7 @@ class IntentRun:
         # Nothing is awaited in between: who sees the task succeeded sees the new version here.
         tools.cluster.apply_commit(self._intent, record, version)
         self._intent = replace(self._intent, committed_version=version)
-        if self._intent.kind is IntentKind.CHANGE:
+        if self._intent.kind.changes_settings:
             took_ms = tools.clock.wall_ms() - self._intent.at_ms
             tools.metrics.time_to_consistent(max(0, took_ms) / 1000)
             self._no_longer_mixed()
@@ -248,7 +254,7 @@ class IntentRun:
 
     def _no_longer_mixed(self) -> None:
         """Observe, once, how long nodes could differ; a take-over counts from itself on."""
-        if self._mixed_since_s is not None and self._intent.kind is IntentKind.CHANGE:
+        if self._mixed_since_s is not None and self._intent.kind.changes_settings:
             now_s = self._tools.clock.monotonic_s()
             self._tools.metrics.mixed_window(now_s - self._mixed_since_s)
         self._mixed_since_s = None
@@ -265,6 +271,17 @@ class IntentRun:
         since_s = self._heard_s.setdefault(node_id, self._started_s)
         silent_s = self._tools.clock.monotonic_s() - since_s
         return t.NodeSilent(node_id) if silent_s >= patience_s else None
+
+
+def _ended(node_id: NodeId, task: NodeTask) -> IntentTask:
+    return IntentTask(
+        node_id=node_id,
+        task_uid=task.uid,
+        status=task.status,
+        error=task.error,
+        started_at_ms=moment_ms(task.started_at),
+        finished_at_ms=moment_ms(task.finished_at),
+    )
 
 
 def _sentence(intent: Intent) -> dict[str, object]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import orjson
 
-from miroir.core import settings as rules
+from miroir.core import rollback, settings as rules
 from miroir.core.broadcast_types import Broadcast, Phase
 from miroir.core.topology import IndexUid, NodeId, Topology
 from miroir.core.waves import halves
@@ -51,7 +51,7 @@ class Planner:
         self, index_uid: IndexUid, kind: IntentKind, topology: Topology, nodes: tuple[NodeId, ...]
     ) -> Broadcast:
         """Return the machine of a fresh intent: plain form, or one node after the other."""
-        sequential = self._policy.strategy == "sequential" and kind is IntentKind.CHANGE
+        sequential = self._policy.strategy == "sequential" and kind.changes_settings
         waves = tuple((node_id,) for node_id in nodes) if sequential else (nodes,)
         return Broadcast(
             index_uid=index_uid,
@@ -59,9 +59,9 @@ class Planner:
             waves=waves,
             commit_after=len(waves),
             retries_max=self._policy.retries_max,
-            undoable=kind in {IntentKind.CHANGE, IntentKind.CREATE, IntentKind.UPDATE},
+            undoable=kind.changes_settings or kind in {IntentKind.CREATE, IntentKind.UPDATE},
             forward=kind is IntentKind.DELETE,
-            freeze=self._policy.freeze and kind is IntentKind.CHANGE,
+            freeze=self._policy.freeze and kind.changes_settings,
         )
 
     def plan(self, intent: Intent, view: View) -> Intent:
@@ -69,7 +69,7 @@ class Planner:
         index = view.indexes.get(intent.index_uid)
         record = index.record if index else None
         base: Settings = (record.settings if record else None) or rules.defaults()
-        target = rules.resolve(base, intent.patch) if intent.kind is IntentKind.CHANGE else base
+        target = _target(intent, base)
         state = self._in_waves(intent, view)
         return replace(
             intent,
@@ -85,7 +85,7 @@ class Planner:
         index = view.live(intent.index_uid)
         if policy.strategy != "two_phase" or policy.waves == "off" or index is None:
             return state
-        if intent.kind is not IntentKind.CHANGE:
+        if not intent.kind.changes_settings:
             return state
         version = index.record.version
         usable = {n for n in view.ready(index) if index.proved.get(n) == version}
@@ -105,7 +105,7 @@ class Planner:
     def carrier(self, intent: Intent, view: View) -> Carrier:
         """Return what carries this kind of intent."""
         index = view.indexes.get(intent.index_uid)
-        if intent.kind in {IntentKind.CHANGE, IntentKind.REPAIR}:
+        if intent.kind.changes_settings or intent.kind is IntentKind.REPAIR:
             return SettingsCarrier(
                 intent,
                 control=self._control,
@@ -125,7 +125,7 @@ class Planner:
         else's settings become version 1. Of a repair: what was committed, which needs no probe. Of
         the rest nothing is known beforehand; nodes of one engine must agree.
         """
-        if intent.kind is IntentKind.CHANGE:
+        if intent.kind.changes_settings:
             return await self._prober.expected(intent.target, tuple(intent.patch))
         if intent.kind is IntentKind.CREATE:
             return await self._prober.expected(None)
@@ -139,6 +139,15 @@ class Planner:
         """Return the Meilisearch error object in a node's refusal."""
         error: Mapping[str, Any] = orjson.loads(reply.body)
         return error
+
+
+def _target(intent: Intent, base: Settings) -> Settings:
+    """Return where an intent leads from `base`: a patch is relative, a former version is not."""
+    if intent.kind is IntentKind.CHANGE:
+        return rules.resolve(base, intent.patch)
+    if intent.kind is IntentKind.ROLLBACK:
+        return rollback.target(base, intent.target)
+    return base
 
 
 def _is_blind(intent: Intent, base: Settings, target: Settings) -> bool:

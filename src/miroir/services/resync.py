@@ -244,7 +244,7 @@ class Resync:
         index = self._index(index_uid)
         for intent in index.accepted:
             if intent.kind is not IntentKind.REPAIR and (
-                intent.kind is not IntentKind.CHANGE or EMBEDDERS in intent.patch
+                not intent.kind.changes_settings or EMBEDDERS in intent.patch
             ):
                 raise Interrupted(f"the index has an open {intent.kind.value}")
         if node_id not in index.out_of_sync:

@@ -17,7 +17,7 @@ from miroir.core import tasks as rules
 from miroir.core.topology import IndexUid, NodeId, ShardId
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeTask
-from miroir.ports.records import IntentKind, NodeTaskRecord, TaskRecord
+from miroir.ports.records import NodeTaskRecord, TaskRecord
 from miroir.ports.store import Store
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.cluster import Cluster
@@ -84,7 +84,7 @@ class Tasks:
         assert index_uid is not None
         index = self._tools.cluster.view.indexes.get(index_uid)
         accepted = index.accepted if index else ()
-        changes = tuple(i.intent_id for i in accepted if i.kind is IntentKind.CHANGE)
+        changes = tuple(i.intent_id for i in accepted if i.kind.changes_settings)
         order = _Order(self._last.get(index_uid), asyncio.Event(), changes)
         self._last[index_uid] = order.done
         sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -352,12 +352,12 @@ def _documents_path(write: DocumentsWrite, primary_key: str) -> str:
 
 def _is_lifecycle(intent: Intent) -> bool:
     """Whether it decides if the index exists, and what its primary key is."""
-    return intent.kind not in {IntentKind.CHANGE, IntentKind.REPAIR}
+    return not (intent.kind.changes_settings or intent.kind is IntentKind.REPAIR)
 
 
 def _changes_meaning(intent: Intent) -> bool:
     """Whether documents written before and after this change end up differently."""
-    return intent.kind is IntentKind.CHANGE and EMBEDDERS in intent.patch
+    return intent.kind.changes_settings and EMBEDDERS in intent.patch
 
 
 def _shares(

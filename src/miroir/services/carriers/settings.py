@@ -110,7 +110,7 @@ class SettingsCarrier:
 
     def commit(self, state: Broadcast) -> CommitRecord:
         """Adopt the observed form as the desired one: later drift is measured against it."""
-        change = self._intent.kind is IntentKind.CHANGE
+        change = self._intent.kind.changes_settings
         desired = self._intent.target
         if change:  # A repair leaves them as they are; its node may even have gone away meanwhile.
             desired = rules.adopted(first_shown(state, self._shown), desired)

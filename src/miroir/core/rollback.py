@@ -1,0 +1,32 @@
+"""
+What it means to bring a former version's settings back.
+
+A former version says nothing of keys that engines did not have then. Those go to their defaults;
+one that Miroir does not know either stays as it is, as nobody can say what its default is. Pure.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from miroir.core import settings as rules
+
+Settings = Mapping[str, Any]
+
+
+def target(base: Settings, former: Settings) -> dict[str, Any]:
+    """Return the complete settings: those of the former version, and defaults for newer keys."""
+    newer = (key for key in base if key in rules.BY_KEY)
+    return {**rules.resolve(base, dict.fromkeys(newer)), **former}
+
+
+def patch(bases: Iterable[Settings], wanted: Settings) -> dict[str, Any]:
+    """
+    Return the keys that change, with their values as wanted.
+
+    Args:
+        bases: The settings that may be in force when the rollback starts: those of now, and those
+            after each change that waits before it, as any of these may be aborted.
+        wanted: Complete target.
+    """
+    changing = {key for base in bases for key in rules.diff(base, wanted)}
+    return {key: value for key, value in wanted.items() if key in changing}
