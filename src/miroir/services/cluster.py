@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from miroir.core.broadcast_types import NodeState
+from miroir.core.broadcast_types import Decision, NodeState
 from miroir.core.topology import IndexUid, NodeId, Topology
 from miroir.ports.node import Settings
 from miroir.ports.records import NOT_CREATED, CommitRecord, IndexRecord, Intent, IntentKind
@@ -335,17 +335,17 @@ def _stirred(before: IndexView, proved: Mapping[NodeId, int]) -> Mapping[NodeId,
 
 
 def _proved(index: IndexView, intent: Intent) -> Mapping[NodeId, int]:
-    """Touched = proved at nothing, until committed, or until read back at the base of an abort."""
+    """Touched = proved at nothing, until read back at what was decided: commit or abort."""
     state = intent.state
     # Without a way back, and without a version to go back to, a verified node shows no version.
     restores = state.undoable or intent.kind is IntentKind.REPAIR
     restores = restores and state.undoing and not index.record.deleted
+    follows = state.decision is Decision.COMMIT and not index.record.deleted
     proved = dict(index.proved)
     for node_id in state.touched:
-        verified = state.nodes[node_id].state is NodeState.VERIFIED
-        if verified and restores:
-            proved[node_id] = intent.base_version
-        elif not verified or state.version is None:
+        if state.nodes[node_id].state is NodeState.VERIFIED and (restores or follows):
+            proved[node_id] = intent.base_version if restores else index.record.version
+        else:
             proved.pop(node_id, None)
     return proved
 
