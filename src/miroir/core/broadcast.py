@@ -29,6 +29,9 @@ searches keep away from its nodes, and those that run there are waited for (`dra
 A `forward` change (a deletion) cannot be compensated: once a node may have acted it is committed,
 and nodes that stay silent, refuse or differ are left behind, with or without a cover.
 
+A `patient` change (a swap) is no use half known: a node without which the others do not cover is
+asked until it tells, in both directions.
+
 This is no two-phase commit of the nodes: a node shows new settings as soon as it has applied them,
 and cannot roll back. What commits is the *settings version* (BR-1); an abort compensates.
 """
@@ -75,6 +78,7 @@ from miroir.core.topology import NodeId
 
 _UNENDED = frozenset({NodeState.SENDING, NodeState.SENT})
 _GIVEN_UP = frozenset({NodeState.SILENT, NodeState.REJECTED})
+_PACE_MAX = 6
 
 
 Step = tuple[Broadcast, tuple[Command, ...]]
@@ -125,7 +129,7 @@ def _begin(state: Broadcast, event: Begin) -> Step:
         case Phase.VERIFYING:
             return _verify(state)
         case Phase.WAITING:
-            return state, (StartBackoff(state.retries, state.round),)
+            return state, (StartBackoff(_pace(state), state.round),)
         case Phase.COMMITTING:
             # What was read before the crash is no longer evidence, of no wave.
             return _verify(replace(state, wave=0, retries=0))
@@ -264,13 +268,20 @@ def _judge(state: Broadcast) -> Step:
     different = [n for n in wave if states[n] is NodeState.DIFFERENT]
     unanswered = [n for n in wave if states[n] is NodeState.UNANSWERED]
     used_up = different and state.retries >= state.retries_max
+    if state.patient and state.undoing and not judge.restored(state):
+        used_up = []  # Nobody knows what is where before this has an end.
     # Going forward is for ever: who does not answer gets the whole of its patience.
     if (unanswered and state.forward) or ((different or unanswered) and not used_up):
         after = replace(state, phase=Phase.WAITING, retries=state.retries + bool(different))
-        return after, (StartBackoff(after.retries, after.round),)
+        return after, (StartBackoff(_pace(after), after.round),)
     if state.decision is None and not state.forward and (used_up or not judge.carries(state)):
         return _abort(state)
     return _wave_done(state)
+
+
+def _pace(state: Broadcast) -> int:
+    """Retry faster after mere silence, but where that has no end."""
+    return min(_PACE_MAX, max(state.retries, state.round)) if state.patient else state.retries
 
 
 def _wave_done(state: Broadcast) -> Step:
@@ -320,8 +331,7 @@ def _abort(state: Broadcast) -> Step:
 
 def _restored(state: Broadcast) -> Step:
     """End an abort: a covering set at base is enough, what lags behind stays unproved."""
-    at_base = set(state.verified) | (set().union(*state.columns) - set(state.touched))
-    if state.covers(at_base) or not state.freeze:
+    if judge.restored(state) or not state.freeze:
         return replace(state, phase=Phase.ABORTED), ()
     return state, (Freeze(),)
 
@@ -331,6 +341,8 @@ def _silent(state: Broadcast, node_id: NodeId) -> Step:
     before = _progress(state, node_id)
     if before.state in _GIVEN_UP or before.state is NodeState.VERIFIED:
         return state, ()  # Late.
+    if judge.is_needed(state, node_id):
+        return _unheard(state, node_id)
     if state.phase is Phase.WAITING:
         return _with(state, node_id, replace(before, state=NodeState.SILENT)), ()
     if before.state not in _UNENDED | {NodeState.READING}:
@@ -341,6 +353,13 @@ def _silent(state: Broadcast, node_id: NodeId) -> Step:
     if state.phase is Phase.VERIFYING and not _waiting_for(after, {NodeState.READING}):
         return _judge(after)
     return after, ()
+
+
+def _unheard(state: Broadcast, node_id: NodeId) -> Step:
+    """Go on asking a node that has been silent for long: the change stands or falls with it."""
+    if state.phase is Phase.PROPOSING:
+        return _proposal_answered(state, PatchUnanswered(node_id, state.round))
+    return _read_back(state, ReadFailed(node_id, state.round))
 
 
 def _waited(state: Broadcast, event: Drained | BackoffElapsed) -> Step:

@@ -45,6 +45,27 @@ def carries(state: Broadcast) -> bool:
     return state.covers((set(state.verified) | planned | others) - set(silent))
 
 
+def is_needed(state: Broadcast, node_id: NodeId) -> bool:
+    """Whether a patient change has to wait for this node: those not given up do not cover."""
+    silent = {n for n, p in state.nodes.items() if p.state is NodeState.SILENT}
+    return state.patient and not state.covers(set().union(*state.columns) - silent - {node_id})
+
+
+def restored(state: Broadcast) -> bool:
+    """Whether a covering set is back at the base of an abort, or never left it."""
+    untouched = set().union(*state.columns) - set(state.touched)
+    return state.covers(untouched | set(state.verified))
+
+
+def stranded(state: Broadcast) -> tuple[NodeId, ...]:
+    """Nodes that may have done what was asked, and are neither verified nor brought back."""
+    return tuple(
+        n
+        for n, p in state.nodes.items()
+        if p.state is not NodeState.VERIFIED and not did_nothing(p)
+    )
+
+
 def shown(state: Broadcast) -> dict[str, str]:
     """What the verified nodes show binds every later wave, also where no probe could say it."""
     verified = (state.nodes[n] for n in state.verified)

@@ -97,6 +97,7 @@ class Broadcast:
         undoable: Whether an abort restores the base. A repair has no other base than its target.
         drains: Whether searches are kept away from each wave, and waited for, before it changes.
         forward: Whether it is never aborted once a node may have acted, as there is no way back.
+        patient: Whether a node that the cover needs is never given up: what it did must be known.
         blind: Whether a part of the target cannot be read back (secrets): then only a task that
             has succeeded proves it, and a request without an answer is sent again.
         freeze: Whether an index that can be neither changed nor restored is frozen.
@@ -108,8 +109,7 @@ class Broadcast:
         doubts: How often a commit was put off because somebody else had touched a node.
         expected: Engine version -> fingerprint that the probe showed, or, where it showed none,
             the nodes of an earlier wave; may lack engines.
-        nodes: Progress of every node in the present direction; absent = never touched. An abort
-            keeps those that may show the target.
+        nodes: Progress in the present direction, absent = none; an abort keeps who may have acted.
         error: Meilisearch error object that ended the change, if one did.
         version: The committed version; None before.
     """
@@ -122,6 +122,7 @@ class Broadcast:
     undoable: bool = True
     drains: bool = False
     forward: bool = False
+    patient: bool = False
     freeze: bool = True
     blind: bool = False
     phase: Phase = Phase.QUEUED

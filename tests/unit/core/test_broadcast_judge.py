@@ -66,3 +66,32 @@ def test_a_meddler_is_named_by_the_nodes():
     assert error["message"] == (
         "Index `movies` was changed directly on `n1`, `n2`, again and again."
     )
+
+
+def test_a_patient_change_needs_whom_nobody_stands_in_for():
+    """Giving up the last one that knows would end the change without knowing how."""
+    silent = Progress(NodeState.SILENT)
+
+    assert judge.is_needed(change({"a0": silent}, patient=True), "b0")
+    assert not judge.is_needed(change({"a0": silent}, patient=True), "b1")
+    assert not judge.is_needed(change({"a0": silent}), "b0")
+
+
+def test_restored_is_a_cover_that_is_back_or_never_left():
+    """An abort may end there; the others are left behind."""
+    lost = Progress(NodeState.SILENT, proposals=1)
+
+    assert judge.restored(change({"a0": lost, "a1": lost}))
+    assert not judge.restored(change({"a0": lost, "b0": lost}))
+    assert judge.restored(change({"a0": verified(), "b0": lost}))
+
+
+def test_stranded_is_who_may_have_acted_and_cannot_be_asked():
+    """Its documents may be another index's: nobody may be served from it."""
+    nodes = {
+        "a0": verified(),
+        "a1": Progress(NodeState.SILENT, proposals=1),
+        "b0": Progress(NodeState.SILENT),
+        "b1": Progress(NodeState.REJECTED, proposals=1),
+    }
+    assert judge.stranded(change(nodes)) == ("a1",)
