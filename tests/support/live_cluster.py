@@ -182,8 +182,15 @@ class LiveCluster:
 
     def shown(self, uid: str, key: str) -> dict[str, Any]:
         """Ask every node directly for one key of its settings."""
-        path = f"/indexes/{uid}/settings"
-        return {name: self.on_node(name).get(path)[key] for name in self.nodes}
+        return {name: self.shown_by(name, uid, key) for name in self.nodes}
+
+    def shown_by(self, name: str, uid: str, key: str) -> Any:
+        """Ask one node directly for one key of its settings."""
+        return self.on_node(name).get(f"/indexes/{uid}/settings")[key]
+
+    def settings_tasks_of(self, name: str, uid: str) -> int:
+        """Count the settings tasks of an index on one node."""
+        return len(self.node_tasks(name, uid, "settingsUpdate"))
 
     def node_tasks(self, name: str, uid: str | None = None, kind: str | None = None) -> list[Json]:
         """Ask a node directly for its tasks of an index, or of every one but the probe's."""
@@ -194,7 +201,7 @@ class LiveCluster:
 
     def settings_tasks(self, uid: str) -> dict[str, int]:
         """Count the settings tasks of an index on every node."""
-        return {name: len(self.node_tasks(name, uid, "settingsUpdate")) for name in self.nodes}
+        return {name: self.settings_tasks_of(name, uid) for name in self.nodes}
 
     def all_tasks(self) -> dict[str, int]:
         """Return the number of tasks on every node, those of the probe index left out."""
