@@ -222,6 +222,67 @@ class InvalidApiKey(RequestRefused):
     error_type = "auth"
 
 
+class SettingsVersionMismatch(RequestRefused):
+    """The settings are no longer those that `If-Match` names; read them again."""
+
+    code = "miroir_settings_version_mismatch"
+    http_status = 412
+
+
+class InvalidPrecondition(RequestRefused):
+    """`If-Match` or `If-None-Match` is neither `*` nor a list of entity tags."""
+
+    code = "miroir_invalid_precondition"
+
+
+class InvalidNote(RequestRefused):
+    """`X-Miroir-By` or `X-Miroir-Reason` is too long, or no line of plain text."""
+
+    code = "miroir_invalid_note"
+
+
+class SettingsVersionNotFound(RequestRefused):
+    """The index never had this settings version."""
+
+    code = "miroir_settings_version_not_found"
+    http_status = 404
+
+
+class SettingsVersionNotKept(RequestRefused):
+    """The version was committed by a release that did not keep complete settings."""
+
+    code = "miroir_settings_version_not_kept"
+
+
+class IntentNotFound(RequestRefused):
+    """There is no intent of this number."""
+
+    code = "miroir_intent_not_found"
+    http_status = 404
+
+
+class MissingMasterKey(RequestRefused):
+    """A route of API keys, in a cluster without a master key."""
+
+    code = "missing_master_key"
+    http_status = 401
+    error_type = "auth"
+
+
+class ApiKeyNotFound(RequestRefused):
+    """No API key of this uid or value."""
+
+    code = "api_key_not_found"
+    http_status = 404
+
+
+class ApiKeyExists(RequestRefused):
+    """A key of the uid that the client chose is there already."""
+
+    code = "api_key_already_exists"
+    http_status = 409
+
+
 class Unavailable(MiroirError):
     """
     The cluster cannot answer just now.
@@ -261,6 +322,13 @@ class TooManyIntents(Unavailable):
     """The queue of changes of one index is full."""
 
     code = "miroir_too_many_intents"
+    retry_after_s = 10
+
+
+class NotEverywhere(Unavailable):
+    """A key or a feature could not be brought to every node, or not in time."""
+
+    code = "miroir_not_everywhere"
     retry_after_s = 10
 
 

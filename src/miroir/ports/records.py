@@ -11,10 +11,14 @@ from enum import StrEnum
 from typing import Any, Final
 
 from miroir.core.broadcast_types import Broadcast
+from miroir.core.swaps import Swap, uids_of
 from miroir.core.topology import IndexUid, NodeId, ShardId
 
 NOT_CREATED: Final = "it was not there when the index was made"
 """Why a replica is out of sync from the first moment of an index on."""
+
+NOT_MOVED: Final = "it was not there when indexes were swapped"
+"""Why a replica is out of sync for every index of a swap."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class IntentKind(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     DELETE = "delete"
+    ADOPT = "adopt"
+    """What the nodes show already becomes what is wanted: there is nothing to undo."""
 
     @property
     def changes_settings(self) -> bool:
