@@ -1,0 +1,24 @@
+"""What the commit of a common object makes true: features and keys alike."""
+
+from miroir.core.broadcast_types import Broadcast
+from miroir.ports.records import CommitRecord, Intent, IntentKind
+from miroir.services.carriers.base import by_engine, left_behind, proofs
+
+
+def commit_of(intent: Intent, state: Broadcast, at_ms: int) -> CommitRecord:
+    """Adopt the target; what a repair carries is in force already."""
+    change = intent.kind is not IntentKind.REPAIR
+    touched = sorted({*intent.undo, *intent.target})
+    pairs = {name: [intent.undo.get(name), intent.target.get(name)] for name in touched}
+    return CommitRecord(
+        settings=intent.target if change else None,
+        fingerprints=by_engine(state),
+        proved=proofs(state),
+        unproved=left_behind(state),
+        raise_version=change,
+        diff={name: pair for name, pair in pairs.items() if pair[0] != pair[1]} if change else {},
+        primary_key=None,
+        deleted=False,
+        task_details={},
+        at_ms=at_ms,
+    )

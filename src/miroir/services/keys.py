@@ -1,0 +1,333 @@
+"""
+The API keys of the cluster: one uid each, and therefore one value on every node.
+
+Made, changed and deleted on every node through the machine, and answered when every node that can
+be reached has been read back. A key that is being deleted opens nothing from the moment on in
+which its deletion was accepted. Values are computed when they are shown, and stored nowhere.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import uuid4
+
+import orjson
+
+from miroir.core import keys as rules
+from miroir.core.commons import KEYS
+from miroir.core.keys import Definition
+from miroir.core.topology import NodeId
+from miroir.errors import (
+    ApiKeyExists,
+    ApiKeyNotFound,
+    MissingMasterKey,
+    NodeError,
+    RequestRefused,
+)
+from miroir.ports.clock import Clock
+from miroir.ports.node import NodeControl, NodeReply, NodeRequest
+from miroir.ports.records import IntentKind
+from miroir.services.carriers.asking import by_uid, read_keys
+from miroir.services.carriers.keys import ValueOf, now_of
+from miroir.services.commons import Commons
+from miroir.services.registrar import RefusedByNode
+
+_JSON = "application/json"
+_VALUE: Final = re.compile("[0-9a-fA-F]{64}")
+_SHOWN = ("actions", "indexes", "expiresAt", "createdAt", "updatedAt")
+
+
+class KeyRing:
+    """
+    Answers and changes API keys.
+
+    Args:
+        value_of: Key uid -> value; None without a master key, when there are no keys.
+    """
+
+    def __init__(
+        self,
+        *,
+        commons: Commons,
+        control: NodeControl,
+        clock: Clock,
+        value_of: ValueOf | None,
+    ) -> None:
+        self._commons = commons
+        self._control = control
+        self._clock = clock
+        self._value_of = value_of
+        self._uids: dict[bytes, str] = {}
+
+    # ---- reading
+
+    def require_master_key(self) -> ValueOf:
+        """
+        Return what gives keys their values.
+
+        Raises:
+            MissingMasterKey: The cluster has no master key, and so no keys.
+        """
+        if self._value_of is None:
+            raise MissingMasterKey(
+                "Meilisearch is running without a master key. To access this API endpoint, you "
+                "must have set a master key at launch."
+            )
+        return self._value_of
+
+    def now(self) -> datetime:
+        """Return the time that keys expire by."""
+        return now_of(self._clock)
+
+    def value(self, uid: str) -> str:
+        """Return a key's value: a secret."""
+        return self.require_master_key()(uid)
+
+    def live(self) -> dict[str, Definition]:
+        """Return the keys that open something: committed, and not about to be deleted."""
+        wanted = self._commons.wanted(KEYS)
+        committed = self._commons.committed(KEYS) or {}
+        return {
+            uid: key
+            for uid, key in committed.items()
+            if key is not None and wanted.get(uid) is not None
+        }
+
+    def definition(self, uid: str) -> Definition | None:
+        """Return a live key."""
+        return self.live().get(uid)
+
+    def is_ours(self, uid: str) -> bool:
+        """Whether the cluster knows this key, deleted or not."""
+        return uid in self._commons.wanted(KEYS)
+
+    def uid_of(self, value: str) -> str | None:
+        """
+        Return the uid of a key of ours, deleted or not, by its value.
+
+        Looked up by a hash, whose comparison tells nothing about the value.
+        """
+        if self._value_of is None:
+            return None
+        for uid in self._commons.wanted(KEYS).keys() - self._uids.values():
+            self._uids[_hashed(self._value_of(uid))] = uid
+        return self._uids.get(_hashed(value.lower()))
+
+    def page(self, offset: int, limit: int) -> dict[str, Any]:
+        """Return `GET /keys`: newest first."""
+        self.require_master_key()
+        newest = sorted(self.live().items(), key=lambda pair: pair[1]["createdAt"], reverse=True)
+        return {
+            "results": [self.shown(*pair) for pair in newest[offset : offset + limit]],
+            "offset": offset,
+            "limit": limit,
+            "total": len(newest),
+        }
+
+    def find(self, uid_or_value: str) -> str:
+        """
+        Return the uid of a live key.
+
+        Raises:
+            ApiKeyNotFound: There is none of this uid or value.
+        """
+        self.require_master_key()
+        uid = rules.normal_uid(uid_or_value) or self.uid_of(uid_or_value)
+        if uid is None or uid not in self.live():
+            # What was asked for is said again as a node does, but never what may be a value.
+            named = uid or ("…" if _VALUE.fullmatch(uid_or_value) else uid_or_value)
+            raise ApiKeyNotFound(f"API key `{named}` not found.")
+        return uid
+
+    def shown(self, uid: str, definition: Definition) -> dict[str, Any]:
+        """Return a key as a node shows it, its value among the rest."""
+        return {
+            "name": definition.get("name"),
+            "description": definition.get("description"),
+            "key": self.value(uid),
+            "uid": uid,
+            **{name: definition.get(name) for name in _SHOWN},
+        }
+
+    # ---- changing
+
+    async def create(self, body: Any) -> dict[str, Any]:
+        """
+        Make a key on every node; return it.
+
+        Raises:
+            RefusedByNode: The body is not valid; nothing was touched.
+            ApiKeyExists: The client chose the uid of a key that is there.
+            NotEverywhere: See `Commons.carried`.
+        """
+        self.require_master_key()
+        await self._judge_creation(body)
+        uid = rules.normal_uid(body["uid"]) if "uid" in body else None
+        uid = uid or str(uuid4())
+        async with self._commons.lock(KEYS):
+            if self._commons.wanted(KEYS).get(uid) is not None:
+                raise ApiKeyExists(f"`uid` field value `{uid}` is already an existing API key.")
+            definition = self.dated(body)
+            intent = await self._commons.open(
+                KEYS, IntentKind.CHANGE, {uid: definition}, by="client", reason="key created"
+            )
+        await self._commons.carried(intent, f"API key {uid}")
+        return self.shown(uid, definition)
+
+    async def change(self, uid_or_value: str, body: Any) -> dict[str, Any]:
+        """
+        Change the name or description of a key on every node; return it.
+
+        Raises:
+            RefusedByNode: The body is not valid; nothing was touched.
+            ApiKeyNotFound: There is no such key.
+            NotEverywhere: See `Commons.carried`.
+        """
+        self.require_master_key()
+        await self._judge(NodeRequest("PATCH", f"/keys/{uuid4()}", orjson.dumps(body), _JSON), 404)
+        uid = self.find(uid_or_value)
+        async with self._commons.lock(KEYS):
+            before = self._commons.wanted(KEYS)[self.find(uid)]
+            free = {name: body[name] for name in ("name", "description") if name in body}
+            definition = {**before, **free, "updatedAt": self._moment()}
+            intent = await self._commons.open(
+                KEYS, IntentKind.CHANGE, {uid: definition}, by="client", reason="key changed"
+            )
+        await self._commons.carried(intent, f"API key {uid}")
+        return self.shown(uid, definition)
+
+    async def delete(self, uid_or_value: str) -> None:
+        """
+        Delete a key on every node; it opens nothing here from now on.
+
+        Raises:
+            ApiKeyNotFound: There is no such key.
+            NotEverywhere: See `Commons.carried`.
+        """
+        self.require_master_key()
+        async with self._commons.lock(KEYS):
+            uid = self.find(uid_or_value)
+            intent = await self._commons.open(
+                KEYS, IntentKind.DELETE, {uid: None}, by="client", reason="key deleted"
+            )
+        await self._commons.carried(intent, f"API key {uid}")
+
+    async def adopt(self) -> bool:
+        """
+        Take over the keys that all nodes share, or make the default ones; False if too early.
+
+        Done once, at the first start. Keys that only some nodes have, such as the default keys
+        that each makes for itself with a uid of its own, stay as they are and are not ours.
+        """
+        if self._value_of is None or self._commons.view(KEYS) is not None:
+            return True
+        view = self._commons.cluster.view
+        if not view.topology.covers(view.healthy):
+            return False
+        shown = [await self._of_node(n) for n in view.topology.node_ids if n in view.healthy]
+        known = [keys for keys in shown if keys is not None]
+        if not known or len(known) < len(view.healthy):
+            return False
+        found = rules.shared(known)
+        if found:
+            kind, patch = IntentKind.ADOPT, found
+            reason = "every node had them when Miroir first started"
+        else:
+            kind = IntentKind.CHANGE
+            patch = {str(uuid4()): self.dated(key) for key in rules.DEFAULTS}
+            reason = "the default keys of a new cluster"
+        async with self._commons.lock(KEYS):
+            if self._commons.view(KEYS) is None:
+                await self._commons.open(KEYS, kind, patch, by="miroir", reason=reason)
+        return True
+
+    def dated(self, body: Mapping[str, Any]) -> Definition:
+        """Return the definition that a body asks for, made now."""
+        now = self._moment()
+        return {
+            "name": body.get("name"),
+            "description": body.get("description"),
+            "actions": list(body["actions"]),
+            "indexes": list(body["indexes"]),
+            "expiresAt": rules.normal_moment(body["expiresAt"]),
+            "createdAt": now,
+            "updatedAt": now,
+        }
+
+    def _moment(self) -> str:
+        return now_of(self._clock).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    async def unmanaged(self, node_id: NodeId) -> dict[str, Definition] | None:
+        """Return the keys of a node that are not ours, without values; None if it cannot say."""
+        keys = await self._of_node(node_id)
+        return None if keys is None else {u: k for u, k in keys.items() if not self.is_ours(u)}
+
+    async def _is_there(self, uid: str, definition: Definition) -> bool:
+        """Whether a node has this very key; one of another make counts as there already."""
+        view = self._commons.cluster.view
+        known = [await self._of_node(n) for n in view.topology.node_ids if n in view.healthy]
+        found = [keys[uid] for keys in known if keys is not None and uid in keys]
+        if not all(rules.same(definition, key) for key in found):
+            raise _exists(uid)
+        return bool(found)
+
+    async def _of_node(self, node_id: NodeId) -> dict[str, Definition] | None:
+        try:
+            return by_uid(await read_keys(self._control, node_id))
+        except NodeError:
+            return None
+
+    # ---- judging
+
+    async def _judge_creation(self, body: Any) -> None:
+        """
+        Ask a node whether it would make this key, in a way in which it cannot.
+
+        It is asked to make it under the uid of a key that it has: whatever is wrong with the rest
+        is said first. A uid that no node takes is sent as it came.
+        """
+        readable = isinstance(body, dict)
+        if not readable or ("uid" in body and not _is_uid(body["uid"])):
+            request = NodeRequest("POST", "/keys", orjson.dumps(body), _JSON)
+            raise RefusedByNode(await self._commons.ask_one(request))
+        there = await self._some_uid()
+        if there is None:
+            _require_shape(body)
+            return  # No node has any key: what is wrong is said by the nodes when it is made.
+        taken = orjson.dumps({**body, "uid": there})
+        await self._judge(NodeRequest("POST", "/keys", taken, _JSON), 409)
+
+    async def _some_uid(self) -> str | None:
+        reply = await self._commons.ask_one(NodeRequest("GET", "/keys?limit=1"))
+        if reply.status != 200:
+            raise RefusedByNode(reply)
+        results = orjson.loads(reply.body)["results"]
+        return str(results[0]["uid"]) if results else None
+
+    async def _judge(self, request: NodeRequest, fine: int) -> NodeReply:
+        reply = await self._commons.ask_one(request)
+        if reply.status != fine:
+            raise RefusedByNode(reply)
+        return reply
+
+
+def _is_uid(uid: Any) -> bool:
+    return isinstance(uid, str) and rules.normal_uid(uid) is not None
+
+
+def _require_shape(body: Mapping[str, Any]) -> None:
+    for name in ("actions", "indexes", "expiresAt"):
+        if name not in body:
+            raise RequestRefused(f"Missing field `{name}`")
+    if not isinstance(body["actions"], list) or not isinstance(body["indexes"], list):
+        raise RequestRefused("`actions` and `indexes` must be arrays")
+
+
+def _exists(uid: str) -> ApiKeyExists:
+    return ApiKeyExists(f"`uid` field value `{uid}` is already an existing API key.")
+
+
+def _hashed(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
