@@ -247,6 +247,7 @@ async def seen(store):
         "open": await store.open_intents(),
         "intents": await store.recent_intents(100),
         "tasks": await store.tasks(TaskQuery(limit=100)),
+        "unfinished": await store.unfinished_tasks(),
         "writes": await store.unfinished_writes(),
         "shares": [await store.shares(uid) for uid in range(10)],
         "lagging": await store.out_of_sync(),

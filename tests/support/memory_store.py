@@ -9,6 +9,7 @@ next process does first.
 """
 
 import functools
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -418,6 +419,11 @@ class MemoryStore:
         """See `Store.finish_task`."""
         assert status in {"succeeded", "failed", "canceled"}
         self._tables.finish(uid, status, details, error, at_ms)
+
+    @_durable
+    def unfinished_tasks(self) -> Mapping[str, int]:
+        """See `Store.unfinished_tasks`."""
+        return Counter(t.status for t in self._tables.tasks if t.status in UNENDED)
 
     @_durable
     def task(self, uid: int) -> TaskRecord | None:

@@ -234,6 +234,10 @@ class SqlStore:
             store_tasks.finish, uid, status=status, details=details, error=error, at_ms=at_ms
         )
 
+    async def unfinished_tasks(self) -> Mapping[str, int]:
+        """See `Store.unfinished_tasks`."""
+        return await self._run(store_tasks.unfinished)
+
     async def task(self, uid: int) -> TaskRecord | None:
         """See `Store.task`."""
         return await self._run(store_tasks.get, uid)

@@ -101,6 +101,15 @@ def get(tx: Transaction, uid: int) -> TaskRecord | None:
     return None if row is None else codec.task_record(row)
 
 
+def unfinished(tx: Transaction) -> Mapping[str, int]:
+    """See `Store.unfinished_tasks`. The condition is that of the index `unfinished_task`."""
+    rows = tx.rows(
+        "SELECT status, count(*) AS found FROM task WHERE status IN ('enqueued', 'processing')"
+        " GROUP BY status"
+    )
+    return {row["status"]: int(row["found"]) for row in rows}
+
+
 def find(tx: Transaction, query: TaskQuery) -> TaskPage:
     """See `Store.tasks`. One more than asked for is read, to know whether there is a next page."""
     where, values = _where(query)

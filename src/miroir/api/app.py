@@ -13,6 +13,8 @@ import structlog
 
 from miroir.api import (
     admin,
+    admin_intents,
+    admin_settings,
     cors,
     public_documents,
     public_indexes,
@@ -54,6 +56,8 @@ class App:
                 *public_tasks.routes(edge),
                 *public_system.routes(edge),
                 *admin.routes(edge),
+                *admin_settings.routes(edge),
+                *admin_intents.routes(edge),
             )
         )
 

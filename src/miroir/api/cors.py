@@ -13,7 +13,8 @@ from miroir.api.http import Reply, Request
 _METHODS: Final = "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"
 _MAX_AGE_S: Final = 86_400
 _EXPOSED: Final = (
-    "X-Miroir-Settings-Version, X-Miroir-Settings-Inconsistent, X-Miroir-Degraded, Retry-After"
+    "ETag, X-Miroir-Settings-Version, X-Miroir-Settings-Inconsistent, X-Miroir-Degraded, "
+    "Retry-After"
 )
 
 

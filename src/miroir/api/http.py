@@ -81,6 +81,12 @@ class Request:
                 return value.decode("latin-1")
         return None
 
+    def header_list(self, name: str) -> str | None:
+        """Return a header whose value is a list, by its lower-case name; repeated ones joined."""
+        wanted = name.encode()
+        found = [value.decode("latin-1") for key, value in self._raw_headers if key == wanted]
+        return ", ".join(found) if found else None
+
     @cached_property
     def query(self) -> dict[str, str]:
         """The query parameters; of a repeated one the last."""
@@ -194,7 +200,9 @@ def _size_text(size: int) -> str:
 
 async def send_reply(reply: Reply, send: Send) -> None:
     """Send a reply whole."""
-    headers = [(b"content-length", b"%d" % len(reply.body))]
+    # A 304 has no body, and no length of one: that of the 200 would be meant.
+    length = [(b"content-length", b"%d" % len(reply.body))]
+    headers = [] if reply.status == 304 else length
     if reply.body:
         headers.append((b"content-type", reply.content_type.encode("latin-1")))
     headers += [(k.lower().encode(), v.encode("latin-1")) for k, v in reply.headers.items()]

@@ -9,14 +9,19 @@ import orjson
 from miroir.api.edge import Edge, uid_of
 from miroir.api.http import JSON_TYPE, Reply, Request, reply_json
 from miroir.api.router import Route
+from miroir.api.settings_headers import (
+    base_of,
+    by_of,
+    not_modified,
+    reason_of,
+    version_headers,
+)
 from miroir.api.views import task_summary
 from miroir.core import settings as rules
 from miroir.core.settings import Setting
 from miroir.ports.node import NodeRequest
 from miroir.services.cluster import IndexView
 from miroir.services.registrar import SettingsWrite
-
-VERSION_HEADER = "X-Miroir-Settings-Version"
 
 
 def routes(edge: Edge) -> tuple[Route, ...]:
@@ -43,18 +48,18 @@ class SettingsRoutes:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
 
-    async def get_all(self, _request: Request, named: Mapping[str, str]) -> Reply:
+    async def get_all(self, request: Request, named: Mapping[str, str]) -> Reply:
         """`GET /indexes/{uid}/settings`."""
         index = self._edge.index(named["uid"])
-        return reply_json(_shown(index), headers=_version(index))
+        unchanged = not_modified(request, index)
+        return unchanged or reply_json(_shown(index), headers=version_headers(index))
 
-    async def get_one(
-        self, setting: Setting, _request: Request, named: Mapping[str, str]
-    ) -> Reply:
+    async def get_one(self, setting: Setting, request: Request, named: Mapping[str, str]) -> Reply:
         """`GET /indexes/{uid}/settings/{setting}`."""
         index = self._edge.index(named["uid"])
         value = _shown(index).get(setting.key, setting.default)
-        return reply_json(value, headers=_version(index))
+        unchanged = not_modified(request, index)
+        return unchanged or reply_json(value, headers=version_headers(index))
 
     async def update_all(self, request: Request, named: Mapping[str, str]) -> Reply:
         """`PATCH /indexes/{uid}/settings`."""
@@ -89,7 +94,15 @@ class SettingsRoutes:
     ) -> Reply:
         tail = "/".join(request.path.strip("/").split("/")[2:])  # Behind /indexes/{uid}.
         own = NodeRequest(request.method, f"/{tail}", request.body, request.header("content-type"))
-        write = SettingsWrite(uid_of(named), patch, own, resets=resets)
+        write = SettingsWrite(
+            index_uid=uid_of(named),
+            patch=patch,
+            request=own,
+            resets=resets,
+            base=base_of(request),
+            by=by_of(request),
+            reason=reason_of(request),
+        )
         return reply_json(task_summary(await self._edge.registrar.change_settings(write)), 202)
 
 
@@ -111,7 +124,3 @@ def _object_or_none(request: Request) -> dict[str, Any] | None:
 def _shown(index: IndexView) -> dict[str, Any]:
     assert index.record.settings is not None, "an index has settings from its creation on"
     return rules.shown(index.record.settings)
-
-
-def _version(index: IndexView) -> dict[str, str]:
-    return {VERSION_HEADER: str(index.record.version)}

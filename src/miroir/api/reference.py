@@ -12,6 +12,8 @@ from typing import Any, Final, cast
 from miroir import errors
 from miroir.api import (
     admin,
+    admin_intents,
+    admin_settings,
     public_documents,
     public_indexes,
     public_search,
@@ -21,6 +23,7 @@ from miroir.api import (
 )
 from miroir.api.edge import Edge
 from miroir.api.router import Route
+from miroir.api.settings_headers import BY_CHARACTERS_MAX, REASON_CHARACTERS_MAX
 
 _HTTP_API: Final = """\
 # HTTP API
@@ -76,6 +79,37 @@ HEADERS: Final[tuple[tuple[str, str, str], ...]] = (
         "request",
         "Answer only with nodes proved at this version or a later one, else 503 "
         "`miroir_settings_version_stale` with `Retry-After`. A number, or `movies=12,books=4`.",
+    ),
+    (
+        "ETag",
+        "answer",
+        '`"12"` on every GET of settings: their version. One number for the whole object and all '
+        "sub-routes; it never means anything else again, also after the index was deleted.",
+    ),
+    (
+        "If-Match",
+        "request",
+        "On PATCH, PUT and DELETE of settings, and on rollback: go ahead only if the settings are "
+        'still at this version, else 412 `miroir_settings_version_mismatch`. `"12"`, a list, or '
+        "`*` (there are settings at all). A change that was accepted and has not ended counts as "
+        "moved. A weak tag never matches (RFC 9110).",
+    ),
+    (
+        "If-None-Match",
+        "request",
+        'On GET of settings: 304 without a body if they are still at `"12"` (or `W/"12"`, a list, '
+        "`*`).",
+    ),
+    (
+        "X-Miroir-By",
+        "request",
+        "Who asks for a settings change, for its history; default `client`. A claim, not checked. "
+        f"At most {BY_CHARACTERS_MAX} characters of UTF-8 on one line, no control characters.",
+    ),
+    (
+        "X-Miroir-Reason",
+        "request",
+        f"Why, likewise; at most {REASON_CHARACTERS_MAX} characters.",
     ),
     ("Retry-After", "answer", "Seconds; with every 503."),
     ("Meili-Include-Metadata", "request", "Passed on to the nodes by search."),
@@ -136,6 +170,8 @@ def _modules() -> tuple[Any, ...]:
         public_tasks,
         public_system,
         admin,
+        admin_settings,
+        admin_intents,
     )
 
 

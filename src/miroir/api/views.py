@@ -14,6 +14,13 @@ def moment(at_ms: int | None) -> str | None:
     return f"{when:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
 
 
+def duration(started_at_ms: int | None, finished_at_ms: int | None) -> str | None:
+    """Return ISO 8601; None while there is no end."""
+    if started_at_ms is None or finished_at_ms is None:
+        return None
+    return f"PT{max(0, finished_at_ms - started_at_ms) / 1000:.3f}S"
+
+
 def task_summary(task: TaskRecord) -> dict[str, Any]:
     """Return what an accepted write answers."""
     view: dict[str, Any] = {
@@ -39,7 +46,7 @@ def task_view(task: TaskRecord) -> dict[str, Any]:
         "canceledBy": task.canceled_by,
         "details": _details(task),
         "error": task.error,
-        "duration": _duration(task),
+        "duration": duration(task.started_at_ms, task.finished_at_ms),
         "enqueuedAt": moment(task.at_ms),
         "startedAt": moment(task.started_at_ms),
         "finishedAt": moment(task.finished_at_ms),
@@ -69,9 +76,3 @@ def _details(task: TaskRecord) -> dict[str, Any] | None:
             if name in details:
                 details[name] = None
     return details or (None if task.type != "settingsUpdate" else {})
-
-
-def _duration(task: TaskRecord) -> str | None:
-    if task.started_at_ms is None or task.finished_at_ms is None:
-        return None
-    return f"PT{max(0, task.finished_at_ms - task.started_at_ms) / 1000:.3f}S"

@@ -296,6 +296,10 @@ class Store(Protocol):
         """
         ...
 
+    async def unfinished_tasks(self) -> Mapping[str, int]:
+        """Return how many tasks have not ended, by status (a status without any is left out)."""
+        ...
+
     async def task(self, uid: int) -> TaskRecord | None:
         """Return one task."""
         ...

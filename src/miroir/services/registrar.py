@@ -3,14 +3,24 @@ Takes in wanted settings: one entrance to the protocol for every route, the CLI 
 
 Accepts or refuses; carrying out is the broadcaster's. Validity is asked of a probe before an
 intent is opened, so that a refused change leaves no trace; equal settings open no intent and touch
-no node.
+no node. What a write was made for (`If-Match`) is judged under the lock of the index, where
+nothing can be accepted in between.
 """
 
 from dataclasses import dataclass
 
-from miroir.core import settings as rules
+import orjson
+
+from miroir.core import rollback, settings as rules
 from miroir.core.topology import IndexUid, NodeId
-from miroir.errors import MiroirError, Unavailable
+from miroir.errors import (
+    IndexNotFound,
+    MiroirError,
+    SettingsVersionMismatch,
+    SettingsVersionNotFound,
+    SettingsVersionNotKept,
+    Unavailable,
+)
 from miroir.ports.node import NodeReply, NodeRequest, Settings
 from miroir.ports.records import Intent, IntentKind, NewTask, TaskRecord
 from miroir.services.cluster import IndexView
@@ -36,6 +46,37 @@ class RefusedByNode(MiroirError):
 
 
 @dataclass(frozen=True)
+class Base:
+    """
+    The settings that a write was made for.
+
+    Attributes:
+        said: As the client said it.
+        versions: Any of these; None: whichever, if only there are settings.
+    """
+
+    said: str
+    versions: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """
+    A wish to have the settings of a former version back, as a new version.
+
+    Attributes:
+        version: The former one.
+        base: See `SettingsWrite`.
+    """
+
+    index_uid: IndexUid
+    version: int
+    base: Base | None = None
+    by: str = "client"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class SettingsWrite:
     """
     One settings request of a client.
@@ -46,6 +87,7 @@ class SettingsWrite:
         request: As it came, with the path after `/indexes/{uid}`; asked of the probe for the
             engine's own words.
         resets: Whether it is a DELETE, which never creates an index.
+        base: What it was made for; None: it does not matter.
         by: Who asks.
         reason: Why.
     """
@@ -54,6 +96,7 @@ class SettingsWrite:
     patch: Settings | None
     request: NodeRequest
     resets: bool
+    base: Base | None = None
     by: str = "client"
     reason: str = ""
 
@@ -72,6 +115,7 @@ class Registrar:
         Raises:
             RefusedByNode: The engine says that the settings are not valid; nothing was touched.
             InvalidIndexUid: The uid can never name an index.
+            SettingsVersionMismatch: They are not those that the write was made for.
         """
         check_uid(write.index_uid)
         async with self._intake.lock(write.index_uid):
@@ -79,6 +123,7 @@ class Registrar:
 
     async def _change_settings(self, write: SettingsWrite) -> TaskRecord:
         index = self._intake.cluster.view.indexes.get(write.index_uid)
+        self._check_base(write.index_uid, write.base)
         missing = index is None or not index.will_exist
         if missing and write.resets:
             return await self._intake.fail(self._task(write, {}), not_found(write.index_uid))
@@ -88,19 +133,95 @@ class Registrar:
             raise RefusedByNode(refusal) if refusal else Unavailable("no node can judge the body")
         patch = rules.reset_patch(base) if write.resets and not write.patch else write.patch
         target = rules.resolve(base, patch)
-        if self._is_in_force(write.index_uid, target):
-            return await self._intake.store.open_task(self._task(write, patch), status="succeeded")
+        wish = Wish(IntentKind.CHANGE, write.by, patch, target, reason=write.reason)
+        return await self._accept(write.index_uid, wish, write.request, self._task(write, patch))
+
+    async def roll_back(self, wanted: Rollback) -> TaskRecord:
+        """
+        Accept a return to a former version, deleted and re-created indexes included.
+
+        Raises:
+            IndexNotFound: There is no index to bring anything back to.
+            SettingsVersionNotFound: It never had this version.
+            SettingsVersionNotKept: Of this version only the difference was kept.
+            RefusedByNode: The engine of today refuses these settings; nothing was touched.
+            SettingsVersionMismatch: As with a change.
+        """
+        check_uid(wanted.index_uid)
+        async with self._intake.lock(wanted.index_uid):
+            return await self._roll_back(wanted)
+
+    async def _roll_back(self, wanted: Rollback) -> TaskRecord:
+        uid = wanted.index_uid
+        former = await self._former(wanted)
+        index = self._intake.cluster.view.indexes.get(uid)
+        if index is None or not index.will_exist:
+            raise IndexNotFound(f"Index `{uid}` not found.")
+        self._check_base(uid, wanted.base)
+        target = rollback.target(index.last_target or rules.defaults(), former)
+        bases = (index.record.settings or {}, *(i.target for i in index.accepted if i.target))
+        patch = rollback.patch((rules.defaults(), *bases) if index.accepted else bases, target)
+        reason = f"rollback to version {wanted.version}"
+        reason += f": {wanted.reason}" if wanted.reason else ""
+        # Complete values: what the engine says of them is what it would say of that version.
+        body = orjson.dumps(patch)
+        request = NodeRequest("PATCH", "/settings", body, "application/json")
+        wish = Wish(IntentKind.ROLLBACK, wanted.by, patch, target, reason=reason)
+        task = self._intake.task(uid, "settingsUpdate", rules.shown(patch))
+        return await self._accept(uid, wish, request, task)
+
+    async def _former(self, wanted: Rollback) -> Settings:
+        store, uid, version = self._intake.store, wanted.index_uid, wanted.version
+        former = await store.settings_of(uid, version)
+        if former is not None:
+            return former
+        known = [e.version for e in await store.history(uid, limit=1, from_version=version)]
+        if known != [version]:
+            raise SettingsVersionNotFound(f"Index `{uid}` never had settings version {version}.")
+        raise SettingsVersionNotKept(
+            f"Of settings version {version} of index `{uid}` only the difference is known: it was "
+            "committed by a release that did not keep complete settings."
+        )
+
+    async def _accept(
+        self, index_uid: IndexUid, wish: Wish, request: NodeRequest, task: NewTask
+    ) -> TaskRecord:
+        """Accept what is wanted, unless it is there already or an engine refuses it."""
+        intake = self._intake
+        if self._is_in_force(index_uid, wish.target):
+            return await intake.store.open_task(task, status="succeeded")
+        index = intake.cluster.view.indexes.get(index_uid)
         alone = index is None or not index.accepted
-        refusal = await self._prober.refusal(target, tuple(patch), write.request, alone=alone)
+        refusal = await self._prober.refusal(wish.target, tuple(wish.patch), request, alone=alone)
         if refusal is not None:
             raise RefusedByNode(refusal)
-        if await self._looks_in_force(write.index_uid, target):
-            return await self._intake.store.open_task(self._task(write, patch), status="succeeded")
-        if missing:
+        if await self._looks_in_force(index_uid, wish.target):
+            return await intake.store.open_task(task, status="succeeded")
+        if not intake.will_exist(index_uid):
             implied = Wish(IntentKind.CREATE, by="implied by a settings write")
-            await self._intake.open(write.index_uid, implied)
-        wish = Wish(IntentKind.CHANGE, write.by, patch, target, reason=write.reason)
-        return await self._intake.accept(write.index_uid, wish, self._task(write, patch))
+            await intake.open(index_uid, implied)
+        return await intake.accept(index_uid, wish, task)
+
+    def _check_base(self, index_uid: IndexUid, base: Base | None) -> None:
+        """Refuse what was made for other settings; one accepted and not ended is another."""
+        if base is None:
+            return
+        index = self._intake.cluster.view.live(index_uid)
+        if index is None:
+            raise SettingsVersionMismatch(f"Index `{index_uid}` has no settings to match.")
+        if base.versions is None:
+            return
+        version = index.record.version
+        if any(_moves(index, intent) for intent in index.accepted):
+            raise SettingsVersionMismatch(
+                f"The settings of index `{index_uid}` are about to leave version {version}: a "
+                f"change was accepted and has not ended (`If-Match: {base.said}`)."
+            )
+        if str(version) not in base.versions:
+            raise SettingsVersionMismatch(
+                f"The settings of index `{index_uid}` are at version {version}, which does not "
+                f"match `If-Match: {base.said}`."
+            )
 
     async def repair(self, index_uid: IndexUid, nodes: tuple[NodeId, ...], reason: str) -> Intent:
         """Open an intent that brings nodes back to the committed settings."""
@@ -139,3 +260,12 @@ class Registrar:
     def _task(self, write: SettingsWrite, patch: Settings) -> NewTask:
         details = {} if write.resets and not write.patch else rules.shown(patch)
         return self._intake.task(write.index_uid, "settingsUpdate", details)
+
+
+def _moves(index: IndexView, intent: Intent) -> bool:
+    """Whether an open intent may still lead to another version than the committed one."""
+    if intent.kind in {IntentKind.REPAIR, IntentKind.UPDATE}:
+        return False
+    begun = index.intent is not None and index.intent.intent_id == intent.intent_id
+    # Of one that has committed only the last nodes follow.
+    return not (begun and index.record.version > intent.base_version)

@@ -55,6 +55,13 @@ SPECS: Final[tuple[Spec, ...]] = (
     ),
     Spec("gauge", "miroir_settings_version", ("index",), "Last committed settings version"),
     Spec("gauge", "miroir_unproved_nodes", ("index",), "Nodes not proved at this version"),
+    Spec(
+        "gauge",
+        "miroir_quarantined_nodes",
+        (),
+        "Nodes out of the reads of at least one index because they are not proved at its settings "
+        "version and no open change is about to prove them: silent, rejected, or drifted",
+    ),
     Spec("gauge", "miroir_frozen_indexes", (), "Indexes that refuse document writes"),
     Spec("gauge", "miroir_metrics_indexes_hidden", (), "Indexes beyond metrics.index_label_max"),
     Spec(
@@ -96,8 +103,18 @@ SPECS: Final[tuple[Spec, ...]] = (
         "From the last check that found a node right to its being taken out of reads",
         _CHANGE_BUCKETS,
     ),
-    Spec("gauge", "miroir_intents", ("state",), "Wanted settings changes that are not ended"),
-    Spec("gauge", "miroir_tasks", ("status",), "Miroir's tasks by status"),
+    Spec(
+        "gauge",
+        "miroir_intents",
+        ("state",),
+        "Wanted changes that have not ended, by phase; every phase is shown",
+    ),
+    Spec(
+        "gauge",
+        "miroir_tasks",
+        ("status",),
+        "Miroir's tasks that have not ended: enqueued or processing",
+    ),
     Spec("gauge", "miroir_node_up", ("node",), "1 when the node is healthy, else 0"),
     Spec(
         "counter",
@@ -180,6 +197,10 @@ class Metrics:
     def frozen_indexes(self, count: int) -> None:
         """Set how many indexes refuse document writes."""
         self._gauges["miroir_frozen_indexes"].set(count)
+
+    def quarantined_nodes(self, count: int) -> None:
+        """Set how many nodes are out of the reads of an index until somebody repairs them."""
+        self._gauges["miroir_quarantined_nodes"].set(count)
 
     def hash_mismatch(self) -> None:
         """Count a read-back with another fingerprint than expected."""

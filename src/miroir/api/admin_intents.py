@@ -1,0 +1,79 @@
+"""
+Admin routes: wanted changes, open or closed, with their error and what each node did.
+
+Refused and aborted ones are no versions of the settings: they are found here and nowhere else.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from miroir.api.admin_views import intent_view
+from miroir.api.edge import Edge
+from miroir.api.http import Reply, Request, reply_json
+from miroir.api.parameters import check_names, index_uid, listed, number, one_of
+from miroir.api.router import Access, Route
+from miroir.core.broadcast_types import CLOSED_PHASES, Phase
+from miroir.core.numbers import U32_MAX, unsigned
+from miroir.errors import IntentNotFound
+from miroir.ports.records import IntentQuery
+
+PAGE_MAX: Final = 1000
+_CODE: Final = "bad_request"
+_OPEN: Final = tuple(phase.value for phase in Phase if phase not in CLOSED_PHASES)
+_CLOSED: Final = tuple(phase.value for phase in Phase if phase in CLOSED_PHASES)
+_STATES: Final = ("open", "closed", *_OPEN, *_CLOSED)
+
+
+def routes(edge: Edge) -> tuple[Route, ...]:
+    """Return the rows of these routes."""
+    intents = AdminIntents(edge)
+    return (
+        Route("GET", "/_miroir/intents", intents.find, Access.ADMIN),
+        Route("GET", "/_miroir/intents/{id}", intents.one, Access.ADMIN),
+    )
+
+
+class AdminIntents:
+    """Shows intents from the store."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+
+    async def find(self, request: Request, _named: Mapping[str, str]) -> Reply:
+        """`GET /_miroir/intents?limit=&from=&index=&state=`: newest first."""
+        query = request.query
+        check_names(query, ("limit", "from", "index", "state"))
+        limit = min(number(query, "limit", 20, _CODE, most=U32_MAX), PAGE_MAX)
+        states = listed(query, "state", one_of(_CODE, "intent state", _STATES))
+        wanted = IntentQuery(
+            limit=limit + 1,
+            from_id=number(query, "from", 0, _CODE) if "from" in query else None,
+            index_uids=listed(query, "index", index_uid) or (),
+            phases=_phases(states or ()),
+        )
+        store = self._edge.store
+        found = await store.find_intents(wanted)
+        page, rest = found[:limit], found[limit:]
+        tasks = await store.intent_tasks(tuple(intent.intent_id for intent in page))
+        body = {
+            "results": [intent_view(i, tasks.get(i.intent_id, ())) for i in page],
+            "limit": limit,
+            "from": page[0].intent_id if page else None,
+            "next": rest[0].intent_id if rest else None,
+        }
+        return reply_json(body)
+
+    async def one(self, _request: Request, named: Mapping[str, str]) -> Reply:
+        """`GET /_miroir/intents/{id}`."""
+        intent_id = unsigned(named["id"], U32_MAX)
+        store = self._edge.store
+        found = await store.find_intents(IntentQuery(limit=1, ids=(intent_id or 0,)))
+        if not found:
+            raise IntentNotFound(f"Intent `{named['id']}` not found.")
+        tasks = await store.intent_tasks((found[0].intent_id,))
+        return reply_json(intent_view(found[0], tasks.get(found[0].intent_id, ())))
+
+
+def _phases(states: tuple[str, ...]) -> tuple[str, ...]:
+    several = {"open": _OPEN, "closed": _CLOSED}
+    return tuple(phase for state in states for phase in several.get(state, (state,)))
