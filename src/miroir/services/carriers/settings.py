@@ -56,10 +56,14 @@ class SettingsCarrier:
         """
         wanted = self._wanted(state)
         seen = await self._control.read_settings(node_id, self._intent.index_uid)
-        patch = rules.wire_patch(seen, wanted, touched=self._touched(state), forced=self._forced)
-        if not patch and self._expected(engine, state) not in {None, fingerprint(seen)}:
-            patch = rules.exact_patch(seen, wanted)
-        patch = patch or self._untouched(seen, engine, state)
+        touched = self._touched(state)
+        patch = rules.wire_patch(seen, wanted, touched=touched, forced=self._forced)
+        if not rules.wire_patch(seen, wanted, touched=touched):
+            # No key that is compared by its meaning differs: the letters may.
+            if self._expected(engine, state) not in {None, fingerprint(seen)}:
+                patch = {**rules.exact_patch(seen, wanted), **patch}
+            else:
+                patch = {**self._untouched(seen, engine, state), **patch}
         if not patch:
             return await unfinished(self._control, node_id, self._intent.index_uid)
         return await self._control.patch_settings(node_id, self._intent.index_uid, patch)
