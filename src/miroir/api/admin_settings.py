@@ -8,7 +8,7 @@ read while there is none.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from miroir.api.admin_views import entry_view, index_view, intent_view
+from miroir.api.admin_views import entry_view, index_view, intent_view, version_view
 from miroir.api.edge import Edge, uid_of
 from miroir.api.http import Reply, Request, reply_json
 from miroir.api.parameters import body_object, check_names, number, text_field
@@ -64,7 +64,7 @@ class AdminSettings:
             "settings": rules.shown(index.record.settings or {}),
             "intent": intent_view(index.intent) if index.intent else None,
             "queued": [intent_view(intent) for intent in index.queued],
-            "history": await self._entries(recent),
+            "history": [entry_view(entry) for entry in recent],
         }
         return reply_json(body, headers=version_headers(index))
 
@@ -77,7 +77,7 @@ class AdminSettings:
         found = await self._edge.store.history(uid, limit=limit + 1, from_version=start)
         page, rest = found[:limit], found[limit:]
         body = {
-            "results": await self._entries(page),
+            "results": await self._versions(page),
             "limit": limit,
             "from": page[0].version if page else None,
             "next": rest[0].version if rest else None,
@@ -98,7 +98,7 @@ class AdminSettings:
                 f"Index `{uid}` never had settings version {named['version']}."
             )
         settings = await store.settings_of(uid, wanted)
-        (entry,) = await self._entries(found)
+        (entry,) = await self._versions(found)
         shown = rules.shown(settings) if settings is not None else None
         return reply_json({**entry, "settings": shown})
 
@@ -134,7 +134,7 @@ class AdminSettings:
             raise IndexNotFound(f"Index `{uid}` not found.")
         return uid
 
-    async def _entries(self, entries: tuple[HistoryEntry, ...]) -> list[dict[str, Any]]:
+    async def _versions(self, entries: tuple[HistoryEntry, ...]) -> list[dict[str, Any]]:
         """Return versions with what each node did for them."""
         ids = tuple(entry.intent_id for entry in entries)
         if not ids:
@@ -143,7 +143,8 @@ class AdminSettings:
         intents = await store.find_intents(IntentQuery(limit=len(ids), ids=ids))
         tasks = await store.intent_tasks(ids)
         by_id = {intent.intent_id: intent for intent in intents}
-        return [entry_view(e, by_id.get(e.intent_id), tasks.get(e.intent_id, ())) for e in entries]
+        # Intents are kept for ever, as versions are.
+        return [version_view(e, by_id[e.intent_id], tasks.get(e.intent_id, ())) for e in entries]
 
 
 def _version(body: Mapping[str, Any]) -> int:

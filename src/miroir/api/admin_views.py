@@ -90,8 +90,8 @@ def intent_view(intent: Intent, tasks: Tasks = ()) -> dict[str, Any]:
     }
 
 
-def entry_view(entry: HistoryEntry, intent: Intent | None, tasks: Tasks = ()) -> dict[str, Any]:
-    """Return a committed version; `intent` is the one that made it."""
+def entry_view(entry: HistoryEntry) -> dict[str, Any]:
+    """Return a committed version as it was committed; it never changes."""
     return {
         "version": entry.version,
         "fingerprints": dict(entry.fingerprints),
@@ -101,9 +101,16 @@ def entry_view(entry: HistoryEntry, intent: Intent | None, tasks: Tasks = ()) ->
         "reason": entry.reason,
         "intent": entry.intent_id,
         "at": moment(entry.at_ms),
-        "taskUid": intent.task_uid if intent else None,
-        **(_times(intent) if intent else {}),
-        "nodes": _nodes(intent, tasks) if intent else {},
+    }
+
+
+def version_view(entry: HistoryEntry, intent: Intent, tasks: Tasks) -> dict[str, Any]:
+    """Return a committed version and what became of the intent that made it, on every node."""
+    return {
+        **entry_view(entry),
+        "taskUid": intent.task_uid,
+        **_times(intent),
+        "nodes": _nodes(intent, tasks),
     }
 
 
