@@ -229,6 +229,11 @@ def _fits(key: str, wanted: Any, seen: Settings) -> bool:
     return bool(normal(key, wanted) == normal(key, seen[key]))
 
 
+def asked_of_nodes(patch: Settings) -> tuple[str, ...]:
+    """Return the keys that a node must know; to reset what it does not know is nothing to it."""
+    return tuple(k for k in patch if patch[k] is not None or k not in BY_KEY)
+
+
 def wire_patch(
     seen: Settings, target: Settings, *, touched: Iterable[str] = (), forced: bool = False
 ) -> dict[str, Any]:

@@ -126,7 +126,7 @@ class Planner:
         the rest nothing is known beforehand; nodes of one engine must agree.
         """
         if intent.kind.changes_settings:
-            return await self._prober.expected(intent.target, tuple(intent.patch))
+            return await self._prober.expected(intent.target, rules.asked_of_nodes(intent.patch))
         if intent.kind is IntentKind.CREATE:
             return await self._prober.expected(None)
         if intent.kind is IntentKind.REPAIR:

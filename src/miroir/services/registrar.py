@@ -192,7 +192,8 @@ class Registrar:
             return await intake.store.open_task(task, status="succeeded")
         index = intake.cluster.view.indexes.get(index_uid)
         alone = index is None or not index.accepted
-        refusal = await self._prober.refusal(wish.target, tuple(wish.patch), request, alone=alone)
+        asked = rules.asked_of_nodes(wish.patch)
+        refusal = await self._prober.refusal(wish.target, asked, request, alone=alone)
         if refusal is not None:
             raise RefusedByNode(refusal)
         if await self._looks_in_force(index_uid, wish.target):

@@ -322,3 +322,9 @@ def test_same_compares_true_secrets() -> None:
     assert rules.same(embedders(a=OPEN_AI), embedders(a=dict(OPEN_AI)))
     assert not rules.same(embedders(a=OPEN_AI), embedders(a={**OPEN_AI, "apiKey": "sk-x"}))
     assert not rules.same(BASE, {**BASE, "other": 1})
+
+
+def test_to_reset_what_a_node_does_not_know_is_not_asked_of_it() -> None:
+    """DELETE /settings on nodes of two versions must not fail for a key that one of them lacks."""
+    patch = {"facetSearch": None, "stopWords": [], "ofTheFuture": None}
+    assert rules.asked_of_nodes(patch) == ("stopWords", "ofTheFuture")

@@ -5,6 +5,7 @@ from typing import Any
 
 from miroir.core import settings as rules
 from miroir.core.broadcast_types import Broadcast
+from miroir.core.features import class_shown
 from miroir.core.fingerprint import fingerprint
 from miroir.core.topology import NodeId
 from miroir.ports.clock import Clock
@@ -72,6 +73,7 @@ class SettingsCarrier:
         """GET the settings and compare every key."""
         wanted = self._wanted(state)
         seen = await self._control.read_settings(node_id, self._intent.index_uid)
+        engine = class_shown(engine, seen)
         self._shown[node_id] = seen
         shown = fingerprint(seen)
         differing = rules.differences(wanted, seen)
@@ -83,17 +85,14 @@ class SettingsCarrier:
         faults += [f"{key}: not shown" for key in self._touched(state) if key not in seen]
         if state.undoing and self._expected(engine, state) not in {None, shown}:
             faults.append("fingerprint: not the committed one")
-        return ReadBack(shown, tuple(faults))
+        return ReadBack(shown, tuple(faults), engine)
 
     def _wanted(self, state: Broadcast) -> Settings:
         return self._intent.undo if state.undoing else self._intent.target
 
     def _touched(self, state: Broadcast) -> tuple[str, ...]:
         """Keys of the client's own that a node must know, whatever it shows."""
-        if state.undoing:
-            return ()
-        patch = self._intent.patch
-        return tuple(k for k in patch if patch[k] is not None or k not in rules.BY_KEY)
+        return () if state.undoing else rules.asked_of_nodes(self._intent.patch)
 
     def _untouched(self, seen: Settings, engine: str, state: Broadcast) -> dict[str, Any]:
         """
