@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import orjson
 
+from miroir.core.features import engine_class
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import NodeRefused, NodeUnreachable
 from miroir.ports.node import (
@@ -60,9 +61,12 @@ class NodeControlHttp:
         self._tasks_per_page = tasks_per_page
 
     async def engine(self, node_id: NodeId) -> str:
-        """See `NodeControl.engine`."""
-        answer = _object(node_id, await self._get(node_id, "/version"))
-        return _text(node_id, answer, "pkgVersion")
+        """See `NodeControl.engine`: older nodes have no experimental features to tell."""
+        version = await self._version(node_id)
+        reply = await self._send(node_id, NodeRequest("GET", "/experimental-features"))
+        if reply.status in {404, 405}:
+            return version
+        return engine_class(version, _object(node_id, _decoded(node_id, reply)))
 
     async def check_health(self, node_id: NodeId) -> None:
         """See `NodeControl.check_health`: `/health` needs no key, so `/version` is asked too."""
@@ -70,7 +74,7 @@ class NodeControlHttp:
         status = _text(node_id, answer, "status")
         if status != "available":
             raise NodeUnreachable(f"node {node_id}: its status is {status[:50]!r}")
-        await self.engine(node_id)
+        await self._version(node_id)
 
     async def indexes(self, node_id: NodeId) -> tuple[NodeIndex, ...]:
         """See `NodeControl.indexes`."""
@@ -164,6 +168,10 @@ class NodeControlHttp:
         return reply
 
     # ------------------------------------------------------------ steps
+
+    async def _version(self, node_id: NodeId) -> str:
+        answer = _object(node_id, await self._get(node_id, "/version"))
+        return _text(node_id, answer, "pkgVersion")
 
     def _send(self, node_id: NodeId, request: NodeRequest) -> Awaitable[NodeReply]:
         return self._transport.send(node_id, request, timeout_s=self._timeout_s)

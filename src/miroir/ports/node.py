@@ -139,7 +139,11 @@ class NodeControl(Protocol):
     """Typed calls with the node's master key. Deadlines are the adapter's."""
 
     async def engine(self, node_id: NodeId) -> str:
-        """Return the engine version, e.g. `1.50.0`; settings shapes are comparable within one."""
+        """
+        Return the engine class, e.g. `1.50.0` or `1.50.0+chatCompletions`.
+
+        Settings shapes are comparable within one (`core/features.py`).
+        """
         ...
 
     async def check_health(self, node_id: NodeId) -> None:

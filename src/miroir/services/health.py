@@ -1,13 +1,14 @@
 """
-Watches the nodes: who answers, with which engine.
+Watches the nodes: who answers, with which engine class.
 
 Detection is twofold: the data path reports a node that failed it (`suspect`), which takes effect
 at once, and a check per node and interval finds the rest and brings nodes back. A node is healthy
-again only when it has answered a health call and told its engine version.
+again only when it has answered a health call, told its engine class, and been admitted: brought to
+the API keys of the cluster.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -31,6 +32,11 @@ class Health:
         self._clock = clock
         self._interval_s = interval_s
         self._listeners: list[Callable[[NodeId, bool], None]] = []
+        self._gates: list[Callable[[NodeId], Awaitable[None]]] = []
+
+    def admit_by(self, gate: Callable[[NodeId], Awaitable[None]]) -> None:
+        """Have a node that returns pass `gate` first, which raises `NodeError` to keep it out."""
+        self._gates.append(gate)
 
     def on_change(self, listener: Callable[[NodeId, bool], None]) -> None:
         """Call `listener(node_id, healthy)` on every change, from the event loop."""
@@ -45,6 +51,9 @@ class Health:
         try:
             await self._control.check_health(node_id)
             engine = await self._control.engine(node_id)
+            if node_id not in self._cluster.view.healthy:
+                for gate in self._gates:
+                    await gate(node_id)
         except NodeError as error:
             self._note(node_id, healthy=False, why=str(error))
             return False

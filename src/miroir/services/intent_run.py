@@ -205,7 +205,7 @@ class IntentRun:
             silent = self._unheard(node_id, str(error), self._tools.verify_timeout_s)
             return silent or t.ReadFailed(node_id, round_)
         self._hear(node_id)
-        engine = self._engine(node_id)
+        engine = seen.engine or self._engine(node_id)
         unexpected = state.expected.get(engine, seen.fingerprint) != seen.fingerprint
         if not state.undoing and (seen.faults or unexpected):
             self._tools.metrics.hash_mismatch()

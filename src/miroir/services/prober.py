@@ -2,7 +2,7 @@
 Asks a real node whether settings are valid and how they will look, before a live index is touched.
 
 The full target goes to a reserved, hidden, permanently empty index on one healthy node per engine
-version. Its HTTP answer decides validity; its read-back is the normal form and the fingerprint
+class. Its HTTP answer decides validity; its read-back is the normal form and the fingerprint
 that every node of that version must show. Cheap, because an empty index has nothing to reindex;
 bounded, because a node's queue may be busy: after `probe_wait_s` the change goes on without it.
 
@@ -19,6 +19,7 @@ import orjson
 import structlog
 
 from miroir.core import settings as rules
+from miroir.core.features import class_shown
 from miroir.core.fingerprint import digest, fingerprint
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import NodeError, NodeRefused
@@ -181,6 +182,10 @@ class Prober:
         try:
             async with lock:
                 shown = await self._through_the_index(run, asked, node_id)
+            if shown is not None and class_shown(key[1], shown) != key[1]:
+                # A feature was switched meanwhile: this is the form of another engine class.
+                _log.info("probe_of_another_class", node=node_id, engine=key[1])
+                shown = None
             if shown is not None:
                 await self._store.keep_expected(*key, shown)
             run.shown.set_result(shown)

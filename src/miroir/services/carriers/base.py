@@ -26,10 +26,12 @@ class ReadBack:
     Attributes:
         fingerprint: Of what it shows.
         faults: In words, what is not as it should be; empty if all is.
+        engine: The engine class that the read-back itself tells; None: it tells none.
     """
 
     fingerprint: str
     faults: tuple[str, ...]
+    engine: str | None = None
 
 
 class Carrier(Protocol):

@@ -5,6 +5,7 @@ from typing import Any
 
 from miroir.core import settings as rules
 from miroir.core.broadcast_types import Broadcast
+from miroir.core.features import class_shown
 from miroir.core.fingerprint import digest, fingerprint
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import NodeRefused
@@ -80,13 +81,14 @@ class LifecycleCarrier:
             return ReadBack(digest({"exists": False}), ("index: missing",))
         wanted = self._previous_key if undo else self._intent.primary_key
         seen = await self._control.read_settings(node_id, self._intent.index_uid)
+        engine = class_shown(engine, seen)
         self._shown[node_id] = seen
         faults = [] if found.get("primaryKey") == wanted else ["primaryKey: not as wanted"]
         if self._intent.kind is IntentKind.UPDATE:
             faults += [f"{k}: not as wanted" for k in rules.differences(self._intent.undo, seen)]
         elif engine not in state.expected:  # No probe has shown what a fresh index looks like.
             faults += [f"{k}: not fresh" for k in rules.differences(rules.defaults(), seen)]
-        return ReadBack(fingerprint(seen), tuple(faults))
+        return ReadBack(fingerprint(seen), tuple(faults), engine)
 
     def commit(self, state: Broadcast) -> CommitRecord:
         """A new index starts at version 1 with the settings that its nodes show."""

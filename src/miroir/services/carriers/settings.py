@@ -57,6 +57,7 @@ class SettingsCarrier:
         """
         wanted = self._wanted(state)
         seen = await self._control.read_settings(node_id, self._intent.index_uid)
+        engine = class_shown(engine, seen)
         touched = self._touched(state)
         patch = rules.wire_patch(seen, wanted, touched=touched, forced=self._forced)
         if not rules.wire_patch(seen, wanted, touched=touched):
