@@ -29,11 +29,13 @@ from miroir.ports.records import (
     NewTask,
     NodeTaskRecord,
     NodeVersion,
+    SwapRecord,
     TaskPage,
     TaskQuery,
     TaskRecord,
     WritePart,
 )
+from tests.support import memory_swaps
 from tests.support.memory_tables import (
     UNENDED,
     IntentRow,
@@ -155,7 +157,8 @@ class MemoryStore:
         record = self._tables.indexes.get(index_uid)
         if record is None or record.deleted or record.version != version:
             return False
-        if any(i.index_uid == index_uid and not i.state.closed for i in self._tables.in_order()):
+        intents = self._tables.in_order()
+        if any(index_uid in i.index_uids and not i.state.closed for i in intents):
             return False
         self._tables.prove(index_uid, proved, version, at_ms)
         return True
@@ -241,7 +244,7 @@ class MemoryStore:
             intent
             for intent in reversed(self._tables.in_order())
             if (not query.ids or intent.intent_id in query.ids)
-            and (not query.index_uids or intent.index_uid in query.index_uids)
+            and (not query.index_uids or set(query.index_uids) & set(intent.index_uids))
             and (not query.phases or intent.state.phase in query.phases)
             and (query.from_id is None or intent.intent_id <= query.from_id)
         ]
@@ -264,7 +267,7 @@ class MemoryStore:
         assert not before.state.closed
         assert intent.base_version == self._tables.version(before.index_uid)
         for other in self._tables.intents.values():
-            same = other.intent.index_uid == before.index_uid and other is not row
+            same = set(other.intent.index_uids) & set(before.index_uids) and other is not row
             assert not (same and other.started and not other.intent.state.closed), "one started"
         row.started = True
         row.intent = stored(
@@ -280,7 +283,7 @@ class MemoryStore:
         )
         if before.task_uid is not None:
             self._tables.start(before.task_uid, self._tables.clock.wall_ms())
-        self._tables.record_proofs(row.intent)
+        self._record_proofs(row.intent)
         return row.intent
 
     @_durable
@@ -310,12 +313,18 @@ class MemoryStore:
         for task in ended:
             key = (intent.intent_id, task.node_id, task.task_uid)
             self._tables.ended[key] = replace(task, error=copy_of(task.error))
-        self._tables.record_proofs(row.intent)
+        self._record_proofs(row.intent)
         uid = row.intent.task_uid
         if state.closed and not committed and uid is not None:
             details = self._tables.tasks[uid].details
             self._tables.finish(uid, "failed", details, state.error, now_ms)
         return row.intent
+
+    def _record_proofs(self, intent: Intent) -> None:
+        if intent.kind.moves_indexes:
+            memory_swaps.record_progress(self._tables, intent)
+        else:
+            self._tables.record_proofs(intent)
 
     @_durable
     def commit(self, intent: Intent, record: CommitRecord, lease: Lease) -> int:
@@ -337,6 +346,22 @@ class MemoryStore:
         self._tables.settle_nodes(intent, record, version)
         row.intent = replace(row.intent, committed_version=version)
         if row.intent.task_uid is not None:
+            details = record.task_details
+            self._tables.finish(row.intent.task_uid, "succeeded", details, None, record.at_ms)
+        return version
+
+    @_durable
+    def commit_swap(self, intent: Intent, record: SwapRecord, lease: Lease) -> int:
+        """See `Store.commit_swap`."""
+        row = self._tables.guarded(intent, lease)
+        if row.intent.committed_version is not None:
+            return row.intent.committed_version
+        assert row.started
+        assert not row.intent.state.closed
+        version = memory_swaps.move(self._tables, row.intent, record)
+        row.intent = replace(row.intent, committed_version=version)
+        if row.intent.task_uid is not None:
+            memory_swaps.rename_tasks(self._tables, row.intent)
             details = record.task_details
             self._tables.finish(row.intent.task_uid, "succeeded", details, None, record.at_ms)
         return version

@@ -294,7 +294,6 @@ def matches(task: TaskRecord, query: TaskQuery) -> bool:
         (task.uid, query.uids),
         (task.status, query.statuses),
         (task.type, query.types),
-        (task.index_uid, query.index_uids),
         (task.canceled_by, query.canceled_by),
     )
     times = {
@@ -302,6 +301,10 @@ def matches(task: TaskRecord, query: TaskQuery) -> bool:
         "started": task.started_at_ms,
         "finished": task.finished_at_ms,
     }
+    uids = [uid for pair in task.details.get("swaps", ()) for uid in pair["indexes"]]
+    uids = uids if task.type == "indexSwap" else [task.index_uid]
+    if query.index_uids and not set(uids) & set(query.index_uids):
+        return False
     return all(not wanted or value in wanted for value, wanted in lists) and all(
         (at := times[name]) is not None and (at < bound if operator == "<" else at > bound)
         for name, operator, bound in query.times

@@ -11,6 +11,7 @@ import msgspec
 from miroir.adapters.store_seal import Seal
 from miroir.adapters.store_transaction import Row
 from miroir.core.broadcast_types import Broadcast
+from miroir.core.swaps import Swap
 from miroir.ports.records import (
     HistoryEntry,
     IndexRecord,
@@ -24,6 +25,7 @@ from miroir.ports.records import (
 )
 
 _STATE = msgspec.json.Decoder(Broadcast)
+_SWAPS = msgspec.json.Decoder(tuple[Swap, ...])
 
 
 def to_json(value: Any) -> str:
@@ -102,6 +104,7 @@ def intent(row: Row, seal: Seal) -> Intent:
         state=state_from_json(row["state"]),
         at_ms=row["at_ms"],
         intent_id=row["intent_id"],
+        swaps=_SWAPS.decode(row["swaps"]),
         base_version=row["base_version"],
         task_uid=row["task_uid"],
         revision=row["revision"],

@@ -6,6 +6,7 @@ Only reads, and the rows that a commit and a save add: nothing here is ever chan
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from miroir.adapters import store_codec as codec
@@ -19,6 +20,7 @@ from miroir.ports.records import (
     Intent,
     IntentQuery,
     IntentTask,
+    MovedIndex,
 )
 
 # All but the settings: a list is read without opening a seal.
@@ -27,14 +29,21 @@ _ENTRY = "index_uid, version, fingerprints, diff, kind, made_by, reason, intent_
 
 def add_version(tx: Transaction, intent: Intent, record: CommitRecord, after: IndexRecord) -> None:
     """Write the row of a version, with the settings that are in force from now on."""
+    bound = replace(after, fingerprints=record.fingerprints)
+    add_moved(tx, intent, MovedIndex(bound, {}, {}, record.diff), record.at_ms)
+
+
+def add_moved(tx: Transaction, intent: Intent, moved: MovedIndex, at_ms: int) -> None:
+    """Write the row of the version of one uid of an intent."""
+    after = moved.record
     settings = after.settings
     sealed = None if settings is None else tx.seal.seal(HISTORY_LABEL, settings)
     tx.run(
         """INSERT INTO settings_history (index_uid, version, fingerprints, diff, kind, made_by,
         reason, intent_id, at_ms, settings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-        *(intent.index_uid, after.version, codec.to_json(record.fingerprints)),
-        *(codec.to_json(record.diff), intent.kind.value, intent.by, intent.reason),
-        *(intent.intent_id, record.at_ms, sealed),
+        *(after.uid, after.version, codec.to_json(after.fingerprints)),
+        *(codec.to_json(moved.diff), intent.kind.value, intent.by, intent.reason),
+        *(intent.intent_id, at_ms, sealed),
     )
 
 
@@ -78,14 +87,15 @@ def find_intents(tx: Transaction, query: IntentQuery) -> tuple[Intent, ...]:
     """See `Store.find_intents`."""
     conditions = ["1 = 1"]
     values: list[Any] = []
+    of_index = "intent_id IN (SELECT intent_id FROM intent_index WHERE index_uid IN ({}))"
     wanted: tuple[tuple[str, tuple[Any, ...]], ...] = (
-        ("intent_id", query.ids),
-        ("index_uid", query.index_uids),
-        ("phase", query.phases),
+        ("intent_id IN ({})", query.ids),
+        (of_index, query.index_uids),
+        ("phase IN ({})", query.phases),
     )
-    for column, allowed in wanted:
+    for condition, allowed in wanted:
         if allowed:
-            conditions.append(f"{column} IN ({marks(allowed)})")
+            conditions.append(condition.format(marks(allowed)))
             values += allowed
     if query.from_id is not None:
         conditions.append("intent_id <= ?")

@@ -159,7 +159,8 @@ def prove(
     """See `Store.prove`."""
     wanted = tx.row(
         "SELECT 1 AS found FROM index_record WHERE uid = ? AND version = ? AND deleted = 0"
-        " AND NOT EXISTS (SELECT 1 FROM intent WHERE index_uid = ? AND closed = 0)",
+        " AND NOT EXISTS (SELECT 1 FROM intent WHERE closed = 0 AND intent_id IN"
+        " (SELECT intent_id FROM intent_index WHERE index_uid = ?))",
         *(index_uid, version, index_uid),
     )
     if wanted is None:

@@ -9,9 +9,16 @@ one chain of versions, one set of fingerprints per version.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from miroir.adapters import store_codec as codec, store_history, store_indexes, store_tasks
+from miroir.adapters import (
+    store_codec as codec,
+    store_history,
+    store_indexes,
+    store_swaps,
+    store_tasks,
+)
 from miroir.adapters.store_transaction import Row, Transaction
 from miroir.core.broadcast_types import Broadcast, Decision, NodeState
+from miroir.core.swaps import new_names
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import LeaseLost
 from miroir.ports.records import (
@@ -24,6 +31,7 @@ from miroir.ports.records import (
     Lease,
     NewIntent,
     NewTask,
+    SwapRecord,
     TaskRecord,
 )
 
@@ -34,15 +42,21 @@ def open_intent(tx: Transaction, intent: NewIntent) -> Intent:
     intent_id = tx.next("intent")
     tx.run(
         """INSERT INTO intent (intent_id, index_uid, kind, patch, target, undo, primary_key,
-        made_by, reason, at_ms, state, phase, base_version, revision, started, closed)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0)""",
+        made_by, reason, at_ms, state, phase, base_version, swaps, revision, started, closed)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0)""",
         *(intent_id, intent.index_uid, intent.kind.value),
         tx.seal.seal("intent.patch", intent.patch),
         tx.seal.seal("intent.target", intent.target),
         tx.seal.seal("intent.undo", intent.undo),
         *(intent.primary_key, intent.by, intent.reason, intent.at_ms),
         *(codec.to_json(intent.state), intent.state.phase.value, _version(tx, intent.index_uid)),
+        codec.to_json(intent.swaps),
     )
+    for index_uid in intent.index_uids:
+        tx.run(
+            "INSERT INTO intent_index (intent_id, index_uid, holds) VALUES (?, ?, 0)",
+            *(intent_id, index_uid),
+        )
     return codec.intent(_row(tx, intent_id), tx.seal)
 
 
@@ -76,12 +90,14 @@ def start_intent(tx: Transaction, intent: Intent, lease: Lease) -> Intent:
     row = _guarded(tx, intent, lease)
     assert not row["closed"], intent.intent_id
     assert intent.base_version == _version(tx, intent.index_uid), "the base is what is committed"
-    other = tx.row(
-        "SELECT intent_id FROM intent"
-        " WHERE index_uid = ? AND started = 1 AND closed = 0 AND intent_id <> ?",
-        *(intent.index_uid, intent.intent_id),
-    )
-    assert other is None, "one started intent per index"
+    for index_uid in intent.index_uids:
+        other = tx.row(
+            "SELECT intent_id FROM intent_index"
+            " WHERE index_uid = ? AND holds = 1 AND intent_id <> ?",
+            *(index_uid, intent.intent_id),
+        )
+        assert other is None, "one started intent per index"
+    tx.run("UPDATE intent_index SET holds = 1 WHERE intent_id = ?", intent.intent_id)
     tx.run(
         """UPDATE intent SET target = ?, undo = ?, base_version = ?, state = ?, phase = ?,
         started = 1, started_at_ms = coalesce(started_at_ms, ?), revision = revision + 1
@@ -93,7 +109,7 @@ def start_intent(tx: Transaction, intent: Intent, lease: Lease) -> Intent:
     )
     if row["task_uid"] is not None:
         store_tasks.start(tx, row["task_uid"], at_ms=tx.now_ms)
-    _record_proofs(tx, row, intent.state)
+    _record_proofs(tx, intent, row, intent.state)
     started_at_ms = row["started_at_ms"] if row["started_at_ms"] is not None else tx.now_ms
     return _saved(replace(intent, started_at_ms=started_at_ms), row)
 
@@ -120,7 +136,9 @@ def save_intent(
         intent.intent_id,
     )
     store_history.add_tasks(tx, intent.intent_id, ended)
-    _record_proofs(tx, row, state)
+    _record_proofs(tx, intent, row, state)
+    if state.closed:
+        tx.run("UPDATE intent_index SET holds = 0 WHERE intent_id = ?", intent.intent_id)
     if state.closed and committed is None and row["task_uid"] is not None:
         _fail(tx, row["task_uid"], state)
     return _saved(replace(intent, state=state, closed_at_ms=closed_at_ms), row)
@@ -136,8 +154,11 @@ def _saved(intent: Intent, row: Row) -> Intent:
     )
 
 
-def _record_proofs(tx: Transaction, row: Row, state: Broadcast) -> None:
+def _record_proofs(tx: Transaction, intent: Intent, row: Row, state: Broadcast) -> None:
     """What a node was last told decides what it is proved at; see `Store.save_intent`."""
+    if intent.kind.moves_indexes:
+        store_swaps.settle_progress(tx, intent, state)
+        return
     version = _version_of_direction(tx, row, state)
     known = {
         found["node_id"]: (found["version"], found["fingerprint"])
@@ -174,8 +195,7 @@ def commit(tx: Transaction, intent: Intent, record: CommitRecord, lease: Lease) 
     row = _guarded(tx, intent, lease)
     if row["committed_version"] is not None:
         return int(row["committed_version"])
-    assert row["started"], intent.intent_id
-    assert not row["closed"], intent.intent_id
+    _check_begun(row)
     before = store_indexes.index(tx, intent.index_uid)
     version = before.version if before is not None else 0
     assert version == row["base_version"], "versions form one chain"
@@ -186,8 +206,31 @@ def commit(tx: Transaction, intent: Intent, record: CommitRecord, lease: Lease) 
     if record.raise_version:
         store_history.add_version(tx, intent, record, after)
     _settle_nodes(tx, intent, record, version)
+    _finish(tx, row, record, version)
+    return version
+
+
+def commit_swap(tx: Transaction, intent: Intent, record: SwapRecord, lease: Lease) -> int:
+    """See `Store.commit_swap`."""
+    row = _guarded(tx, intent, lease)
+    if row["committed_version"] is not None:
+        return int(row["committed_version"])
+    _check_begun(row)
+    version = store_swaps.move(tx, intent, record)
+    if row["task_uid"] is not None:
+        store_tasks.rename_index(tx, new_names(intent.swaps), before=row["task_uid"])
+    _finish(tx, row, record, version)
+    return version
+
+
+def _check_begun(row: Row) -> None:
+    assert row["started"], row["intent_id"]
+    assert not row["closed"], row["intent_id"]
+
+
+def _finish(tx: Transaction, row: Row, record: CommitRecord | SwapRecord, version: int) -> None:
     tx.run(
-        "UPDATE intent SET committed_version = ? WHERE intent_id = ?", version, intent.intent_id
+        "UPDATE intent SET committed_version = ? WHERE intent_id = ?", version, row["intent_id"]
     )
     if row["task_uid"] is not None:
         store_tasks.finish(
@@ -198,7 +241,6 @@ def commit(tx: Transaction, intent: Intent, record: CommitRecord, lease: Lease) 
             error=None,
             at_ms=record.at_ms,
         )
-    return version
 
 
 def _bound(tx: Transaction, index: IndexRecord | None) -> Mapping[str, str]:

@@ -162,9 +162,45 @@ _V2: Final = (
         PRIMARY KEY (intent_id, node_id, task_uid))""",
 )
 
+_V3: Final = (
+    "ALTER TABLE intent ADD COLUMN swaps TEXT NOT NULL DEFAULT '[]'",
+    # Every index of every intent; `holds`: it is started and not closed.
+    """CREATE TABLE intent_index (
+        intent_id BIGINT NOT NULL REFERENCES intent (intent_id),
+        index_uid TEXT NOT NULL,
+        holds BIGINT NOT NULL,
+        PRIMARY KEY (intent_id, index_uid))""",
+    """INSERT INTO intent_index (intent_id, index_uid, holds)
+        SELECT intent_id, index_uid, started * (1 - closed) FROM intent""",
+    "CREATE UNIQUE INDEX one_holder ON intent_index (index_uid) WHERE holds = 1",
+    "CREATE INDEX intent_of_index ON intent_index (index_uid, intent_id)",
+    "DROP INDEX one_started_intent",
+    "DROP INDEX intent_by_index",
+    # One intent may commit a version of several indexes: its id is no longer unique here.
+    """CREATE TABLE settings_history_3 (
+        index_uid TEXT NOT NULL REFERENCES index_record (uid),
+        version BIGINT NOT NULL,
+        fingerprints TEXT NOT NULL,
+        diff TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        made_by TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        intent_id BIGINT NOT NULL,
+        at_ms BIGINT NOT NULL,
+        settings BLOB,
+        PRIMARY KEY (index_uid, version),
+        UNIQUE (intent_id, index_uid))""",
+    """INSERT INTO settings_history_3 (index_uid, version, fingerprints, diff, kind, made_by,
+        reason, intent_id, at_ms, settings) SELECT index_uid, version, fingerprints, diff, kind,
+        made_by, reason, intent_id, at_ms, settings FROM settings_history""",
+    "DROP TABLE settings_history",
+    "ALTER TABLE settings_history_3 RENAME TO settings_history",
+    "CREATE INDEX swap_task ON task (uid) WHERE type = 'indexSwap'",
+)
+
 Step = str | Callable[[Transaction, str], None]
 
-MIGRATIONS: Final[tuple[tuple[Step, ...], ...]] = (_V1, _V2)
+MIGRATIONS: Final[tuple[tuple[Step, ...], ...]] = (_V1, _V2, _V3)
 """What leads from each schema version to the next; the first starts from nothing."""
 
 

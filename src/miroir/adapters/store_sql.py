@@ -24,6 +24,7 @@ from miroir.ports.records import (
     NewTask,
     NodeTaskRecord,
     NodeVersion,
+    SwapRecord,
     TaskPage,
     TaskQuery,
     TaskRecord,
@@ -177,6 +178,10 @@ class SqlStore:
     async def commit(self, intent: Intent, record: CommitRecord, lease: Lease) -> int:
         """See `Store.commit`."""
         return await self._run(store_intents.commit, intent, record, lease)
+
+    async def commit_swap(self, intent: Intent, record: SwapRecord, lease: Lease) -> int:
+        """See `Store.commit_swap`."""
+        return await self._run(store_intents.commit_swap, intent, record, lease)
 
     async def freeze(self, intent: Intent, reason: str, lease: Lease) -> None:
         """See `Store.freeze`."""

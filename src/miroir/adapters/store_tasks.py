@@ -11,6 +11,7 @@ from typing import Any, Final
 from miroir.adapters import store_codec as codec
 from miroir.adapters.store_indexes import set_out_of_sync
 from miroir.adapters.store_transaction import Transaction, marks
+from miroir.core.swaps import renamed_in
 from miroir.core.topology import NodeId
 from miroir.ports.records import (
     NewTask,
@@ -95,6 +96,23 @@ def finish(
     )
 
 
+def rename_index(tx: Transaction, names: Mapping[str, str], *, before: int) -> None:
+    """Let tasks below `before` be found under the uids that their indexes have now."""
+    cases = " ".join("WHEN ? THEN ?" for _ in names)
+    tx.run(
+        f"UPDATE task SET index_uid = CASE index_uid {cases} END"  # noqa: S608 - no input
+        f" WHERE uid < ? AND index_uid IN ({marks(names)})",
+        *(text for pair in names.items() for text in pair),
+        *(before, *names),
+    )
+    for row in tx.rows(
+        "SELECT uid, details FROM task WHERE uid < ? AND type = 'indexSwap'", before
+    ):
+        details = codec.to_json(renamed_in(codec.from_json(row["details"]), names))
+        if details != row["details"]:
+            tx.run("UPDATE task SET details = ? WHERE uid = ?", details, row["uid"])
+
+
 def get(tx: Transaction, uid: int) -> TaskRecord | None:
     """See `Store.task`."""
     row = tx.row("SELECT * FROM task WHERE uid = ?", uid)
@@ -134,7 +152,6 @@ def _where(query: TaskQuery) -> tuple[str, list[Any]]:
         ("uid", query.uids),
         ("status", query.statuses),
         ("type", query.types),
-        ("index_uid", query.index_uids),
         ("canceled_by", query.canceled_by),
     )
     conditions, values = ["1 = 1"], list[Any]()
@@ -142,11 +159,24 @@ def _where(query: TaskQuery) -> tuple[str, list[Any]]:
         if wanted:
             conditions.append(f"{column} IN ({marks(wanted)})")
             values += wanted
+    if query.index_uids:
+        condition, names = _of_indexes(query.index_uids)
+        conditions.append(condition)
+        values += names
     for field, operator, at_ms in query.times:
         assert operator in {"<", ">"}, operator
         conditions.append(f"{_TIME_COLUMNS[field]} {operator} ?")
         values.append(at_ms)
     return " AND ".join(conditions), values
+
+
+def _of_indexes(uids: tuple[str, ...]) -> tuple[str, list[str]]:
+    """Return the condition for tasks of these indexes: a swap is found under each of its uids."""
+    patterns = [p for uid in uids for p in (f'%["{uid}",%', f'%,"{uid}"]%')]
+    likes = " OR ".join("details LIKE ? ESCAPE '!'" for _ in patterns)
+    swaps = f"SELECT uid FROM task WHERE type = 'indexSwap' AND ({likes})"  # noqa: S608 - no input
+    condition = f"(index_uid IN ({marks(uids)}) OR uid IN ({swaps}))"
+    return condition, [*uids, *(pattern.replace("_", "!_") for pattern in patterns)]
 
 
 # Document writes

@@ -55,9 +55,9 @@ def sources(swaps: Iterable[Swap]) -> Mapping[IndexUid, IndexUid | None]:
     return found
 
 
-def new_names(swaps: Iterable[Swap]) -> Mapping[IndexUid, IndexUid]:
+def new_names(swaps: Iterable[Swap]) -> Mapping[str, str]:
     """Return old uid -> new uid, for the history of tasks; both ways, also of a rename."""
-    pairs = [(swap.left, swap.right) for swap in swaps]
+    pairs: list[tuple[str, str]] = [(swap.left, swap.right) for swap in swaps]
     return dict(pairs) | {right: left for left, right in pairs}
 
 

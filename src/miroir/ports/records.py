@@ -6,16 +6,20 @@ secrets (embedder keys): they are never logged, and an adapter seals them before
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
 from miroir.core.broadcast_types import Broadcast
 from miroir.core.swaps import Swap, uids_of
+from miroir.core.swaps import Swap, uids_of
 from miroir.core.topology import IndexUid, NodeId, ShardId
 
 NOT_CREATED: Final = "it was not there when the index was made"
 """Why a replica is out of sync from the first moment of an index on."""
+
+NOT_MOVED: Final = "it was not there when indexes were swapped"
+"""Why a replica is out of sync for every index of a swap."""
 
 NOT_MOVED: Final = "it was not there when indexes were swapped"
 """Why a replica is out of sync for every index of a swap."""
@@ -74,8 +78,15 @@ class IntentKind(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     DELETE = "delete"
+    SWAP = "swap"
+    RENAME = "rename"
     ADOPT = "adopt"
     """What the nodes show already becomes what is wanted: there is nothing to undo."""
+
+    @property
+    def moves_indexes(self) -> bool:
+        """Whether uids change their content; such an intent holds its place in several queues."""
+        return self in {IntentKind.SWAP, IntentKind.RENAME}
 
     @property
     def changes_settings(self) -> bool:
@@ -89,7 +100,7 @@ class NewIntent:
     One wanted change of one index, as it is first written.
 
     Attributes:
-        index_uid: The index.
+        index_uid: The index; of several, the first in the order of their uids.
         kind: See `IntentKind`.
         patch: As the client sent it, by setting key; resolved again when the intent starts.
         target: Complete settings it should lead to, as resolved last; empty for lifecycle kinds.
@@ -99,6 +110,7 @@ class NewIntent:
         reason: Why, in words.
         state: The machine before its first event.
         at_ms: When.
+        swaps: Of SWAP and RENAME: the pairs, all or none.
     """
 
     index_uid: IndexUid
@@ -111,6 +123,12 @@ class NewIntent:
     reason: str
     state: Broadcast
     at_ms: int
+    swaps: tuple[Swap, ...] = field(default=(), kw_only=True)
+
+    @property
+    def index_uids(self) -> tuple[IndexUid, ...]:
+        """Every index concerned, sorted."""
+        return uids_of(self.swaps) or (self.index_uid,)
 
 
 @dataclass(frozen=True)
@@ -201,6 +219,35 @@ class CommitRecord:
     diff: Mapping[str, Any]
     primary_key: str | None
     deleted: bool
+    task_details: Mapping[str, Any]
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class MovedIndex:
+    """
+    One uid as a swap leaves it.
+
+    Attributes:
+        record: The whole row: what another uid held before, under the next version of this one;
+            or a tombstone with the last version.
+        proved: Node -> fingerprint, for nodes that show these settings; all others are proved at
+            nothing.
+        out_of_sync: Node -> why; every mark that there is from now on.
+        diff: Setting key -> [old, new] of this uid, secrets masked, for the history.
+    """
+
+    record: IndexRecord
+    proved: Mapping[NodeId, str]
+    out_of_sync: Mapping[NodeId, str]
+    diff: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SwapRecord:
+    """What the commit of a swap makes true for all its uids, in one transaction."""
+
+    indexes: tuple[MovedIndex, ...]
     task_details: Mapping[str, Any]
     at_ms: int
 

@@ -32,6 +32,7 @@ from miroir.ports.records import (
     NewTask,
     NodeTaskRecord,
     NodeVersion,
+    SwapRecord,
     TaskPage,
     TaskQuery,
     TaskRecord,
@@ -175,9 +176,9 @@ class Store(Protocol):
         """
         Save target, undo, base_version and state as given; guarded.
 
-        Also marks the task as processing. At most one open intent of an index is ever started, and
-        its `base_version` is the committed version: anything else is a bug. Compares `revision`;
-        returns the intent with its new one.
+        Also marks the task as processing. At most one open intent of an index is ever started (of
+        each, where it moves several), and its `base_version` is the committed version: anything
+        else is a bug. Compares `revision`; returns the intent with its new one.
         """
         ...
 
@@ -200,6 +201,10 @@ class Store(Protocol):
         intent is a repair: without one the verified nodes show the target). A closed state that
         was not committed fails the task with `state.error`. A decision to commit is saved only
         after `commit`, one to abort never after it.
+
+        Of an intent that moves indexes this holds for all of them, but that nothing is proved here
+        (`commit_swap` does, or who reads the nodes afterwards). When it is aborted, nodes that may
+        have done what was asked, and were not brought back, are out of sync for all of them.
         """
         ...
 
@@ -213,6 +218,16 @@ class Store(Protocol):
         freeze. `record.deleted` leaves a tombstone with the version, and proves no node any more;
         no replica misses anything of it. A creation begins with the nodes in `record.unproved`
         out of sync, and no other: they do not have the index, and will miss what is written.
+        """
+        ...
+
+    async def commit_swap(self, intent: Intent, record: SwapRecord, lease: Lease) -> int:
+        """
+        Exchange what uids hold, and make the task succeeded; guarded; exactly once per intent.
+
+        Rows, proofs and marks of every uid of the intent become those given. The version of each
+        uid that lives on grows by one; a tombstone keeps it. Tasks from before are found under the
+        uid that their index has now. Returns the version of `intent.index_uid`.
         """
         ...
 
