@@ -12,14 +12,10 @@ from typing import Any, Final
 
 from miroir.core.broadcast_types import Broadcast
 from miroir.core.swaps import Swap, uids_of
-from miroir.core.swaps import Swap, uids_of
 from miroir.core.topology import IndexUid, NodeId, ShardId
 
 NOT_CREATED: Final = "it was not there when the index was made"
 """Why a replica is out of sync from the first moment of an index on."""
-
-NOT_MOVED: Final = "it was not there when indexes were swapped"
-"""Why a replica is out of sync for every index of a swap."""
 
 NOT_MOVED: Final = "it was not there when indexes were swapped"
 """Why a replica is out of sync for every index of a swap."""
