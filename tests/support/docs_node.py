@@ -208,8 +208,13 @@ def _route(node: DocsNode, request: NodeRequest, origin: str) -> tuple[int, Any]
     url = urlsplit(request.path)
     if url.path == "/tasks":
         query = parse_qs(url.query)
-        pending = node.pending(query["indexUids"][0])
-        return 200, {"results": [], "total": len(pending)}
+        types = set(query["types"][0].split(",")) if "types" in query else None
+        pending = [
+            {"uid": t.uid, "indexUid": t.index_uid, "type": t.type, "status": t.status}
+            for t in node.pending(query["indexUids"][0])
+            if types is None or t.type in types
+        ]
+        return 200, {"results": pending[: int(query["limit"][0])], "total": len(pending)}
     match = _ROUTE.fullmatch(url.path)
     if match is None:
         if url.path.endswith("/settings"):  # The prober asks in raw form.

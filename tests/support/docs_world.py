@@ -292,6 +292,10 @@ class DocsWorld:
             }
             if unproved:
                 return f"unproved for {uid}: {unproved}"
+        for record in await self.store.indexes():
+            holders = [n for n in self.nodes if record.uid in self.nodes[n].disk.indexes]
+            if record.deleted and holders:
+                return f"{record.uid} is deleted and on {holders}"
         busy = [n.node_id for n in self.nodes.values() if n.pending_any()]
         return f"busy nodes: {busy}" if busy else ""
 

@@ -23,6 +23,7 @@ from miroir.services.intake import Intake
 from miroir.services.intent_run import Tools
 from miroir.services.lanes import Lanes
 from miroir.services.leader import Leader
+from miroir.services.leftovers import Leftovers, LeftoversTools
 from miroir.services.lifecycle import Lifecycle
 from miroir.services.planner import Planner, Policy
 from miroir.services.prober import Prober
@@ -71,6 +72,7 @@ class SettingsSide:
     registrar: Registrar
     lifecycle: Lifecycle
     reconciler: Reconciler
+    leftovers: Leftovers
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ class Services:
             self.documents.tasks.run,
             self.common.health.run,
             self.settings.reconciler.run,
+            self.settings.leftovers.run,
             self.documents.resync.run,
         )
 
@@ -173,7 +176,28 @@ def _settings_side(config: Config, outside: Outside, common: Common) -> Settings
             wanted.freeze_writes_on_unrepairable,
         ),
     )
-    broadcaster = Broadcaster(
+    broadcaster = _broadcaster(config, outside, common, planner, prober)
+    intake = Intake(
+        store=outside.store,
+        cluster=common.cluster,
+        clock=outside.clock,
+        planner=planner,
+        broadcaster=broadcaster,
+    )
+    registrar = Registrar(intake=intake, prober=prober)
+    reconciler = _reconciler(config, outside, common, registrar)
+    common.health.on_change(reconciler.nudge)
+    broadcaster.on_closed(reconciler.look_again)
+    leftovers = _leftovers(config, outside, common, intake)
+    lifecycle = Lifecycle(intake)
+    return SettingsSide(prober, broadcaster, registrar, lifecycle, reconciler, leftovers)
+
+
+def _broadcaster(
+    config: Config, outside: Outside, common: Common, planner: Planner, prober: Prober
+) -> Broadcaster:
+    wanted = config.settings_broadcast
+    return Broadcaster(
         Tools(
             store=outside.store,
             cluster=common.cluster,
@@ -192,18 +216,22 @@ def _settings_side(config: Config, outside: Outside, common: Common) -> Settings
             document_wait_max_s=wanted.document_wait_max_s,
         )
     )
-    intake = Intake(
-        store=outside.store,
-        cluster=common.cluster,
-        clock=outside.clock,
-        planner=planner,
-        broadcaster=broadcaster,
+
+
+def _leftovers(config: Config, outside: Outside, common: Common, intake: Intake) -> Leftovers:
+    leftovers = Leftovers(
+        LeftoversTools(
+            control=outside.control,
+            cluster=common.cluster,
+            clock=outside.clock,
+            leader=common.leader,
+            intake=intake,
+            metrics=outside.metrics,
+            interval_s=config.settings_drift_check.interval_s,
+        )
     )
-    registrar = Registrar(intake=intake, prober=prober)
-    reconciler = _reconciler(config, outside, common, registrar)
-    common.health.on_change(reconciler.nudge)
-    broadcaster.on_closed(reconciler.look_again)
-    return SettingsSide(prober, broadcaster, registrar, Lifecycle(intake), reconciler)
+    common.health.on_change(leftovers.nudge)
+    return leftovers
 
 
 def _reconciler(

@@ -4,13 +4,18 @@ Takes in the beginning and end of indexes, and their primary keys: intents like 
 Accepts or refuses, as one node would; carrying out is the broadcaster's.
 """
 
-from typing import Any
+import asyncio
+from typing import Final
 
 from miroir.core.broadcast_types import Phase
 from miroir.core.topology import IndexUid
 from miroir.errors import Unavailable
 from miroir.ports.records import IntentKind, TaskRecord
+from miroir.services.carriers.lifecycle import already_exists
 from miroir.services.intake import Intake, Wish, check_uid, not_found
+
+READY_MAX_S: Final = 60.0
+"""How long a document write waits for its index; a client's own patience is hardly longer."""
 
 
 class Lifecycle:
@@ -25,7 +30,7 @@ class Lifecycle:
         task = self._intake.task(index_uid, "indexCreation", {"primaryKey": primary_key})
         async with self._intake.lock(index_uid):
             if self._intake.will_exist(index_uid):
-                return await self._intake.fail(task, _exists(index_uid))
+                return await self._intake.fail(task, already_exists(index_uid))
             wish = Wish(IntentKind.CREATE, "client", primary_key=primary_key)
             return await self._intake.accept(index_uid, wish, task)
 
@@ -53,29 +58,57 @@ class Lifecycle:
         """
         Bring an index into being, or give it a primary key, for a document write; wait for it.
 
+        The lock is free again before the waiting begins: other requests are judged against what
+        is accepted, not against what is done.
+
         Raises:
-            Unavailable: The nodes could not be brought to it.
+            Unavailable: The nodes could not be brought to it, or not within `READY_MAX_S`; then it
+                goes on, and a repeated write finds how far it has come.
         """
         check_uid(index_uid)
-        async with self._intake.lock(index_uid):
-            index = self._intake.cluster.view.indexes.get(index_uid)
-            if index is None or not index.will_exist:
-                kind = IntentKind.CREATE
-            elif primary_key is not None and index.record.primary_key is None:
-                kind = IntentKind.UPDATE
-            else:
+        until_s = asyncio.get_running_loop().time() + READY_MAX_S
+        while True:
+            async with self._intake.lock(index_uid):
+                waited_for = self._on_its_way(index_uid, primary_key)
+                opened = None
+                if waited_for is None and (kind := self._lacks(index_uid, primary_key)):
+                    opened = waited_for = await self._open(index_uid, kind, primary_key)
+            if waited_for is None:
                 return
-            wish = Wish(kind, "implied by a document write", primary_key=primary_key)
-            intent = await self._intake.open(index_uid, wish)
-            phase = await self._intake.broadcaster.ended(intent.intent_id)
-        if phase is not Phase.CONVERGED:
-            raise Unavailable(f"index `{index_uid}` could not be made ready on every node")
+            phase = await self._ended(index_uid, waited_for, until_s)
+            if opened is not None and phase is not Phase.CONVERGED:
+                raise Unavailable(f"index `{index_uid}` could not be made ready on every node")
 
+    async def _ended(self, index_uid: IndexUid, intent_id: int, until_s: float) -> Phase:
+        try:
+            async with asyncio.timeout_at(until_s):
+                return await self._intake.broadcaster.ended(intent_id)
+        except TimeoutError:
+            raise Unavailable(f"index `{index_uid}` is still being made ready") from None
 
-def _exists(index_uid: str) -> dict[str, Any]:
-    return {
-        "message": f"Index `{index_uid}` already exists.",
-        "code": "index_already_exists",
-        "type": "invalid_request",
-        "link": "https://docs.meilisearch.com/errors#index_already_exists",
-    }
+    def _on_its_way(self, index_uid: IndexUid, primary_key: str | None) -> int | None:
+        """Return an accepted intent that may bring what is still lacking."""
+        index = self._intake.cluster.view.indexes.get(index_uid)
+        if index is None or not index.will_exist:
+            return None
+        lacks_all = index.record.deleted
+        lacks_key = primary_key is not None and index.record.primary_key is None
+        for intent in reversed(index.accepted):
+            if intent.kind is IntentKind.CREATE and lacks_all:
+                return intent.intent_id
+            if intent.kind is IntentKind.UPDATE and lacks_key:
+                return intent.intent_id
+        return None
+
+    def _lacks(self, index_uid: IndexUid, primary_key: str | None) -> IntentKind | None:
+        """Return what must be done before a write that identifies documents by this key."""
+        index = self._intake.cluster.view.indexes.get(index_uid)
+        if index is None or not index.will_exist:
+            return IntentKind.CREATE
+        if primary_key is not None and index.record.primary_key is None:
+            return IntentKind.UPDATE
+        return None
+
+    async def _open(self, index_uid: IndexUid, kind: IntentKind, primary_key: str | None) -> int:
+        wish = Wish(kind, "implied by a document write", primary_key=primary_key)
+        return (await self._intake.open(index_uid, wish)).intent_id

@@ -20,6 +20,7 @@ from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, NodeReply, Settings
 from miroir.ports.records import Intent, IntentKind
 from miroir.services.carriers import Carrier, LifecycleCarrier, SettingsCarrier
+from miroir.services.carriers.lifecycle import already_exists
 from miroir.services.cluster import View
 from miroir.services.prober import Prober, Verdict
 
@@ -98,7 +99,10 @@ class Planner:
         """Return why an intent cannot even begin, e.g. its index is gone; else None."""
         if intent.state.phase is not Phase.QUEUED:
             return None  # Begun: it is carried to its end.
-        if intent.kind is IntentKind.CREATE or view.live(intent.index_uid) is not None:
+        exists = view.live(intent.index_uid) is not None
+        if intent.kind is IntentKind.CREATE:  # The deletion before it may have been refused.
+            return already_exists(intent.index_uid) if exists else None
+        if exists:
             return None
         return IndexNotFound(f"Index `{intent.index_uid}` not found.").body()
 
@@ -114,7 +118,11 @@ class Planner:
             )
         previous = index.record.primary_key if index else None
         return LifecycleCarrier(
-            intent, control=self._control, clock=self._clock, previous_key=previous
+            intent,
+            control=self._control,
+            clock=self._clock,
+            previous_key=previous,
+            leftover=index is not None and index.record.deleted and index.record.version > 0,
         )
 
     async def expected(self, intent: Intent, view: View) -> Verdict:

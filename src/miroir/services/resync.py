@@ -100,8 +100,11 @@ class Resync:
         if sibling is None:
             return
         try:
-            if await self._control.index(node_id, index_uid) is None:
+            found = await self._control.index(node_id, index_uid)
+            if found is None:
                 await self._create(index_uid, node_id, sibling)
+            elif found.get("primaryKey") not in {None, self._index(index_uid).record.primary_key}:
+                await self._take_away(index_uid, node_id, sibling)
             elif self._settings_are_right(index_uid, node_id):
                 _log.info("resync_begins", index=index_uid, node=node_id, sibling=sibling)
                 await self._bring_up(index_uid, node_id, sibling)
@@ -132,6 +135,14 @@ class Resync:
             uid = await self._control.create_index(node_id, index_uid, key)
         await self._watcher.ended(node_id, uid)
         _log.warning("index_given_back", index=index_uid, node=node_id)
+
+    async def _take_away(self, index_uid: IndexUid, node_id: NodeId, sibling: NodeId) -> None:
+        """Delete what an earlier index of this name has left here: it has another primary key."""
+        async with self._quiet(index_uid, (sibling,)):
+            self._undisturbed(index_uid, node_id)
+            uid = await self._control.delete_index(node_id, index_uid)
+        await self._watcher.ended(node_id, uid)
+        _log.warning("leftover_deleted", index=index_uid, node=node_id, task=uid)
 
     async def _bring_up(self, index_uid: IndexUid, node_id: NodeId, sibling: NodeId) -> None:
         pair = (sibling, node_id)

@@ -83,6 +83,12 @@ SPECS: Final[tuple[Spec, ...]] = (
         "Repairs that have ended: repaired, failed or given_up",
     ),
     Spec(
+        "counter",
+        "miroir_leftover_indexes_deleted_total",
+        (),
+        "Indexes deleted from nodes that had missed their deletion",
+    ),
+    Spec(
         "histogram",
         "miroir_settings_time_to_consistent_seconds",
         (),
@@ -209,6 +215,10 @@ class Metrics:
     def drift_detected(self) -> None:
         """Count a node found with settings that Miroir did not commit."""
         self._counters["miroir_settings_drift_detected_total"].inc()
+
+    def leftover_deleted(self) -> None:
+        """Count an index deleted from a node that had missed its deletion."""
+        self._counters["miroir_leftover_indexes_deleted_total"].inc()
 
     def drift_repair(self, result: Literal["repaired", "failed", "given_up"]) -> None:
         """Count a repair that has ended."""

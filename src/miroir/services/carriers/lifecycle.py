@@ -1,4 +1,11 @@
-"""CREATE, UPDATE and DELETE: the index itself and its primary key."""
+"""
+CREATE, UPDATE and DELETE: the index itself and its primary key.
+
+An index that a node has already is never taken over by a creation, unless it is as empty and fresh
+as what is wanted. What stands there with documents is somebody else's and refused; but where the
+store knows that the index was deleted through Miroir (`leftover`), it is what a silent node has
+kept of it: it is deleted first.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +15,7 @@ from miroir.core.broadcast_types import Broadcast
 from miroir.core.features import class_shown
 from miroir.core.fingerprint import digest, fingerprint
 from miroir.core.topology import IndexUid, NodeId
-from miroir.errors import NodeRefused
+from miroir.errors import NodeRefused, NodeUnreachable
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, Settings
 from miroir.ports.records import CommitRecord, Intent, IntentKind
@@ -32,16 +39,24 @@ class LifecycleCarrier:
         control: NodeControl,
         clock: Clock,
         previous_key: str | None,
+        leftover: bool,
     ) -> None:
         self._intent = intent
         self._control = control
         self._clock = clock
         self._previous_key = previous_key
+        self._leftover = leftover
         self._shown: dict[NodeId, Settings] = {}
 
     async def send(self, node_id: NodeId, engine: str, state: Broadcast) -> int | None:  # noqa: ARG002
         """Create, update or delete; undoing a creation deletes only an index that is empty."""
-        uid = await self._asked(node_id, undo=state.undoing)
+        try:
+            uid = await self._asked(node_id, undo=state.undoing)
+        except NodeRefused as refused:
+            if refused.error.get("code") != "index_not_found":
+                raise
+            # A task that was queued before has ended it while it was looked at: to be asked again.
+            raise NodeUnreachable(f"node {node_id}: the index has just gone") from None
         if uid is None:
             return await unfinished(self._control, node_id, self._intent.index_uid)
         return uid
@@ -53,9 +68,9 @@ class LifecycleCarrier:
             case IntentKind.CREATE if undo:
                 return await self._delete_if_empty(node_id) if found else None
             case IntentKind.CREATE if found:
-                if found.get("primaryKey") == key and not await self._documents(node_id):
+                if found.get("primaryKey") == key and await self._is_blank(node_id):
                     return None  # Ours, from before a crash; or alike: the read-back decides.
-                raise NodeRefused(409, _exists_elsewhere(uid, node_id))
+                return await self._created_anew(node_id)
             case IntentKind.CREATE:
                 return await self._control.create_index(node_id, uid, key)
             case IntentKind.UPDATE:
@@ -84,6 +99,8 @@ class LifecycleCarrier:
         engine = class_shown(engine, seen)
         self._shown[node_id] = seen
         faults = [] if found.get("primaryKey") == wanted else ["primaryKey: not as wanted"]
+        if self._intent.kind is IntentKind.CREATE and await self._documents(node_id):
+            faults.append("documents: not empty")  # Another index of this name, never asked.
         if self._intent.kind is IntentKind.UPDATE:
             faults += [f"{k}: not as wanted" for k in rules.differences(self._intent.undo, seen)]
         elif engine not in state.expected:  # No probe has shown what a fresh index looks like.
@@ -111,9 +128,29 @@ class LifecycleCarrier:
     async def _find(self, node_id: NodeId) -> Mapping[str, Any] | None:
         return await self._control.index(node_id, self._intent.index_uid)
 
+    async def _is_blank(self, node_id: NodeId) -> bool:
+        """Whether it may pass for what is wanted; a leftover has settings of its own, too."""
+        if await self._documents(node_id):
+            return False
+        if not self._leftover:
+            return True
+        seen = await self._control.read_settings(node_id, self._intent.index_uid)
+        return not rules.differences(rules.defaults(), seen)
+
+    async def _created_anew(self, node_id: NodeId) -> int:
+        """Delete a leftover and create; a node carries out tasks of one index in their order."""
+        uid = self._intent.index_uid
+        if not self._leftover:
+            raise NodeRefused(409, _exists_elsewhere(uid, node_id))
+        queued = await unfinished(self._control, node_id, uid)
+        if queued is not None:
+            return queued  # It may be its end, or our creation: what follows is seen after that.
+        await self._control.delete_index(node_id, uid)
+        return await self._control.create_index(node_id, uid, self._intent.primary_key)
+
     async def _delete_if_empty(self, node_id: NodeId) -> int | None:
         uid = self._intent.index_uid
-        if await self._documents(node_id):
+        if not self._leftover and await self._documents(node_id):
             raise NodeRefused(409, _exists_elsewhere(uid, node_id))
         return await self._control.delete_index(node_id, uid)
 
@@ -121,10 +158,16 @@ class LifecycleCarrier:
         return await self._control.document_count(node_id, self._intent.index_uid)
 
 
-def _exists_elsewhere(index_uid: IndexUid, node_id: NodeId) -> dict[str, Any]:
+def already_exists(index_uid: IndexUid) -> dict[str, Any]:
+    """Return the error of a creation of an index that is there, in Meilisearch's words."""
     return {
-        "message": f"Index `{index_uid}` exists on node `{node_id}` and was not made by Miroir.",
+        "message": f"Index `{index_uid}` already exists.",
         "code": "index_already_exists",
         "type": "invalid_request",
         "link": "https://docs.meilisearch.com/errors#index_already_exists",
     }
+
+
+def _exists_elsewhere(index_uid: IndexUid, node_id: NodeId) -> dict[str, Any]:
+    message = f"Index `{index_uid}` exists on node `{node_id}` and was not made by Miroir."
+    return {**already_exists(index_uid), "message": message}
