@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from miroir.core.topology import IndexUid
-from miroir.errors import Unavailable
+from miroir.errors import NodeRefused, Unavailable
 from miroir.ports.node import NodeRequest
 from miroir.services import lifecycle
 from miroir.services.registrar import SettingsWrite
@@ -218,6 +218,47 @@ def test_what_somebody_has_made_their_own_after_an_aborted_creation_stays(made_t
         assert MOVIES in node.disk.indexes
 
     played(scene)
+
+
+def test_an_index_made_by_somebody_where_an_aborted_creation_was_undone_stays():
+    """The node was read back without ours: what is there now is not ours."""
+
+    async def scene(world):
+        await serving(world)
+        world.nodes["n0"].enqueue_documents(
+            MOVIES, "POST", {"primaryKey": "id", "documents": [{"id": 5}]}, "foreign"
+        )
+        assert (await create(world)).status == "failed"
+        assert MOVIES not in world.nodes["n1"].disk.indexes
+        world.nodes["n1"].handle_create(MOVIES, "id", "foreign")
+        await asyncio.sleep(40.0)  # Three sweeps.
+        assert MOVIES in world.nodes["n1"].disk.indexes
+
+    played(scene)
+
+
+def test_a_creation_behind_a_deletion_that_was_refused_does_not_touch_the_index():
+    """It was accepted because the index was to end; now it holds everything it held before."""
+
+    async def scene(world):
+        await serving(world)
+        await add(world, 1)
+        node = world.nodes["n0"]
+        no = {"message": "no", "code": "invalid_api_key", "type": "auth", "link": ""}
+
+        def refuse(*_):
+            raise NodeRefused(403, no)
+
+        node.handle_delete = refuse
+        ending = await world.process.ask(lambda s: s.documents.writer.delete_index(MOVIES))
+        created = await create(world)
+        del node.handle_delete
+
+        assert (await ended(world, ending)).error == no
+        assert (created.status, created.error["code"]) == ("failed", "index_already_exists")
+        assert set(node.documents[MOVIES]) == {"1"}
+
+    played(scene, ONE_REPLICA)
 
 
 def test_a_write_does_not_wait_for_ever_for_its_index_nor_holds_up_others():
