@@ -19,7 +19,7 @@ import typer
 from miroir.cli.admin_client import Reply
 from miroir.cli.cluster import LocalCluster
 from miroir.cli.demo_data import Story, airports, story_of
-from miroir.cli.demo_view import DemoView
+from miroir.cli.demo_view import DemoView, several
 from miroir.cli.demo_watch import Searches, follow, wait_until
 from miroir.cli.faults import CliFault
 from miroir.cli.layout import Shape, find_engine, lay_out
@@ -111,7 +111,9 @@ class Tour:
             self._start()
             self._fill()
             self._search()
-            with Searches(self._cluster.client(), self._story) as searches:
+            with Searches(
+                self._cluster.client(), self._story.index_uid, self._story.query
+            ) as searches:
                 self._change()
                 self._floor()
                 self._drift()
@@ -128,7 +130,7 @@ class Tour:
 
     def _start(self) -> None:
         shape, engine = self._cluster.layout.shape, self._cluster.layout.engine
-        self._view.title(f"Miroir in front of {_several(len(self._names), 'node')}: {shape}")
+        self._view.title(f"Miroir in front of {several(len(self._names), 'node')}: {shape}")
         self._view.say(f"nodes: {engine}")
         self._view.step(1, "Start the cluster")
         began_s = time.monotonic()
@@ -138,7 +140,7 @@ class Tour:
         self._view.say(f"Miroir listens on {self._cluster.url}; clients know no other address")
         self._prove(
             self._healthy() == set(self._names),
-            f"{_several(len(self._names), 'node')} and Miroir are up ({took_s:.1f} s)",
+            f"{several(len(self._names), 'node')} and Miroir are up ({took_s:.1f} s)",
         )
 
     def _fill(self) -> None:
@@ -173,7 +175,7 @@ class Tour:
         self._prove(
             bool(found) and found <= self._story.ids and len(found) == len(answer["hits"]),
             f"`{self._story.query}` finds {answer['estimatedTotalHits']} documents, merged from "
-            f"{_several(self._cluster.layout.shape.shards, 'shard')}, none twice",
+            f"{several(self._cluster.layout.shape.shards, 'shard')}, none twice",
         )
 
     def _change(self) -> None:
@@ -183,7 +185,10 @@ class Tour:
         self._view.request(
             f"PATCH {self._index}/settings   synonyms, rankingRules, filterableAttributes"
         )
-        with self._view.change(self._names) as view:
+        with (
+            Searches(self._cluster.client(), story.index_uid, story.alias, 0.01) as searches,
+            self._view.change(self._names) as view,
+        ):
             seen = follow(self._cluster, story.index_uid, lambda: self._patch(story.change), view)
         self._prove(seen.intent["phase"] == "converged", "propose, verify, commit: converged")
         self._prove(
@@ -197,6 +202,7 @@ class Tour:
         self._prove(
             after > alias_before, f"`{story.alias}` finds {after} instead of {alias_before}"
         )
+        self._one_version(searches, {before: alias_before, self._version(): after})
         matching = self._search_for({"q": "", "filter": f"{story.facet} = {story.value!r}"}).ok()
         self._prove(
             matching["estimatedTotalHits"] == story.matching,
@@ -209,6 +215,22 @@ class Tour:
             and {*map(str.casefold, titles)} <= {*map(str.casefold, story.first_titles[:20])},
             f"the first 20 of all shards are in the order of {story.title}, as in the file",
         )
+
+    def _one_version(self, searches: Searches, totals: dict[int, int]) -> None:
+        """Whether each answer was that of its version, or said that it may not be."""
+        flagged, wrong = searches.flagged, searches.wrong(totals)
+        while_ = f"{several(searches.count, 'search')} meanwhile"
+        if self._cluster.layout.shape.replica_groups > 1:
+            self._prove(
+                not (wrong or flagged or searches.failures),
+                f"{while_}: one half of the nodes answered while the other changed, no answer "
+                "mixed two versions",
+            )
+        else:
+            self._prove(
+                not (wrong or searches.failures),
+                f"{while_}: {flagged} while nodes differed, each marked as such",
+            )
 
     def _floor(self) -> None:
         self._view.step(5, "Read no older settings than one's own")
@@ -305,18 +327,18 @@ class Tour:
         )
 
     def _all_along(self, searches: Searches) -> None:
-        failed, said = searches.failures, f"{_several(searches.count, 'search')} meanwhile, "
+        totals = {answer.total for answer in searches.answers}
+        failed, said = searches.failures, f"{several(searches.count, 'search')} meanwhile, "
         if self._alone:
             # The only copy of a shard was down for a while: then an error, never a part.
             failed = [why for why in failed if not why.startswith("503")]
-            said += (
-                f"{searches.failed} failed while the only copy of a shard was down, all with 503"
-            )
+            down = len(searches.failures) - len(failed)
+            said += f"{down} failed while the only copy of a shard was down, all with 503"
         else:
-            said += f"{searches.failed} failed"
-        self._prove(
-            searches.count > 0 and not failed, said + (f", but: {failed[0]}" if failed else "")
-        )
+            said += f"{len(failed)} failed"
+        if len(totals) > 1:
+            failed = [f"found {totals} documents", *failed]
+        self._prove(bool(totals) and not failed, said + (f", but: {failed[0]}" if failed else ""))
 
     # ---- what the steps are made of
 
@@ -368,11 +390,6 @@ class Tour:
         """Ask the nodes themselves, without Miroir."""
         shown = [self._cluster.client(n).get(f"{self._index}/settings") for n in self._names]
         return all(settings == shown[0] for settings in shown)
-
-
-def _several(count: int, noun: str) -> str:
-    plural = f"{noun}es" if noun.endswith("ch") else f"{noun}s"
-    return f"{count} {noun if count == 1 else plural}"
 
 
 def _ended(task: dict[str, Any]) -> str:

@@ -218,3 +218,9 @@ def _time(at_s: float | None) -> Text:
 def _state(state: str) -> Text:
     style = "green" if state == "verified" else "bold red" if state in _TROUBLE else "yellow"
     return Text(state, style)
+
+
+def several(count: int, noun: str) -> str:
+    """Return a count with its noun, in the plural if need be."""
+    plural = f"{noun}es" if noun.endswith("ch") else f"{noun}s"
+    return f"{count} {noun if count == 1 else plural}"

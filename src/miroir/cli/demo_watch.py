@@ -6,20 +6,19 @@ Everything is seen through the public and the admin API by polling, as any clien
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
 from miroir.cli.admin_client import AdminClient, NoAnswer, Refused, Reply
 from miroir.cli.cluster import LocalCluster
-from miroir.cli.demo_data import Story
 from miroir.cli.demo_view import ChangeSeen, ChangeView
 
 _POLL_S: Final = 0.01
 _SEARCH_EVERY_S: Final = 0.1
 _CHANGE_S: Final = 90.0
 _CLOSED: Final = frozenset({"converged", "aborted", "refused", "frozen"})
-_FAILURES_MAX: Final = 20
 
 Each = Callable[[dict[str, Any], ChangeView, float], None]
 
@@ -83,27 +82,56 @@ def wait_until(holds: Callable[[], bool], timeout_s: float) -> bool:
     return False
 
 
+@dataclass(frozen=True)
+class Answer:
+    """
+    What one search was told.
+
+    Attributes:
+        version: The settings version in the header.
+        total: How many documents it found.
+        flagged: Whether versions may be mixed in it.
+    """
+
+    version: int
+    total: int
+    flagged: bool
+
+
 class Searches:
-    """
-    A client that searches all the time, in a thread of its own, and remembers failures.
+    """A client that searches all the time, in a thread of its own, and remembers every answer."""
 
-    It fails, too, when it finds another number of documents than at first.
-    """
-
-    def __init__(self, client: AdminClient, story: Story) -> None:
-        self.count = 0
-        self.failed = 0
+    def __init__(
+        self, client: AdminClient, index_uid: str, query: str, every_s: float = _SEARCH_EVERY_S
+    ) -> None:
+        self.answers: list[Answer] = []
         self.failures: list[str] = []
         self._client = client
-        self._path = f"/indexes/{story.index_uid}/search"
-        self._body = {"q": story.query, "limit": 3}
-        self._total = 0
+        self._path = f"/indexes/{index_uid}/search"
+        self._body = {"q": query, "limit": 3}
+        self._every_s = every_s
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
+    @property
+    def count(self) -> int:
+        """How many searches there were."""
+        return len(self.answers) + len(self.failures)
+
+    @property
+    def flagged(self) -> int:
+        """How many answers were marked: versions may be mixed in them."""
+        return sum(answer.flagged for answer in self.answers)
+
+    def wrong(self, totals: Mapping[int, int]) -> int:
+        """Count the unmarked answers that did not find what their version finds."""
+        return sum(
+            not answer.flagged and answer.total != totals.get(answer.version)
+            for answer in self.answers
+        )
+
     def __enter__(self) -> Self:
-        first = self._client.request("POST", self._path, self._body).ok()
-        self._total = int(first["estimatedTotalHits"])
+        self._search()
         self._thread.start()
         return self
 
@@ -117,17 +145,16 @@ class Searches:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._over.wait(_SEARCH_EVERY_S):
-            self.count += 1
-            try:
-                reply = self._client.request("POST", self._path, self._body)
-                found = int(reply.ok()["estimatedTotalHits"])
-                if found != self._total:
-                    self._failed(f"found {found} documents instead of {self._total}")
-            except (NoAnswer, Refused) as error:
-                self._failed(str(error))
+        while not self._over.wait(self._every_s):
+            self._search()
 
-    def _failed(self, why: str) -> None:
-        self.failed += 1
-        if len(self.failures) < _FAILURES_MAX:
-            self.failures.append(why)
+    def _search(self) -> None:
+        try:
+            reply = self._client.request("POST", self._path, self._body)
+            total = int(reply.ok()["estimatedTotalHits"])
+        except (NoAnswer, Refused) as error:
+            self.failures.append(str(error))
+            return
+        version = int(reply.headers["x-miroir-settings-version"])
+        flagged = "x-miroir-settings-inconsistent" in reply.headers
+        self.answers.append(Answer(version, total, flagged))
