@@ -28,7 +28,7 @@ def test_every_claim_of_the_demo_holds(tmp_path):
     """The first thing that anybody runs, and the reason to believe the rest."""
     done = demo(tmp_path, "--shards", "1", "--replica-groups", "2", TMPDIR=str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "all 18 checks hold" in done.stdout
+    assert "all 19 checks hold" in done.stdout
     assert "✗" not in done.stdout
     assert "\x1b" not in done.stdout, "plain lines where there is no terminal"
     assert not list(tmp_path.glob("miroir-demo-*")), "nothing is left behind"
