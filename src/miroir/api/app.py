@@ -17,7 +17,9 @@ from miroir.api import (
     admin_settings,
     cors,
     public_documents,
+    public_features,
     public_indexes,
+    public_keys,
     public_search,
     public_settings,
     public_system,
@@ -53,6 +55,8 @@ class App:
                 *public_documents.routes(edge),
                 *public_settings.routes(edge),
                 *public_indexes.routes(edge),
+                *public_keys.routes(edge),
+                *public_features.routes(edge),
                 *public_tasks.routes(edge),
                 *public_system.routes(edge),
                 *admin.routes(edge),
@@ -73,7 +77,8 @@ class App:
                 return
             route, named = self._router.find(request.method, request.path)
             route_name = route.pattern
-            self._edge.guard.check(route.access, request)
+            self._edge.guard.check(route, named, request)
+            self._edge.confine(route, named, request)
             limit = self._edge.payload_bytes_max
             request.body = await read_body(scope, receive, bytes_max=limit)
             reply = await self._answer(route, request, named)

@@ -1,24 +1,35 @@
 """
 Who may do what on the public and the admin side.
 
-The master key opens everything. Reads that nodes answer carry the client's own token through to
-them, so that the nodes enforce rights and tenant filters; what Miroir answers itself needs the
-master key. Without a master key everything is open, as on one node. Keys are compared in constant
-time and never shown.
+The master key opens everything. A key of the cluster opens what it allows, judged here for every
+route, with Meilisearch's words; nodes are then asked with the master key, so that it does not
+matter whether they know the key already. A tenant token is judged here and goes to the nodes all
+the same: they apply its filters. A token that is not the cluster's gets through to reads that
+nodes answer, and they decide. Without a master key everything is open, as on one node. Keys are
+compared in constant time, or by a hash, and never shown.
 """
 
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, assert_never
 
+from miroir.api.actions import action_of
 from miroir.api.http import Request
-from miroir.api.router import Access
+from miroir.api.router import Access, Route
 from miroir.config import Secret
+from miroir.core import rights
+from miroir.core.keys import Definition
+from miroir.core.rights import TenantToken
 from miroir.errors import InvalidApiKey, MissingAuthorization
+from miroir.services.keys import KeyRing
 
 _MISSING: Final = (
     "The Authorization header is missing. It must use the bearer authorization method."
 )
+
+
+_INVALID: Final = "The provided API key is invalid."
 
 
 @dataclass(frozen=True)
@@ -29,30 +40,30 @@ class Guard:
     Attributes:
         master_key: Opens the public side; None: it is open.
         admin_key: Opens the admin side; None: it is open.
+        ring: The API keys of the cluster.
     """
 
     master_key: Secret | None
     admin_key: Secret | None
+    ring: KeyRing
 
-    def check(self, access: Access, request: Request) -> None:
+    def check(self, route: Route, named: Mapping[str, str], request: Request) -> None:
         """
-        Let a request through to a route, or not.
+        Let a request through to a route, or not; notes on it what its key is confined to.
 
         Raises:
             MissingAuthorization: No bearer token where one is needed.
-            InvalidApiKey: Another token than the one that opens the route.
+            InvalidApiKey: A token that does not open the route.
         """
-        match access:
+        match route.access:
             case Access.OPEN:
                 return
-            case Access.MASTER:
-                _check(request, self.master_key)
-            case Access.NODES:
-                self.for_nodes(request)
             case Access.ADMIN:
                 _check(request, self.admin_key)
+            case Access.MASTER | Access.NODES:
+                self._check_public(route, named, request)
             case _:
-                assert_never(access)
+                assert_never(route.access)
 
     def for_nodes(self, request: Request) -> str | None:
         """
@@ -64,16 +75,58 @@ class Guard:
         if self.master_key is None:
             return None
         token = _bearer(request)
-        if hmac.compare_digest(token, self.master_key.reveal().encode()):
+        if self._is_master(token) or self.ring.uid_of(token.decode("latin-1")) is not None:
             return None
         return request.header("authorization")
+
+    def _check_public(self, route: Route, named: Mapping[str, str], request: Request) -> None:
+        if self.master_key is None:
+            return
+        token = _bearer(request)
+        if self._is_master(token):
+            return
+        action = action_of(route.method, route.pattern)
+        known = self._known(token.decode("latin-1"), action)
+        if known is not None and action is not None:
+            key, tenant = known
+            rights.check(key, action, named.get("uid"), now=self.ring.now(), token=tenant)
+            request.confined = None if "*" in key["indexes"] else tuple(key["indexes"])
+            request.may_create = rights.allows(key, "indexes.create")
+        elif known is not None or route.access is not Access.NODES:
+            raise InvalidApiKey(_INVALID)
+
+    def _known(
+        self, token: str, action: str | None
+    ) -> tuple[Definition, TenantToken | None] | None:
+        """
+        Return the key that a token is, or was made from; None if it is not of the cluster.
+
+        Raises:
+            InvalidApiKey: The key was deleted; the signature is wrong; the token's time is over.
+        """
+        uid, tenant = self.ring.uid_of(token), None
+        if uid is None and action == "search":
+            tenant = rights.read_token(token)
+            uid = tenant.key_uid if tenant is not None else None
+        if uid is None or not self.ring.is_ours(uid):
+            return None
+        key = self.ring.definition(uid)
+        if key is None:
+            raise InvalidApiKey(_INVALID)
+        if tenant is not None:
+            rights.check_token(tenant, self.ring.value(uid), now=self.ring.now())
+        return key, tenant
+
+    def _is_master(self, token: bytes) -> bool:
+        assert self.master_key is not None
+        return hmac.compare_digest(token, self.master_key.reveal().encode())
 
 
 def _check(request: Request, secret: Secret | None) -> None:
     if secret is None:
         return
     if not hmac.compare_digest(_bearer(request), secret.reveal().encode()):
-        raise InvalidApiKey("The provided API key is invalid.")
+        raise InvalidApiKey(_INVALID)
 
 
 def _bearer(request: Request) -> bytes:

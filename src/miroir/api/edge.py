@@ -5,19 +5,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from miroir.api.actions import action_of, may_create
 from miroir.api.auth import Guard
 from miroir.api.http import Request
+from miroir.api.router import Route
 from miroir.core.topology import IndexUid
 from miroir.errors import IndexNotFound, InvalidFloor
 from miroir.ports.clock import Clock
 from miroir.ports.store import Store
 from miroir.services.catalog import Catalog
 from miroir.services.cluster import Cluster, IndexView
+from miroir.services.flags import Flags
 from miroir.services.intake import check_uid
+from miroir.services.keys import KeyRing
 from miroir.services.lifecycle import Lifecycle
 from miroir.services.reconciler import Reconciler
 from miroir.services.registrar import RefusedByNode, Registrar
 from miroir.services.searcher import Searcher
+from miroir.services.steward import Steward
 from miroir.services.writer import Writer
 from miroir.telemetry import Metrics
 
@@ -30,6 +35,7 @@ class Edge:
     The services behind the routes.
 
     Attributes:
+        commons: The view of features and keys, which `ring` and `flags` answer from.
         payload_bytes_max: Largest body taken.
     """
 
@@ -42,9 +48,25 @@ class Edge:
     searcher: Searcher
     catalog: Catalog
     reconciler: Reconciler
+    ring: KeyRing
+    flags: Flags
+    steward: Steward
+    commons: Cluster
     metrics: Metrics
     clock: Clock
     payload_bytes_max: int
+
+    def confine(self, route: Route, named: Mapping[str, str], request: Request) -> None:
+        """
+        Refuse what would make an index, to a key that may not.
+
+        Raises:
+            IndexNotFound: As the task of a node would end.
+        """
+        action = action_of(route.method, route.pattern)
+        if request.may_create or action is None or not may_create(action):
+            return
+        self.index(named["uid"])
 
     def index(self, index_uid: str) -> IndexView:
         """

@@ -64,7 +64,12 @@ class Request:
 
     Attributes:
         body: Empty until it is read, which is after the token was looked at.
+        confined: Patterns of the indexes that the key opens; None: all of them.
+        may_create: Whether the key may make an index that is not there.
     """
+
+    confined: tuple[str, ...] | None = None
+    may_create: bool = True
 
     def __init__(self, scope: Scope, body: bytes = b"") -> None:
         self.method: str = scope["method"]

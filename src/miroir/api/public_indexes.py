@@ -8,8 +8,9 @@ from miroir.api.http import Reply, Request, reply_json
 from miroir.api.parameters import body_object, check_names, number, text_field
 from miroir.api.router import Access, Route
 from miroir.api.views import index_view, task_summary
+from miroir.core.rights import covers
 from miroir.core.topology import IndexUid
-from miroir.errors import BadParameter, InvalidIndexUid, RouteNotSupported
+from miroir.errors import BadParameter, InvalidApiKey, InvalidIndexUid, RouteNotSupported
 from miroir.services.intake import check_uid
 
 _IMMUTABLE: Final = {
@@ -44,7 +45,11 @@ class Indexes:
         offset = number(request.query, "offset", 0, "invalid_index_offset")
         limit = number(request.query, "limit", 20, "invalid_index_limit")
         view = self._edge.cluster.view
-        live = [i.record for _, i in sorted(view.indexes.items()) if not i.record.deleted]
+        live = [
+            i.record
+            for uid, i in sorted(view.indexes.items())
+            if not i.record.deleted and _open_to(request, uid)
+        ]
         page = [index_view(record) for record in live[offset : offset + limit]]
         return reply_json({"results": page, "offset": offset, "limit": limit, "total": len(live)})
 
@@ -58,6 +63,8 @@ class Indexes:
         if uid is None:
             message = "Invalid value type at `.uid`: expected a string, but found null"
             raise BadParameter("invalid_index_uid", message)
+        if not _open_to(request, uid):
+            raise InvalidApiKey("The provided API key is invalid.")
         try:
             task = await self._edge.lifecycle.create_index(IndexUid(uid), key)
         except (
@@ -96,6 +103,12 @@ class Indexes:
         answer = await self._edge.catalog.index_stats(index, authorization)
         return Reply(answer.status, answer.body, answer.headers)
 
-    async def all_stats(self, _request: Request, _named: Mapping[str, str]) -> Reply:
-        """`GET /stats`, of every index of the cluster."""
-        return reply_json(await self._edge.catalog.stats())
+    async def all_stats(self, request: Request, _named: Mapping[str, str]) -> Reply:
+        """`GET /stats`, of every index of the cluster that the key opens."""
+        stats = await self._edge.catalog.stats()
+        stats["indexes"] = {u: s for u, s in stats["indexes"].items() if _open_to(request, u)}
+        return reply_json(stats)
+
+
+def _open_to(request: Request, index_uid: str) -> bool:
+    return request.confined is None or covers(request.confined, index_uid)

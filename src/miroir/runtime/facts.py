@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import structlog
 
+from miroir.core.commons import is_common
 from miroir.core.topology import NodeId, ShardId, Topology
 from miroir.errors import ConfigError
 from miroir.ports.store import Store
@@ -48,7 +49,11 @@ async def _compare(store: Store, topology: Topology, before: Mapping[str, int]) 
                 f"topology.nodes: {node.node_id} holds the documents of shard {shard} and cannot "
                 f"be at shard {node.shard_id}; put it back, or give an empty node another name"
             )
-    indexes = [record.uid for record in await store.indexes() if not record.deleted]
+    indexes = [
+        record.uid
+        for record in await store.indexes()
+        if not record.deleted and not is_common(record.uid)
+    ]
     new = [node.node_id for node in topology.nodes if node.node_id not in before]
     for shard_id, column in enumerate(topology.columns):
         if indexes and set(column) <= set(new):

@@ -83,6 +83,8 @@ async def _serve(config: Config) -> None:
         services = make_services(config, topology, outside)
         await services.common.health.check_all()
         await services.common.cluster.load(outside.store)
+        await services.settings.commons.cluster.load(outside.store)
+        services.settings.commons.steward.begin()
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
@@ -109,7 +111,7 @@ def make_app(config: Config, services: Services, outside: Outside) -> App:
     """Return the ASGI application over these services."""
     return App(
         Edge(
-            guard=Guard(config.master_key, config.admin_secret),
+            guard=Guard(config.master_key, config.admin_secret, services.settings.commons.ring),
             cluster=services.common.cluster,
             store=outside.store,
             registrar=services.settings.registrar,
@@ -118,6 +120,10 @@ def make_app(config: Config, services: Services, outside: Outside) -> App:
             searcher=services.reads.searcher,
             catalog=services.reads.catalog,
             reconciler=services.settings.reconciler,
+            ring=services.settings.commons.ring,
+            flags=services.settings.commons.flags,
+            steward=services.settings.commons.steward,
+            commons=services.settings.commons.cluster,
             metrics=outside.metrics,
             clock=outside.clock,
             payload_bytes_max=config.limits.payload_bytes_max,

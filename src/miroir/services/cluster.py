@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from miroir.core.broadcast_types import Decision, NodeState
+from miroir.core.commons import is_common
 from miroir.core.topology import IndexUid, NodeId, Topology
 from miroir.ports.node import Settings
 from miroir.ports.records import NOT_CREATED, CommitRecord, IndexRecord, Intent, IntentKind
@@ -93,7 +94,7 @@ class View:
     Attributes:
         topology: The grid.
         healthy: Nodes that answer.
-        engines: Node -> engine version, of every node that has answered once.
+        engines: Node -> engine class, of every node that has answered once.
         indexes: By uid; also those whose creation is under way (`live` tells them apart).
         deleted: Indexes deleted through Miroir, by uid.
     """
@@ -115,9 +116,16 @@ class View:
 
 
 class Cluster:
-    """Holds the present view."""
+    """
+    Holds the present view.
 
-    def __init__(self, topology: Topology) -> None:
+    Args:
+        topology: The grid.
+        commons: Hold the commons (`core/commons.py`) instead of the indexes: no view has both.
+    """
+
+    def __init__(self, topology: Topology, *, commons: bool = False) -> None:
+        self._commons = commons
         self._view = View(topology, frozenset(), {}, {}, {})
 
     @property
@@ -134,7 +142,7 @@ class Cluster:
         missing: dict[IndexUid, dict[NodeId, str]] = {}
         for (index_uid, node_id), why in (await store.out_of_sync()).items():
             missing.setdefault(index_uid, {})[node_id] = why
-        records = await store.indexes()
+        records = [r for r in await store.indexes() if is_common(r.uid) == self._commons]
         indexes = {
             r.uid: IndexView(r, proved.get(r.uid, {}), missing.get(r.uid, {}))
             for r in records
@@ -145,7 +153,8 @@ class Cluster:
             self._view, indexes=MappingProxyType(indexes), deleted=MappingProxyType(deleted)
         )
         for intent in await store.open_intents():
-            self.apply_queued(intent)
+            if is_common(intent.index_uid) == self._commons:
+                self.apply_queued(intent)
 
     async def reload(self, index_uid: IndexUid, store: Store) -> None:
         """

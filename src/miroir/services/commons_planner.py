@@ -62,11 +62,11 @@ class CommonsPlanner:
             base_version=record.version if record else 0,
         )
 
-    def impossible(self, _intent: Intent, _view: View) -> Mapping[str, Any] | None:
+    def impossible(self, intent: Intent, view: View) -> Mapping[str, Any] | None:  # noqa: ARG002
         """A common object is always there."""
         return None
 
-    def carrier(self, intent: Intent, _view: View) -> Carrier:
+    def carrier(self, intent: Intent, view: View) -> Carrier:  # noqa: ARG002
         """Return what carries this object."""
         if intent.index_uid == FEATURES:
             return FeaturesCarrier(intent, control=self._control, clock=self._clock)
@@ -74,7 +74,7 @@ class CommonsPlanner:
             intent, control=self._control, clock=self._clock, value_of=self._value_of
         )
 
-    async def expected(self, _intent: Intent, _view: View) -> Verdict:
+    async def expected(self, intent: Intent, view: View) -> Verdict:  # noqa: ARG002
         """Nothing is probed: what is wanted is compared itself."""
         return Verdict()
 

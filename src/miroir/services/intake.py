@@ -18,7 +18,7 @@ from miroir.ports.records import Intent, IntentKind, NewIntent, NewTask, TaskRec
 from miroir.ports.store import Store
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.cluster import Cluster, View
-from miroir.services.planner import Planner
+from miroir.services.planning import Plans
 
 _UID_CHARACTERS: Final = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
@@ -51,7 +51,7 @@ class Intake:
         store: Store,
         cluster: Cluster,
         clock: Clock,
-        planner: Planner,
+        planner: Plans,
         broadcaster: Broadcaster,
     ) -> None:
         self.store = store

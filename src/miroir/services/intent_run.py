@@ -26,7 +26,7 @@ from miroir.ports.store import Store
 from miroir.services.carriers import DOCUMENT_TYPES, Carrier, unfinished
 from miroir.services.cluster import Cluster
 from miroir.services.leader import Leader
-from miroir.services.planner import Planner
+from miroir.services.planning import Plans
 from miroir.services.prober import Prober
 from miroir.services.running import Running
 from miroir.services.watcher import NodeSilenceError, TaskWatcher
@@ -45,7 +45,7 @@ class Tools:
     cluster: Cluster
     clock: Clock
     leader: Leader
-    planner: Planner
+    planner: Plans
     prober: Prober
     watcher: TaskWatcher
     chance: Chance

@@ -9,6 +9,7 @@ which its deletion was accepted. Values are computed when they are shown, and st
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
@@ -31,12 +32,31 @@ from miroir.ports.node import NodeControl, NodeReply, NodeRequest
 from miroir.ports.records import IntentKind
 from miroir.services.carriers.asking import by_uid, read_keys
 from miroir.services.carriers.keys import ValueOf, now_of
+from miroir.services.cluster import IndexView
 from miroir.services.commons import Commons
 from miroir.services.registrar import RefusedByNode
 
 _JSON = "application/json"
 _VALUE: Final = re.compile("[0-9a-fA-F]{64}")
 _SHOWN = ("actions", "indexes", "expiresAt", "createdAt", "updatedAt")
+
+
+@dataclass(frozen=True)
+class _Table:
+    """
+    What is looked up for every request.
+
+    Attributes:
+        index: The view that it was made from.
+        hashes: Uid of every key of ours -> hash of its value.
+        uids: The other way round.
+        live: The keys that open something.
+    """
+
+    index: IndexView | None
+    hashes: Mapping[str, bytes]
+    uids: Mapping[bytes, str]
+    live: Mapping[str, Definition]
 
 
 class KeyRing:
@@ -59,7 +79,7 @@ class KeyRing:
         self._control = control
         self._clock = clock
         self._value_of = value_of
-        self._uids: dict[bytes, str] = {}
+        self._table = _Table(None, {}, {}, {})
 
     # ---- reading
 
@@ -85,15 +105,9 @@ class KeyRing:
         """Return a key's value: a secret."""
         return self.require_master_key()(uid)
 
-    def live(self) -> dict[str, Definition]:
+    def live(self) -> Mapping[str, Definition]:
         """Return the keys that open something: committed, and not about to be deleted."""
-        wanted = self._commons.wanted(KEYS)
-        committed = self._commons.committed(KEYS) or {}
-        return {
-            uid: key
-            for uid, key in committed.items()
-            if key is not None and wanted.get(uid) is not None
-        }
+        return self._now_known().live
 
     def definition(self, uid: str) -> Definition | None:
         """Return a live key."""
@@ -101,7 +115,7 @@ class KeyRing:
 
     def is_ours(self, uid: str) -> bool:
         """Whether the cluster knows this key, deleted or not."""
-        return uid in self._commons.wanted(KEYS)
+        return uid in self._now_known().hashes
 
     def uid_of(self, value: str) -> str | None:
         """
@@ -109,11 +123,26 @@ class KeyRing:
 
         Looked up by a hash, whose comparison tells nothing about the value.
         """
-        if self._value_of is None:
-            return None
-        for uid in self._commons.wanted(KEYS).keys() - self._uids.values():
-            self._uids[_hashed(self._value_of(uid))] = uid
-        return self._uids.get(_hashed(value.lower()))
+        return self._now_known().uids.get(_hashed(value.lower()))
+
+    def _now_known(self) -> "_Table":
+        """Return the table of the present view; made anew only when that has changed."""
+        index, table = self._commons.view(KEYS), self._table
+        if index is not table.index and self._value_of is not None:
+            wanted = self._commons.wanted(KEYS)
+            committed = self._commons.committed(KEYS) or {}
+            known = {*wanted, *committed}
+            new = {uid: _hashed(self._value_of(uid)) for uid in known - table.hashes.keys()}
+            hashes = {
+                uid: digest for uid, digest in {**table.hashes, **new}.items() if uid in known
+            }
+            live = {
+                uid: key
+                for uid, key in committed.items()
+                if key is not None and wanted.get(uid) is not None
+            }
+            self._table = _Table(index, hashes, {h: uid for uid, h in hashes.items()}, live)
+        return self._table
 
     def page(self, offset: int, limit: int) -> dict[str, Any]:
         """Return `GET /keys`: newest first."""

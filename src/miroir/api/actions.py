@@ -1,0 +1,60 @@
+"""
+What a key must be allowed to do for each public route: Meilisearch's action, route by route.
+
+A route of Miroir's that Meilisearch has too asks for what Meilisearch asks for; a route that is
+not here opens with the master key alone.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+_INDEX: Final = "/indexes/{uid}"
+_DOCUMENTS: Final = f"{_INDEX}/documents"
+
+_ACTIONS: Final[Mapping[tuple[str, str], str]] = {
+    ("GET", "/indexes"): "indexes.get",
+    ("POST", "/indexes"): "indexes.create",
+    ("GET", _INDEX): "indexes.get",
+    ("PATCH", _INDEX): "indexes.update",
+    ("DELETE", _INDEX): "indexes.delete",
+    ("POST", "/swap-indexes"): "indexes.swap",
+    ("GET", f"{_INDEX}/stats"): "stats.get",
+    ("GET", "/stats"): "stats.get",
+    ("GET", "/version"): "version",
+    ("GET", f"{_INDEX}/search"): "search",
+    ("POST", f"{_INDEX}/search"): "search",
+    ("POST", f"{_INDEX}/facet-search"): "search",
+    ("GET", f"{_INDEX}/similar"): "search",
+    ("POST", f"{_INDEX}/similar"): "search",
+    ("GET", _DOCUMENTS): "documents.get",
+    ("POST", f"{_DOCUMENTS}/fetch"): "documents.get",
+    ("GET", f"{_DOCUMENTS}/{{id}}"): "documents.get",
+    ("POST", _DOCUMENTS): "documents.add",
+    ("PUT", _DOCUMENTS): "documents.add",
+    ("DELETE", _DOCUMENTS): "documents.delete",
+    ("DELETE", f"{_DOCUMENTS}/{{id}}"): "documents.delete",
+    ("POST", f"{_DOCUMENTS}/delete"): "documents.delete",
+    ("POST", f"{_DOCUMENTS}/delete-batch"): "documents.delete",
+    ("GET", "/tasks"): "tasks.get",
+    ("GET", "/tasks/{task}"): "tasks.get",
+    ("GET", "/keys"): "keys.get",
+    ("POST", "/keys"): "keys.create",
+    ("GET", "/keys/{key}"): "keys.get",
+    ("PATCH", "/keys/{key}"): "keys.update",
+    ("DELETE", "/keys/{key}"): "keys.delete",
+    ("GET", "/experimental-features"): "experimental.get",
+    ("PATCH", "/experimental-features"): "experimental.update",
+}
+_CREATE: Final = frozenset({"documents.add", "settings.update"})
+
+
+def action_of(method: str, pattern: str) -> str | None:
+    """Return the action that a route asks for; None: it takes the master key alone."""
+    if pattern.startswith(f"{_INDEX}/settings"):
+        return "settings.get" if method == "GET" else "settings.update"
+    return _ACTIONS.get((method, pattern))
+
+
+def may_create(action: str) -> bool:
+    """Whether a route of this action makes an index that is not there."""
+    return action in _CREATE
