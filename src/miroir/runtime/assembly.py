@@ -15,6 +15,7 @@ from miroir.core.topology import Topology
 from miroir.ports.clock import Chance, Clock
 from miroir.ports.node import NodeControl, NodeTransport
 from miroir.ports.store import Store
+from miroir.runtime.commons import CommonsSide, make_commons_side
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.catalog import Catalog
 from miroir.services.cluster import Cluster
@@ -73,6 +74,7 @@ class SettingsSide:
     lifecycle: Lifecycle
     reconciler: Reconciler
     leftovers: Leftovers
+    commons: CommonsSide
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,8 @@ class Services:
             self.common.watcher.run,
             self.settings.prober.run,
             self.settings.broadcaster.run,
+            self.settings.commons.broadcaster.run,
+            self.settings.commons.steward.run,
             self.documents.lanes.run,
             self.documents.tasks.run,
             self.common.health.run,
@@ -176,7 +180,8 @@ def _settings_side(config: Config, outside: Outside, common: Common) -> Settings
             wanted.freeze_writes_on_unrepairable,
         ),
     )
-    broadcaster = _broadcaster(config, outside, common, planner, prober)
+    tools = _tools(config, outside, common, planner, prober)
+    broadcaster = Broadcaster(tools)
     intake = Intake(
         store=outside.store,
         cluster=common.cluster,
@@ -190,31 +195,32 @@ def _settings_side(config: Config, outside: Outside, common: Common) -> Settings
     broadcaster.on_closed(reconciler.look_again)
     leftovers = _leftovers(config, outside, common, intake)
     lifecycle = Lifecycle(intake)
-    return SettingsSide(prober, broadcaster, registrar, lifecycle, reconciler, leftovers)
+    commons = make_commons_side(config, tools, common.health)
+    return SettingsSide(
+        prober, broadcaster, registrar, lifecycle, reconciler, leftovers, commons
+    )
 
 
-def _broadcaster(
+def _tools(
     config: Config, outside: Outside, common: Common, planner: Planner, prober: Prober
-) -> Broadcaster:
+) -> Tools:
     wanted = config.settings_broadcast
-    return Broadcaster(
-        Tools(
-            store=outside.store,
-            cluster=common.cluster,
-            clock=outside.clock,
-            leader=common.leader,
-            planner=planner,
-            prober=prober,
-            watcher=common.watcher,
-            chance=outside.chance,
-            metrics=outside.metrics,
-            control=outside.control,
-            running=common.running,
-            node_silence_s=wanted.node_silence_s,
-            verify_timeout_s=wanted.verify_timeout_s,
-            drain_max_s=wanted.drain_max_s,
-            document_wait_max_s=wanted.document_wait_max_s,
-        )
+    return Tools(
+        store=outside.store,
+        cluster=common.cluster,
+        clock=outside.clock,
+        leader=common.leader,
+        planner=planner,
+        prober=prober,
+        watcher=common.watcher,
+        chance=outside.chance,
+        metrics=outside.metrics,
+        control=outside.control,
+        running=common.running,
+        node_silence_s=wanted.node_silence_s,
+        verify_timeout_s=wanted.verify_timeout_s,
+        drain_max_s=wanted.drain_max_s,
+        document_wait_max_s=wanted.document_wait_max_s,
     )
 
 
