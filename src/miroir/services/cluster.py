@@ -7,112 +7,17 @@ acts on the change: a node is out of the view before a PATCH leaves for it. A re
 once and uses nothing else. No I/O here but `load`.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from types import MappingProxyType
 
-from miroir.core.broadcast_types import Decision, NodeState
 from miroir.core.commons import is_common
 from miroir.core.topology import IndexUid, NodeId, Topology
-from miroir.ports.node import Settings
 from miroir.ports.records import NOT_CREATED, CommitRecord, IndexRecord, Intent, IntentKind
 from miroir.ports.store import Store
+from miroir.services.view import IndexView, View, committed, joined, proved_after, stirred
 
-
-@dataclass(frozen=True)
-class IndexView:
-    """
-    One index in one view.
-
-    Attributes:
-        record: As the store keeps it.
-        proved: Node -> settings version that it is proved to serve; absent = none.
-        out_of_sync: Node -> why it misses documents.
-        catching_up: Nodes out of sync that take new writes while the old ones are copied.
-        stirred: Node -> how often it has lost its proof in this process. Equal before and after
-            means that it was proved all the time, not changed and changed back.
-        intent: The started intent of this index, or None.
-        queued: Intents that wait behind it or have not started.
-    """
-
-    record: IndexRecord
-    proved: Mapping[NodeId, int] = field(default_factory=dict)
-    out_of_sync: Mapping[NodeId, str] = field(default_factory=dict)
-    catching_up: frozenset[NodeId] = frozenset()
-    stirred: Mapping[NodeId, int] = field(default_factory=dict)
-    intent: Intent | None = None
-    queued: tuple[Intent, ...] = ()
-
-    @property
-    def in_flight(self) -> bool:
-        """Whether nodes may differ because a change is on its way."""
-        return self.intent is not None and bool(self.intent.state.touched)
-
-    @property
-    def spared(self) -> frozenset[NodeId]:
-        """Nodes that new searches keep away from, because they are about to be changed."""
-        return self.intent.state.drained if self.intent is not None else frozenset()
-
-    @property
-    def lagging(self) -> frozenset[NodeId]:
-        """Nodes that take no writes: out of sync, and not being brought up."""
-        return frozenset(self.out_of_sync) - self.catching_up
-
-    @property
-    def accepted(self) -> tuple[Intent, ...]:
-        """Every open intent, oldest first."""
-        return (*((self.intent,) if self.intent else ()), *self.queued)
-
-    @property
-    def will_exist(self) -> bool:
-        """Whether the index will be there when all accepted changes have been carried out."""
-        exists = not self.record.deleted
-        for intent in self.accepted:
-            if intent.kind is IntentKind.CREATE:
-                exists = True
-            elif intent.kind is IntentKind.DELETE:
-                exists = False
-        return exists
-
-    @property
-    def last_target(self) -> Settings | None:
-        """Settings when all accepted changes have been carried out; None: those of a new index."""
-        wanted: Settings | None = None if self.record.deleted else self.record.settings
-        for intent in self.accepted:
-            if intent.kind in {IntentKind.CREATE, IntentKind.DELETE}:
-                wanted = None
-            elif intent.kind.changes_settings and not intent.state.undoing:
-                wanted = intent.target
-        return wanted
-
-
-@dataclass(frozen=True)
-class View:
-    """
-    The cluster at one moment.
-
-    Attributes:
-        topology: The grid.
-        healthy: Nodes that answer.
-        engines: Node -> engine class, of every node that has answered once.
-        indexes: By uid; also those whose creation is under way (`live` tells them apart).
-        deleted: Indexes deleted through Miroir, by uid.
-    """
-
-    topology: Topology
-    healthy: frozenset[NodeId]
-    engines: Mapping[NodeId, str]
-    indexes: Mapping[IndexUid, IndexView]
-    deleted: Mapping[IndexUid, IndexRecord]
-
-    def live(self, index_uid: str) -> IndexView | None:
-        """Return the index if it exists: created, and not deleted."""
-        index = self.indexes.get(IndexUid(index_uid))
-        return index if index is not None and not index.record.deleted else None
-
-    def ready(self, index: IndexView) -> frozenset[NodeId]:
-        """Nodes that are healthy and hold every acknowledged document of the index."""
-        return self.healthy - index.out_of_sync.keys()
+__all__ = ["Cluster", "IndexView", "View"]
 
 
 class Cluster:
@@ -181,7 +86,7 @@ class Cluster:
                 if row.index_uid == index_uid and row.version is not None
             }
             missing = {node: why for (uid, node), why in lagging.items() if uid == index_uid}
-            self._put(index_uid, _joined(IndexView(record, proved, missing), before))
+            self._put(index_uid, joined(IndexView(record, proved, missing), before))
         for intent in intents:
             self.apply_queued(intent)
 
@@ -222,7 +127,7 @@ class Cluster:
         index = self._index(intent)
         rest = tuple(i for i in index.queued if i.intent_id != intent.intent_id)
         now = None if intent.state.closed else intent
-        proved = _proved(index, intent)
+        proved = proved_after(index, intent)
         self._put(intent.index_uid, replace(index, intent=now, queued=rest, proved=proved))
 
     def apply_commit(self, intent: Intent, commit: CommitRecord, version: int) -> None:
@@ -233,7 +138,7 @@ class Cluster:
         the change has succeeded may find the old version here.
         """
         index = self._index(intent)
-        record = _committed(index.record, commit, version)
+        record = committed(index.record, commit, version)
         if record.deleted:
             self._put(
                 record.uid,
@@ -308,7 +213,7 @@ class Cluster:
     def _put(self, index_uid: IndexUid, index: IndexView) -> None:
         before = self._view.indexes.get(index_uid)
         if before is not None:
-            index = replace(index, stirred=_stirred(before, index.proved))
+            index = replace(index, stirred=stirred(before, index.proved))
         indexes = {**self._view.indexes, index_uid: index}
         deleted = {uid: r for uid, r in self._view.deleted.items() if uid != index_uid}
         if index.record.deleted:
@@ -318,62 +223,3 @@ class Cluster:
         self._view = replace(
             self._view, indexes=MappingProxyType(indexes), deleted=MappingProxyType(deleted)
         )
-
-
-def _joined(stored: IndexView, before: IndexView | None) -> IndexView:
-    """Return what the store says, less proofs that this process knows to be over."""
-    if before is None:
-        return replace(stored, proved={})
-    proved = {n: v for n, v in stored.proved.items() if before.proved.get(n) == v}
-    missing = {**before.out_of_sync, **stored.out_of_sync}
-    return replace(
-        stored,
-        proved=proved,
-        out_of_sync=missing,
-        catching_up=before.catching_up,
-        stirred=_stirred(before, proved),
-    )
-
-
-def _stirred(before: IndexView, proved: Mapping[NodeId, int]) -> Mapping[NodeId, int]:
-    """Count every proof that is lost by this step."""
-    lost = [n for n, version in before.proved.items() if proved.get(n) != version]
-    if not lost:
-        return before.stirred
-    return {**before.stirred, **{n: before.stirred.get(n, 0) + 1 for n in lost}}
-
-
-def _proved(index: IndexView, intent: Intent) -> Mapping[NodeId, int]:
-    """Touched = proved at nothing, until read back at what was decided: commit or abort."""
-    state = intent.state
-    # Without a way back, and without a version to go back to, a verified node shows no version.
-    restores = state.undoable or intent.kind is IntentKind.REPAIR
-    restores = restores and state.undoing and not index.record.deleted
-    follows = state.decision is Decision.COMMIT and not index.record.deleted
-    proved = dict(index.proved)
-    for node_id in state.touched:
-        if state.nodes[node_id].state is NodeState.VERIFIED and (restores or follows):
-            proved[node_id] = intent.base_version if restores else index.record.version
-        else:
-            proved.pop(node_id, None)
-    return proved
-
-
-def _committed(old: IndexRecord, commit: CommitRecord, version: int) -> IndexRecord:
-    """Return the row that a commit leads to."""
-    created_at_ms = commit.at_ms if old.deleted else old.created_at_ms
-    kept = {} if commit.raise_version or old.deleted else old.fingerprints
-    row = replace(
-        old,
-        version=version,
-        frozen_reason=None,
-        deleted=commit.deleted,
-        created_at_ms=created_at_ms,
-        updated_at_ms=commit.at_ms,
-        primary_key=commit.primary_key or (None if old.deleted else old.primary_key),
-        settings=old.settings if commit.settings is None else commit.settings,
-        fingerprints={**kept, **commit.fingerprints},
-    )
-    if commit.deleted:
-        return replace(row, primary_key=None, settings=None, fingerprints={})
-    return row
