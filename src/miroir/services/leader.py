@@ -11,7 +11,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from miroir.errors import LeaseLost
+import structlog
+
+from miroir.errors import LeaseLost, Unavailable
 from miroir.ports.clock import Clock
 from miroir.ports.records import Lease
 from miroir.ports.store import Store
@@ -19,6 +21,7 @@ from miroir.ports.store import Store
 LEASE_TTL_S = 10.0
 _RENEW_EVERY_S = 3.0
 _TAKE_AGAIN_S = 1.0
+_log = structlog.get_logger(__name__)
 
 
 class Leader:
@@ -44,12 +47,21 @@ class Leader:
                 yield lease
             finally:
                 renewal.cancel()
-        await self._store.release_lease(lease)
+        try:
+            await self._store.release_lease(lease)
+        except Unavailable as error:  # Then it runs out by itself.
+            _log.warning("store_unavailable", scope=scope, why=str(error))
 
     async def _take(self, scope: str) -> Lease:
-        while (lease := await self._ask(scope)) is None:
+        while True:
+            try:
+                lease = await self._ask(scope)
+            except Unavailable as error:
+                _log.warning("store_unavailable", scope=scope, why=str(error))
+                lease = None
+            if lease is not None:
+                return lease
             await self._clock.sleep(_TAKE_AGAIN_S)
-        return lease
 
     async def _ask(self, scope: str) -> Lease | None:
         return await self._store.take_lease(
@@ -57,8 +69,17 @@ class Leader:
         )
 
     async def _renew(self, lease: Lease) -> None:
+        """Ask again in time; a store that does not answer is asked until the lease is over."""
+        held_s = self._clock.monotonic_s()
         while True:
             await self._clock.sleep(_RENEW_EVERY_S)
-            held = await self._ask(lease.scope)
+            asked_s = self._clock.monotonic_s()
+            try:
+                held = await self._ask(lease.scope)
+            except Unavailable as error:
+                if asked_s - held_s >= LEASE_TTL_S - _RENEW_EVERY_S:
+                    raise LeaseLost(f"{lease.scope} could not be renewed: {error}") from error
+                continue
             if held is None or held.epoch != lease.epoch:
                 raise LeaseLost(f"another process leads {lease.scope}")
+            held_s = asked_s

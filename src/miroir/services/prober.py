@@ -22,7 +22,7 @@ from miroir.core import settings as rules
 from miroir.core.features import class_shown
 from miroir.core.fingerprint import digest, fingerprint
 from miroir.core.topology import IndexUid, NodeId
-from miroir.errors import NodeError, NodeRefused
+from miroir.errors import NodeError, NodeRefused, Unavailable
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, NodeReply, NodeRequest, Settings
 from miroir.ports.store import Store
@@ -191,7 +191,7 @@ class Prober:
             run.shown.set_result(shown)
         except NodeRefused as refused:
             _settle(run, refused)
-        except NodeError as error:
+        except (NodeError, Unavailable) as error:
             _log.info("probe_unanswered", node=node_id, why=str(error))
             _settle(run, None)
         finally:
