@@ -90,6 +90,11 @@ def test_a_key_that_may_write_writes(cluster, uid):
 
     assert added.status == 202
     assert cluster.ended(added)["status"] == "succeeded"
+    other = cluster.do("POST", "/indexes", {"uid": f"{uid}-other"})
+    seen = cluster.send("GET", "/tasks?limit=1000", key=key).ok()["results"]
+    assert {task["indexUid"] for task in seen} == {uid}
+    assert cluster.send("GET", f"/tasks/{seen[0]['uid']}", key=key).status == 200
+    assert cluster.send("GET", f"/tasks/{other['uid']}", key=key).status == 404
     unknown = cluster.send("POST", f"/indexes/{uid}-new/documents", DOCUMENTS, key=key)
     assert unknown.status == 403
 

@@ -19,6 +19,7 @@ from miroir.api.parameters import (
 from miroir.api.router import Route
 from miroir.api.views import task_view
 from miroir.core.numbers import U32_MAX, unsigned
+from miroir.core.rights import covers
 from miroir.errors import BadParameter, TaskNotFound
 from miroir.ports.records import TaskPage, TaskQuery
 
@@ -69,7 +70,7 @@ class TaskRoutes:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
 
-    async def get(self, _request: Request, named: Mapping[str, str]) -> Reply:
+    async def get(self, request: Request, named: Mapping[str, str]) -> Reply:
         """`GET /tasks/{uid}`."""
         text = named["task"]
         uid = unsigned(text, U32_MAX)
@@ -79,13 +80,13 @@ class TaskRoutes:
                 f"Task uid `{text}` is invalid. It should only contain numeric characters.",
             )
         task = await self._edge.store.task(uid)
-        if task is None:
+        if task is None or not _open_to(request, task.index_uid):
             raise TaskNotFound(f"Task `{uid}` not found.")
         return reply_json(task_view(task))
 
     async def list(self, request: Request, _named: Mapping[str, str]) -> Reply:
         """`GET /tasks`."""
-        asked = _query(request.query)
+        asked = self._confined(request, _query(request.query))
         page = TaskPage((), 0, None) if asked is None else await self._edge.store.tasks(asked)
         results: list[dict[str, Any]] = [task_view(task) for task in page.results]
         return reply_json(
@@ -97,6 +98,22 @@ class TaskRoutes:
                 "next": page.next_uid,
             }
         )
+
+    def _confined(self, request: Request, asked: TaskQuery | None) -> TaskQuery | None:
+        """Narrow a query to the indexes that the key opens, of those that are or were known."""
+        if asked is None or request.confined is None:
+            return asked
+        view = self._edge.cluster.view
+        exact = {pattern for pattern in request.confined if not pattern.endswith("*")}
+        uids = asked.index_uids or (*sorted({*view.indexes, *view.deleted, *exact}),)
+        mine = tuple(uid for uid in uids if _open_to(request, uid))
+        return replace(asked, index_uids=mine) if mine else None
+
+
+def _open_to(request: Request, index_uid: str | None) -> bool:
+    if request.confined is None:
+        return True
+    return index_uid is not None and covers(request.confined, index_uid)
 
 
 def _limit(query: Mapping[str, str]) -> int:
