@@ -14,6 +14,7 @@ from urllib.parse import quote
 import orjson
 
 from miroir.core.features import engine_class
+from miroir.core.swaps import Swaps
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import NodeRefused, NodeUnreachable
 from miroir.ports.node import (
@@ -120,6 +121,10 @@ class NodeControlHttp:
         """See `NodeControl.delete_index`."""
         return await self._enqueue(node_id, "DELETE", _path(index_uid), None)
 
+    async def swap_indexes(self, node_id: NodeId, swaps: Swaps) -> int:
+        """See `NodeControl.swap_indexes`."""
+        return await self._enqueue(node_id, "POST", "/swap-indexes", [s.shown() for s in swaps])
+
     async def patch_settings(self, node_id: NodeId, index_uid: IndexUid, patch: Settings) -> int:
         """See `NodeControl.patch_settings`."""
         path = _path(index_uid) + "/settings"
@@ -180,7 +185,7 @@ class NodeControlHttp:
         return _decoded(node_id, await self._send(node_id, NodeRequest("GET", path)))
 
     async def _enqueue(
-        self, node_id: NodeId, method: str, path: str, body: dict[str, Json] | None
+        self, node_id: NodeId, method: str, path: str, body: Json
     ) -> int:
         """Send a write; return the node's task uid."""
         request = NodeRequest(method, path)

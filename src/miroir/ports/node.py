@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from miroir.core.swaps import Swaps
 from miroir.core.topology import IndexUid, NodeId
 
 Json = Any
@@ -176,6 +177,15 @@ class NodeControl(Protocol):
 
     async def delete_index(self, node_id: NodeId, index_uid: IndexUid) -> int:
         """Ask for the end of an index; return the node's task uid, which fails if missing."""
+        ...
+
+    async def swap_indexes(self, node_id: NodeId, swaps: Swaps) -> int:
+        """
+        Ask that pairs of indexes are swapped or renamed, all or none; return the node's task uid.
+
+        Neither the task's end nor a repetition proves anything: a node that crashes between doing
+        it and noting that it did does it again.
+        """
         ...
 
     async def patch_settings(self, node_id: NodeId, index_uid: IndexUid, patch: Settings) -> int:

@@ -179,6 +179,8 @@ def _settings_side(config: Config, outside: Outside, common: Common) -> Settings
             wanted.max_repair_retries,
             wanted.freeze_writes_on_unrepairable,
         ),
+        cluster=common.cluster,
+        watcher=common.watcher,
     )
     tools = _tools(config, outside, common, planner, prober)
     broadcaster = Broadcaster(tools)

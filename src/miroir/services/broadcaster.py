@@ -1,12 +1,16 @@
 """
 Leads each index's queue of intents: one at a time, oldest first; indexes go in parallel.
 
+An intent over several indexes waits until it is the oldest of all of them; then the drive of its
+first one carries it, and the others stand still. Ids are given out in one order for all queues, so
+that two such intents never wait for each other.
+
 A restart finds every open intent in the store and goes on from the stored state. What happens to
 one intent is in `intent_run.py`.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -29,6 +33,11 @@ class Broadcaster:
         self._ends: dict[int, asyncio.Future[t.Phase]] = {}
         self._listeners: list[Callable[[IndexUid], None]] = []
         self._group: asyncio.TaskGroup | None = None
+        self._still: Callable[[tuple[IndexUid, ...]], Awaitable[None]] = _still_already
+
+    def before_moves(self, still: Callable[[tuple[IndexUid, ...]], Awaitable[None]]) -> None:
+        """Await `still(index_uids)` before indexes change places: their documents have to rest."""
+        self._still = still
 
     def on_closed(self, listener: Callable[[IndexUid], None]) -> None:
         """Call `listener(index_uid)` when a change of it has ended that is no repair."""
@@ -59,9 +68,11 @@ class Broadcaster:
         return await asyncio.shield(future)
 
     async def settled(self, index_uid: IndexUid) -> None:
-        """Wait until the changes of an index that are accepted now have ended."""
+        """Wait until the changes of an index that are accepted now have ended, up to a swap."""
         index = self._tools.cluster.view.indexes.get(index_uid)
         for intent in index.accepted if index else ():
+            if intent.kind.moves_indexes:
+                return  # It waits for the documents itself, and whatever is behind it, for it.
             await self.ended(intent.intent_id)
 
     async def _drive(self, index_uid: IndexUid) -> None:
@@ -72,10 +83,17 @@ class Broadcaster:
             while self._next(index_uid) is not None:
                 if not await self._lead(index_uid):
                     await self._tools.clock.sleep(_AGAIN_S)
-                    await self._tools.cluster.reload(index_uid, self._tools.store)
-                    await self._tell_ended(index_uid)
+                    for uid in self._led_with(index_uid):
+                        await self._tools.cluster.reload(uid, self._tools.store)
+                        await self._tell_ended(uid)
         finally:
             del self._drives[index_uid]
+
+    def _led_with(self, index_uid: IndexUid) -> tuple[IndexUid, ...]:
+        """Return the indexes that the started intent of this one holds, or just this one."""
+        index = self._tools.cluster.view.indexes.get(index_uid)
+        started = index.intent if index is not None else None
+        return started.index_uids if started is not None else (index_uid,)
 
     async def _lead(self, index_uid: IndexUid) -> bool:
         """Carry intents under one lease; False if it was lost, or the store was not there."""
@@ -105,16 +123,37 @@ class Broadcaster:
             future.set_result(phase)
 
     def _next(self, index_uid: IndexUid) -> Intent | None:
-        index = self._tools.cluster.view.indexes.get(index_uid)
-        return index.queued[0] if index and index.queued else None
+        """Return the oldest intent of this index, if it is this drive's to carry now."""
+        indexes = self._tools.cluster.view.indexes
+        index = indexes.get(index_uid)
+        intent = index.queued[0] if index and index.queued else None
+        if intent is None or intent.index_uid != index_uid:
+            return None
+        heads = [i.accepted[0] for uid in intent.index_uids if (i := indexes.get(uid))]
+        return intent if all(head.intent_id == intent.intent_id for head in heads) else None
 
     async def _carry(self, intent: Intent, lease: Lease) -> None:
+        if intent.kind.moves_indexes:
+            await self._still(intent.index_uids)
         run = IntentRun(self._tools, intent, lease)
         self._tell(intent.intent_id, await run.to_the_end())
+        for index_uid in intent.index_uids:
+            self._wake_next(index_uid)
         if intent.kind is IntentKind.REPAIR:
             return  # Its own next try is the sweep's: a node that flaps must not be chased.
-        for listener in self._listeners:
-            listener(intent.index_uid)
+        for index_uid in intent.index_uids:
+            for listener in self._listeners:
+                listener(index_uid)
+
+    def _wake_next(self, index_uid: IndexUid) -> None:
+        """Have the next intent of an index carried by whoever has to: maybe another's drive."""
+        index = self._tools.cluster.view.indexes.get(index_uid)
+        if index is not None and index.queued:
+            self.wake(index.queued[0].index_uid)
+
+
+async def _still_already(_: tuple[IndexUid, ...]) -> None:
+    """There are no documents."""
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> str:

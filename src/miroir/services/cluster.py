@@ -13,9 +13,17 @@ from types import MappingProxyType
 
 from miroir.core.commons import is_common
 from miroir.core.topology import IndexUid, NodeId, Topology
-from miroir.ports.records import NOT_CREATED, CommitRecord, IndexRecord, Intent, IntentKind
+from miroir.ports.records import NOT_CREATED, CommitRecord, IndexRecord, Intent, IntentKind, SwapRecord
 from miroir.ports.store import Store
-from miroir.services.view import IndexView, View, committed, joined, proved_after, stirred
+from miroir.services.view import (
+    IndexView,
+    View,
+    committed,
+    joined,
+    missing_after,
+    proved_after,
+    stirred,
+)
 
 __all__ = ["Cluster", "IndexView", "View"]
 
@@ -72,7 +80,7 @@ class Cluster:
         versions = await store.node_versions()
         lagging = await store.out_of_sync()
         record = await store.index(index_uid)
-        intents = [i for i in await store.open_intents() if i.index_uid == index_uid]
+        intents = [i for i in await store.open_intents() if index_uid in i.index_uids]
         before = self._view.indexes.get(index_uid)
         last = newest[0].intent_id if newest else 0
         known = {intent.intent_id for intent in intents}
@@ -88,7 +96,7 @@ class Cluster:
             missing = {node: why for (uid, node), why in lagging.items() if uid == index_uid}
             self._put(index_uid, joined(IndexView(record, proved, missing), before))
         for intent in intents:
-            self.apply_queued(intent)
+            self._queue(index_uid, intent)
 
     def _forget(self, index_uid: IndexUid) -> None:
         indexes = {uid: i for uid, i in self._view.indexes.items() if uid != index_uid}
@@ -109,10 +117,14 @@ class Cluster:
 
     def apply_queued(self, intent: Intent) -> None:
         """An intent was opened."""
-        index = self._index(intent)
+        for index_uid in intent.index_uids:
+            self._queue(index_uid, intent)
+
+    def _queue(self, index_uid: IndexUid, intent: Intent) -> None:
+        index = self._index(index_uid, intent)
         if any(known.intent_id == intent.intent_id for known in index.accepted):
             return  # Read from the store before whoever opened it came here.
-        self._put(intent.index_uid, replace(index, queued=(*index.queued, intent)))
+        self._put(index_uid, replace(index, queued=(*index.queued, intent)))
 
     def apply_withdrawn(self, intent: Intent) -> None:
         """An intent was refused before it started."""
@@ -124,11 +136,15 @@ class Cluster:
 
     def apply_progress(self, intent: Intent) -> None:
         """The machine of the started intent was saved; touched nodes are proved at nothing."""
-        index = self._index(intent)
-        rest = tuple(i for i in index.queued if i.intent_id != intent.intent_id)
         now = None if intent.state.closed else intent
-        proved = proved_after(index, intent)
-        self._put(intent.index_uid, replace(index, intent=now, queued=rest, proved=proved))
+        for index_uid in intent.index_uids:
+            index = self._index(index_uid, intent)
+            rest = tuple(i for i in index.queued if i.intent_id != intent.intent_id)
+            proved, missing = proved_after(index, intent), missing_after(index, intent)
+            self._put(
+                index_uid,
+                replace(index, intent=now, queued=rest, proved=proved, out_of_sync=missing),
+            )
 
     def apply_commit(self, intent: Intent, commit: CommitRecord, version: int) -> None:
         """
@@ -137,7 +153,7 @@ class Cluster:
         Works the row out as the store did, without asking: nobody who is told by the store that
         the change has succeeded may find the old version here.
         """
-        index = self._index(intent)
+        index = self._index(intent.index_uid, intent)
         record = committed(index.record, commit, version)
         if record.deleted:
             self._put(
@@ -151,6 +167,21 @@ class Cluster:
             missing = dict.fromkeys(commit.unproved, NOT_CREATED)
             index = replace(index, out_of_sync=missing, catching_up=frozenset())
         self._put(record.uid, replace(index, record=record, proved=proved))
+
+    def apply_swap(self, intent: Intent, commit: SwapRecord) -> None:
+        """The store has taken the commit of a swap: every uid switches, in one step."""
+        for moved in commit.indexes:
+            record = moved.record
+            index = self._view.indexes[record.uid]
+            now = replace(
+                index,
+                record=record,
+                intent=intent,
+                proved=dict.fromkeys(moved.proved, record.version),
+                out_of_sync=moved.out_of_sync,
+                catching_up=frozenset(),
+            )
+            self._put(record.uid, now)
 
     def apply_record(self, record: IndexRecord) -> None:
         """The store's row has changed otherwise: created, frozen, thawed, primary key known."""
@@ -190,15 +221,15 @@ class Cluster:
         assert node_id in index.out_of_sync
         self._put(index_uid, replace(index, catching_up=index.catching_up | {node_id}))
 
-    def _index(self, intent: Intent) -> IndexView:
-        known = self._view.indexes.get(intent.index_uid)
+    def _index(self, index_uid: IndexUid, intent: Intent) -> IndexView:
+        known = self._view.indexes.get(index_uid)
         if known is not None:
             return known
-        record = self._view.deleted.get(intent.index_uid)
+        record = self._view.deleted.get(index_uid)
         version = record.version if record else 0
         return IndexView(
             IndexRecord(
-                uid=intent.index_uid,
+                uid=index_uid,
                 primary_key=intent.primary_key,
                 version=version,
                 settings=None,

@@ -67,8 +67,7 @@ class Intake:
 
     def will_exist(self, index_uid: IndexUid) -> bool:
         """Whether the index will be there when everything accepted has been carried out."""
-        index = self.cluster.view.indexes.get(index_uid)
-        return index is not None and index.will_exist
+        return self.cluster.view.will_exist(index_uid)
 
     async def accept(self, index_uid: IndexUid, wish: Wish, task: NewTask) -> TaskRecord:
         """

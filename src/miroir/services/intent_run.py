@@ -21,7 +21,7 @@ from miroir.core.topology import NodeId
 from miroir.errors import NodeError, NodeRefused
 from miroir.ports.clock import Chance, Clock
 from miroir.ports.node import NodeControl, NodeTask
-from miroir.ports.records import Intent, IntentTask, Lease
+from miroir.ports.records import Intent, IntentTask, Lease, SwapRecord
 from miroir.ports.store import Store
 from miroir.services.carriers import DOCUMENT_TYPES, Carrier, unfinished
 from miroir.services.cluster import Cluster
@@ -234,6 +234,8 @@ class IntentRun:
         assert self._carrier is not None
         tools = self._tools
         record = self._carrier.commit(self._intent.state)
+        if isinstance(record, SwapRecord):
+            return await self._commit_swap(record)
         version = await tools.store.commit(self._intent, record, self._lease)
         # Nothing is awaited in between: who sees the task succeeded sees the new version here.
         tools.cluster.apply_commit(self._intent, record, version)
@@ -242,6 +244,13 @@ class IntentRun:
             took_ms = tools.clock.wall_ms() - self._intent.at_ms
             tools.metrics.time_to_consistent(max(0, took_ms) / 1000)
             self._no_longer_mixed()
+        return t.VersionCommitted(version)
+
+    async def _commit_swap(self, record: SwapRecord) -> t.Event:
+        version = await self._tools.store.commit_swap(self._intent, record, self._lease)
+        # As above: nothing is awaited in between.
+        self._intent = replace(self._intent, committed_version=version)
+        self._tools.cluster.apply_swap(self._intent, record)
         return t.VersionCommitted(version)
 
     async def _freeze(self) -> t.Event:

@@ -89,12 +89,13 @@ class Lifecycle:
     def _on_its_way(self, index_uid: IndexUid, primary_key: str | None) -> int | None:
         """Return an accepted intent that may bring what is still lacking."""
         index = self._intake.cluster.view.indexes.get(index_uid)
-        if index is None or not index.will_exist:
+        if index is None or not self._intake.will_exist(index_uid):
             return None
         lacks_all = index.record.deleted
         lacks_key = primary_key is not None and index.record.primary_key is None
         for intent in reversed(index.accepted):
-            if intent.kind is IntentKind.CREATE and lacks_all:
+            brings = intent.kind is IntentKind.CREATE or intent.kind.moves_indexes
+            if brings and lacks_all:
                 return intent.intent_id
             if intent.kind is IntentKind.UPDATE and lacks_key:
                 return intent.intent_id
@@ -103,7 +104,7 @@ class Lifecycle:
     def _lacks(self, index_uid: IndexUid, primary_key: str | None) -> IntentKind | None:
         """Return what must be done before a write that identifies documents by this key."""
         index = self._intake.cluster.view.indexes.get(index_uid)
-        if index is None or not index.will_exist:
+        if index is None or not self._intake.will_exist(index_uid):
             return IntentKind.CREATE
         if primary_key is not None and index.record.primary_key is None:
             return IntentKind.UPDATE

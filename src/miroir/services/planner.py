@@ -5,7 +5,7 @@ An intent is resolved when it starts, not when it was accepted: a predecessor in
 been aborted meanwhile. Nothing here waits for a node but `expected`, which asks the prober.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -13,16 +13,18 @@ import orjson
 
 from miroir.core import rollback, settings as rules
 from miroir.core.broadcast_types import Broadcast, Phase
+from miroir.core.swaps import Swaps, exists_already, fault
 from miroir.core.topology import IndexUid, NodeId, Topology
 from miroir.core.waves import halves
 from miroir.errors import IndexNotFound
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, NodeReply, Settings
 from miroir.ports.records import Intent, IntentKind
-from miroir.services.carriers import Carrier, LifecycleCarrier, SettingsCarrier
+from miroir.services.carriers import Carrier, LifecycleCarrier, SettingsCarrier, SwapCarrier
 from miroir.services.carriers.lifecycle import already_exists
-from miroir.services.cluster import View
+from miroir.services.cluster import Cluster, View
 from miroir.services.prober import Prober, Verdict
+from miroir.services.watcher import TaskWatcher
 
 Strategy = Literal["two_phase", "sequential"]
 
@@ -41,8 +43,17 @@ class Planner:
     """Knows what each kind of intent needs."""
 
     def __init__(
-        self, *, control: NodeControl, prober: Prober, clock: Clock, policy: Policy
+        self,
+        *,
+        control: NodeControl,
+        prober: Prober,
+        clock: Clock,
+        policy: Policy,
+        cluster: Cluster,
+        watcher: TaskWatcher,
     ) -> None:
+        self._cluster = cluster
+        self._watcher = watcher
         self._control = control
         self._prober = prober
         self._clock = clock
@@ -60,13 +71,16 @@ class Planner:
             waves=waves,
             commit_after=len(waves),
             retries_max=self._policy.retries_max,
-            undoable=kind.changes_settings or kind in {IntentKind.CREATE, IntentKind.UPDATE},
+            undoable=_is_undoable(kind),
+            patient=kind.moves_indexes,
             forward=kind is IntentKind.DELETE,
             freeze=self._policy.freeze and kind.changes_settings,
         )
 
     def plan(self, intent: Intent, view: View) -> Intent:
         """Resolve a fresh intent against what is in force now."""
+        if intent.kind.moves_indexes:
+            return _planned_move(intent, view)
         index = view.indexes.get(intent.index_uid)
         record = index.record if index else None
         base: Settings = (record.settings if record else None) or rules.defaults()
@@ -99,6 +113,8 @@ class Planner:
         """Return why an intent cannot even begin, e.g. its index is gone; else None."""
         if intent.state.phase is not Phase.QUEUED:
             return None  # Begun: it is carried to its end.
+        if intent.kind.moves_indexes:
+            return impossible_move(intent.kind, intent.swaps, lambda uid: view.live(uid) is not None)
         exists = view.live(intent.index_uid) is not None
         if intent.kind is IntentKind.CREATE:  # The deletion before it may have been refused.
             return already_exists(intent.index_uid) if exists else None
@@ -115,6 +131,14 @@ class Planner:
                 control=self._control,
                 clock=self._clock,
                 base_fingerprints=index.record.fingerprints if index else {},
+            )
+        if intent.kind.moves_indexes:
+            return SwapCarrier(
+                intent,
+                control=self._control,
+                watcher=self._watcher,
+                clock=self._clock,
+                cluster=self._cluster,
             )
         previous = index.record.primary_key if index else None
         return LifecycleCarrier(
@@ -147,6 +171,39 @@ class Planner:
         """Return the Meilisearch error object in a node's refusal."""
         error: Mapping[str, Any] = orjson.loads(reply.body)
         return error
+
+
+def _is_undoable(kind: IntentKind) -> bool:
+    """Whether there is a way back."""
+    made = kind in {IntentKind.CREATE, IntentKind.UPDATE}
+    return kind.changes_settings or kind.moves_indexes or made
+
+
+def _planned_move(intent: Intent, view: View) -> Intent:
+    """Judge covers by the nodes in sync: who is left behind must not be the last of an index."""
+    columns: list[tuple[NodeId, ...]] = []
+    for index_uid in intent.index_uids:
+        index = view.live(index_uid)
+        missing = index.out_of_sync if index is not None else {}
+        columns += [tuple(n for n in c if n not in missing) or c for c in view.topology.columns]
+    first = view.indexes.get(intent.index_uid)
+    return replace(
+        intent,
+        state=replace(intent.state, columns=tuple(dict.fromkeys(columns))),
+        base_version=first.record.version if first is not None else 0,
+    )
+
+
+def impossible_move(
+    kind: IntentKind, swaps: Swaps, exists: Callable[[IndexUid], bool]
+) -> Mapping[str, Any] | None:
+    """Return why a node would fail such a task; None if it would not."""
+    if kind is IntentKind.SWAP:
+        return fault(swaps, exists)
+    (swap,) = swaps
+    if not exists(swap.left):
+        return IndexNotFound(f"Index `{swap.left}` not found.").body()
+    return exists_already(swap.right) if exists(swap.right) else None
 
 
 def _target(intent: Intent, base: Settings) -> Settings:

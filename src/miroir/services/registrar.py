@@ -122,12 +122,12 @@ class Registrar:
             return await self._change_settings(write)
 
     async def _change_settings(self, write: SettingsWrite) -> TaskRecord:
-        index = self._intake.cluster.view.indexes.get(write.index_uid)
+        view = self._intake.cluster.view
         self._check_base(write.index_uid, write.base)
-        missing = index is None or not index.will_exist
+        missing = not view.will_exist(write.index_uid)
         if missing and write.resets:
             return await self._intake.fail(self._task(write, {}), not_found(write.index_uid))
-        base = (index.last_target if index else None) or rules.defaults()
+        base = view.last_target(write.index_uid) or rules.defaults()
         if write.patch is None:
             refusal = await self._prober.refusal_of_body(write.request)
             raise RefusedByNode(refusal) if refusal else Unavailable("no node can judge the body")
@@ -154,11 +154,12 @@ class Registrar:
     async def _roll_back(self, wanted: Rollback) -> TaskRecord:
         uid = wanted.index_uid
         former = await self._former(wanted)
-        index = self._intake.cluster.view.indexes.get(uid)
-        if index is None or not index.will_exist:
+        view = self._intake.cluster.view
+        index = view.indexes.get(uid)
+        if index is None or not view.will_exist(uid):
             raise IndexNotFound(f"Index `{uid}` not found.")
         self._check_base(uid, wanted.base)
-        target = rollback.target(index.last_target or rules.defaults(), former)
+        target = rollback.target(view.last_target(uid) or rules.defaults(), former)
         bases = (index.record.settings or {}, *(i.target for i in index.accepted if i.target))
         patch = rollback.patch((rules.defaults(), *bases) if index.accepted else bases, target)
         reason = f"rollback to version {wanted.version}"
@@ -267,6 +268,8 @@ def _moves(index: IndexView, intent: Intent) -> bool:
     """Whether an open intent may still lead to another version than the committed one."""
     if intent.kind in {IntentKind.REPAIR, IntentKind.UPDATE}:
         return False
+    if intent.kind.moves_indexes:
+        return True
     begun = index.intent is not None and index.intent.intent_id == intent.intent_id
     # Of one that has committed only the last nodes follow.
     return not (begun and index.record.version > intent.base_version)

@@ -7,10 +7,12 @@ Values and pure functions; who replaces one view by the next is `cluster.py`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from miroir.core.broadcast_judge import stranded
 from miroir.core.broadcast_types import Decision, NodeState
+from miroir.core.swaps import sources
 from miroir.core.topology import IndexUid, NodeId, Topology
 from miroir.ports.node import Settings
-from miroir.ports.records import CommitRecord, IndexRecord, Intent, IntentKind
+from miroir.ports.records import NOT_MOVED, CommitRecord, IndexRecord, Intent, IntentKind
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,48 @@ class View:
         index = self.indexes.get(IndexUid(index_uid))
         return index if index is not None and not index.record.deleted else None
 
+    def will_exist(self, index_uid: IndexUid, before: int | None = None) -> bool:
+        """Whether an index will be there when all accepted changes have been carried out."""
+        exists = self.live(index_uid) is not None
+        for intent in self._accepted(index_uid, before):
+            if intent.kind is IntentKind.CREATE:
+                exists = True
+            elif intent.kind is IntentKind.DELETE:
+                exists = False
+            elif intent.kind.moves_indexes:
+                source = sources(intent.swaps)[index_uid]
+                exists = source is not None and self.will_exist(source, intent.intent_id)
+        return exists
+
+    def last_target(self, index_uid: IndexUid, before: int | None = None) -> Settings | None:
+        """Settings when all accepted changes have been carried out; None: those of a new index."""
+        index = self.live(index_uid)
+        wanted = index.record.settings if index is not None else None
+        for intent in self._accepted(index_uid, before):
+            if intent.kind in {IntentKind.CREATE, IntentKind.DELETE}:
+                wanted = None
+            elif intent.kind.changes_settings and not intent.state.undoing:
+                wanted = intent.target
+            elif intent.kind.moves_indexes:
+                source = sources(intent.swaps)[index_uid]
+                wanted = self.last_target(source, intent.intent_id) if source else None
+        return wanted
+
+    def _accepted(self, index_uid: IndexUid, before: int | None) -> list[Intent]:
+        """Return what is still to come of an index, oldest first: all, or older than `before`."""
+        index = self.indexes.get(index_uid)
+        accepted = index.accepted if index is not None else ()
+        return [i for i in accepted if (before is None or i.intent_id < before) and _to_come(i)]
+
     def ready(self, index: IndexView) -> frozenset[NodeId]:
         """Nodes that are healthy and hold every acknowledged document of the index."""
         return self.healthy - index.out_of_sync.keys()
+
+
+def _to_come(intent: Intent) -> bool:
+    """Whether an open intent may still move an index; of other kinds, repetition says nothing."""
+    over = intent.committed_version is not None or intent.state.undoing
+    return not (intent.kind.moves_indexes and over)
 
 
 def joined(stored: IndexView, before: IndexView | None) -> IndexView:
@@ -135,6 +176,9 @@ def stirred(before: IndexView, proved: Mapping[NodeId, int]) -> Mapping[NodeId, 
 def proved_after(index: IndexView, intent: Intent) -> Mapping[NodeId, int]:
     """Touched = proved at nothing, until read back at what was decided: commit or abort."""
     state = intent.state
+    if intent.kind.moves_indexes:  # Proved by its commit, or by whoever reads the node after it.
+        on_the_way = [n for n in state.touched if state.nodes[n].state is not NodeState.VERIFIED]
+        return {n: v for n, v in index.proved.items() if n not in on_the_way}
     # Without a way back, and without a version to go back to, a verified node shows no version.
     restores = state.undoable or intent.kind is IntentKind.REPAIR
     restores = restores and state.undoing and not index.record.deleted
@@ -146,6 +190,14 @@ def proved_after(index: IndexView, intent: Intent) -> Mapping[NodeId, int]:
         else:
             proved.pop(node_id, None)
     return proved
+
+
+def missing_after(index: IndexView, intent: Intent) -> Mapping[NodeId, str]:
+    """Whoever an aborted swap could not bring back may hold another index's documents."""
+    state = intent.state
+    if not (intent.kind.moves_indexes and state.closed and state.undoing) or index.record.deleted:
+        return index.out_of_sync
+    return dict.fromkeys(stranded(state), NOT_MOVED) | dict(index.out_of_sync)
 
 
 def committed(old: IndexRecord, commit: CommitRecord, version: int) -> IndexRecord:

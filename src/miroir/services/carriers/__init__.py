@@ -9,6 +9,7 @@ verifies again, so that they are never missing.
 from miroir.services.carriers.base import DOCUMENT_TYPES, Carrier, ReadBack, unfinished
 from miroir.services.carriers.lifecycle import LifecycleCarrier
 from miroir.services.carriers.settings import SettingsCarrier
+from miroir.services.carriers.swap import SwapCarrier
 
 __all__ = [
     "DOCUMENT_TYPES",
@@ -16,5 +17,6 @@ __all__ = [
     "LifecycleCarrier",
     "ReadBack",
     "SettingsCarrier",
+    "SwapCarrier",
     "unfinished",
 ]

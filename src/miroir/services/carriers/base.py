@@ -15,7 +15,7 @@ from miroir.core.broadcast_types import Broadcast, NodeState
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import NodeUnreachable
 from miroir.ports.node import NodeControl, NodeRequest, Settings
-from miroir.ports.records import CommitRecord
+from miroir.ports.records import CommitRecord, SwapRecord
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Carrier(Protocol):
         """Read the node back and compare with the target (or the base)."""
         ...
 
-    def commit(self, state: Broadcast) -> CommitRecord:
+    def commit(self, state: Broadcast) -> CommitRecord | SwapRecord:
         """Say what becomes true when the verified nodes of `state` are committed."""
         ...
 
