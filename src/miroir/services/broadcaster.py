@@ -82,12 +82,22 @@ class Broadcaster:
             # drive at work and started no other.
             while self._next(index_uid) is not None:
                 if not await self._lead(index_uid):
-                    await self._tools.clock.sleep(_AGAIN_S)
                     for uid in self._led_with(index_uid):
-                        await self._tools.cluster.reload(uid, self._tools.store)
-                        await self._tell_ended(uid)
+                        await self._reload(uid)
         finally:
             del self._drives[index_uid]
+
+    async def _reload(self, index_uid: IndexUid) -> None:
+        """Look at an index anew, as soon as the store is there."""
+        while True:
+            await self._tools.clock.sleep(_AGAIN_S)
+            try:
+                await self._tools.cluster.reload(index_uid, self._tools.store)
+                await self._tell_ended(index_uid)
+            except Unavailable as error:
+                _log.warning("store_unavailable", index=index_uid, why=str(error))
+            else:
+                return
 
     def _led_with(self, index_uid: IndexUid) -> tuple[IndexUid, ...]:
         """Return the indexes that the started intent of this one holds, or just this one."""

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from miroir.core.topology import NodeId
-from miroir.errors import NodeError
+from miroir.errors import NodeError, Unavailable
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl
 from miroir.services.cluster import Cluster
@@ -54,7 +54,7 @@ class Health:
             if node_id not in self._cluster.view.healthy:
                 for gate in self._gates:
                     await gate(node_id)
-        except NodeError as error:
+        except (NodeError, Unavailable) as error:  # Without the store no gate can be passed.
             self._note(node_id, healthy=False, why=str(error))
             return False
         self._note(node_id, healthy=True, engine=engine)
