@@ -13,7 +13,14 @@ from types import MappingProxyType
 
 from miroir.core.commons import is_common
 from miroir.core.topology import IndexUid, NodeId, Topology
-from miroir.ports.records import NOT_CREATED, CommitRecord, IndexRecord, Intent, IntentKind, SwapRecord
+from miroir.ports.records import (
+    NOT_CREATED,
+    CommitRecord,
+    IndexRecord,
+    Intent,
+    IntentKind,
+    SwapRecord,
+)
 from miroir.ports.store import Store
 from miroir.services.view import (
     IndexView,

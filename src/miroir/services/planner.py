@@ -114,7 +114,9 @@ class Planner:
         if intent.state.phase is not Phase.QUEUED:
             return None  # Begun: it is carried to its end.
         if intent.kind.moves_indexes:
-            return impossible_move(intent.kind, intent.swaps, lambda uid: view.live(uid) is not None)
+            return impossible_move(
+                intent.kind, intent.swaps, lambda uid: view.live(uid) is not None
+            )
         exists = view.live(intent.index_uid) is not None
         if intent.kind is IntentKind.CREATE:  # The deletion before it may have been refused.
             return already_exists(intent.index_uid) if exists else None

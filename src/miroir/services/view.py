@@ -59,28 +59,6 @@ class IndexView:
         """Every open intent, oldest first."""
         return (*((self.intent,) if self.intent else ()), *self.queued)
 
-    @property
-    def will_exist(self) -> bool:
-        """Whether the index will be there when all accepted changes have been carried out."""
-        exists = not self.record.deleted
-        for intent in self.accepted:
-            if intent.kind is IntentKind.CREATE:
-                exists = True
-            elif intent.kind is IntentKind.DELETE:
-                exists = False
-        return exists
-
-    @property
-    def last_target(self) -> Settings | None:
-        """Settings when all accepted changes have been carried out; None: those of a new index."""
-        wanted: Settings | None = None if self.record.deleted else self.record.settings
-        for intent in self.accepted:
-            if intent.kind in {IntentKind.CREATE, IntentKind.DELETE}:
-                wanted = None
-            elif intent.kind.changes_settings and not intent.state.undoing:
-                wanted = intent.target
-        return wanted
-
 
 @dataclass(frozen=True)
 class View:
