@@ -154,14 +154,38 @@ class MemoryStore:
         self, index_uid: IndexUid, proved: Mapping[NodeId, str], *, version: int, at_ms: int
     ) -> bool:
         """See `Store.prove`."""
+        if not self._rests(index_uid, version):
+            return False
+        self._tables.prove(index_uid, proved, version, at_ms)
+        return True
+
+    @_durable
+    def learn(
+        self,
+        index_uid: IndexUid,
+        *,
+        version: int,
+        engine: str,
+        fingerprint: str,
+        settings: Mapping[str, Any],
+    ) -> IndexRecord | None:
+        """See `Store.learn`."""
+        record = self._tables.indexes.get(index_uid)
+        if record is None or not self._rests(index_uid, version) or engine in record.fingerprints:
+            return None
+        self._tables.indexes[index_uid] = replace(
+            record,
+            settings=copy_of({**settings, **(record.settings or {})}),
+            fingerprints={**record.fingerprints, engine: fingerprint},
+        )
+        return self._tables.indexes[index_uid]
+
+    def _rests(self, index_uid: IndexUid, version: int) -> bool:
         record = self._tables.indexes.get(index_uid)
         if record is None or record.deleted or record.version != version:
             return False
         intents = self._tables.in_order()
-        if any(index_uid in i.index_uids and not i.state.closed for i in intents):
-            return False
-        self._tables.prove(index_uid, proved, version, at_ms)
-        return True
+        return not any(index_uid in i.index_uids and not i.state.closed for i in intents)
 
     @_durable
     def history(

@@ -6,6 +6,7 @@ Nothing here knows about intents beyond whether one is open.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from miroir.adapters import store_codec as codec
@@ -157,16 +158,43 @@ def prove(
     at_ms: int,
 ) -> bool:
     """See `Store.prove`."""
-    wanted = tx.row(
+    if not _rests(tx, index_uid, version):
+        return False
+    set_proved(tx, index_uid, proved, version, at_ms)
+    return True
+
+
+def _rests(tx: Transaction, index_uid: IndexUid, version: int) -> bool:
+    """Whether this is the committed version, and no change of the index is open."""
+    row = tx.row(
         "SELECT 1 AS found FROM index_record WHERE uid = ? AND version = ? AND deleted = 0"
         " AND NOT EXISTS (SELECT 1 FROM intent WHERE closed = 0 AND intent_id IN"
         " (SELECT intent_id FROM intent_index WHERE index_uid = ?))",
         *(index_uid, version, index_uid),
     )
-    if wanted is None:
-        return False
-    set_proved(tx, index_uid, proved, version, at_ms)
-    return True
+    return row is not None
+
+
+def learn(
+    tx: Transaction,
+    index_uid: IndexUid,
+    *,
+    version: int,
+    engine: str,
+    fingerprint: str,
+    settings: Mapping[str, Any],
+) -> IndexRecord | None:
+    """See `Store.learn`."""
+    record = index(tx, index_uid) if _rests(tx, index_uid, version) else None
+    if record is None or engine in record.fingerprints:
+        return None
+    learnt = replace(
+        record,
+        settings={**settings, **(record.settings or {})},
+        fingerprints={**record.fingerprints, engine: fingerprint},
+    )
+    put_index(tx, learnt)
+    return learnt
 
 
 def expected(tx: Transaction, target_hash: str, engine: str) -> Mapping[str, Any] | None:

@@ -102,6 +102,25 @@ class SqlStore:
             store_indexes.prove, index_uid, proved, version=version, at_ms=at_ms
         )
 
+    async def learn(
+        self,
+        index_uid: IndexUid,
+        *,
+        version: int,
+        engine: str,
+        fingerprint: str,
+        settings: Mapping[str, Any],
+    ) -> IndexRecord | None:
+        """See `Store.learn`."""
+        return await self._run(
+            store_indexes.learn,
+            index_uid,
+            version=version,
+            engine=engine,
+            fingerprint=fingerprint,
+            settings=settings,
+        )
+
     async def history(
         self, index_uid: IndexUid, *, limit: int | None = None, from_version: int | None = None
     ) -> tuple[HistoryEntry, ...]:

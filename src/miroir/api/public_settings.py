@@ -18,6 +18,7 @@ from miroir.api.settings_headers import (
 )
 from miroir.api.views import task_summary
 from miroir.core import settings as rules
+from miroir.core.features import visible
 from miroir.core.settings import Setting
 from miroir.ports.node import NodeRequest
 from miroir.services.cluster import IndexView
@@ -52,7 +53,8 @@ class SettingsRoutes:
         """`GET /indexes/{uid}/settings`."""
         index = self._edge.index(named["uid"])
         unchanged = not_modified(request, index)
-        return unchanged or reply_json(_shown(index), headers=version_headers(index))
+        shown = visible(_shown(index), self._edge.flags.committed)
+        return unchanged or reply_json(shown, headers=version_headers(index))
 
     async def get_one(self, setting: Setting, request: Request, named: Mapping[str, str]) -> Reply:
         """`GET /indexes/{uid}/settings/{setting}`."""

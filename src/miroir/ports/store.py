@@ -100,6 +100,24 @@ class Store(Protocol):
         """
         ...
 
+    async def learn(
+        self,
+        index_uid: IndexUid,
+        *,
+        version: int,
+        engine: str,
+        fingerprint: str,
+        settings: Mapping[str, Any],
+    ) -> IndexRecord | None:
+        """
+        Add what a further engine class shows for the committed version.
+
+        Keys of `settings` that the desired settings lack are added to them; others stay. None, and
+        nothing changed, if `version` is not the committed one, an intent is open, or the version
+        has a fingerprint of this class already.
+        """
+        ...
+
     async def history(
         self, index_uid: IndexUid, *, limit: int | None = None, from_version: int | None = None
     ) -> tuple[HistoryEntry, ...]:

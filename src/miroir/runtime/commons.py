@@ -13,6 +13,7 @@ from miroir.core.keys import value_of
 from miroir.core.topology import NodeId
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.carriers.keys import ValueOf
+from miroir.services.classes import Classes
 from miroir.services.cluster import Cluster
 from miroir.services.commons import Commons
 from miroir.services.commons_planner import CommonsPlanner
@@ -52,6 +53,12 @@ def make_commons_side(config: Config, tools: Tools, health: Health) -> CommonsSi
             commons=commons,
             flags=flags,
             ring=ring,
+            classes=Classes(
+                control=tools.control,
+                store=tools.store,
+                cluster=tools.cluster,
+                prober=tools.prober,
+            ),
             control=tools.control,
             store=tools.store,
             clock=tools.clock,

@@ -27,6 +27,7 @@ from miroir.ports.records import Intent
 from miroir.ports.store import Store
 from miroir.services.carriers import ReadBack, features, keys
 from miroir.services.carriers.asking import read_features, read_keys
+from miroir.services.classes import Classes
 from miroir.services.cluster import IndexView
 from miroir.services.commons import Commons
 from miroir.services.flags import Flags
@@ -72,6 +73,7 @@ class StewardTools:
     commons: Commons
     flags: Flags
     ring: KeyRing
+    classes: Classes
     control: NodeControl
     store: Store
     clock: Clock
@@ -169,12 +171,14 @@ class Steward:
     async def _sweep_for_ever(self) -> None:
         while True:
             await self.sweep()
+            await self._tools.classes.learn()
             await self._tools.clock.sleep(self._tools.interval_s)
             await self._adopted()  # Flags of a newer version; keys that could not be made before.
 
     async def _look_at_urgent(self) -> None:
         while True:
             await self.look_at_node(await self._urgent.get())
+            await self._tools.classes.learn()  # Its engine class may be new.
 
     async def _look(self, uid: IndexUid, node_id: NodeId) -> None:
         """Read one object of one node back and act on it, unless a change of it is open."""
