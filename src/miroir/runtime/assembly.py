@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from miroir.config import Config
-from miroir.core.topology import Topology
+from miroir.core.topology import IndexUid, Topology
 from miroir.ports.clock import Chance, Clock
 from miroir.ports.node import NodeControl, NodeTransport
 from miroir.ports.store import Store
@@ -35,7 +35,10 @@ from miroir.services.resync import Resync, ResyncTools
 from miroir.services.running import Running
 from miroir.services.scatter import Scatter
 from miroir.services.searcher import Searcher
+from miroir.services.swaps import Standstill, Swapper
 from miroir.services.tasks import Tasks, TaskTools
+from miroir.services.tickets import TicketOffice
+from miroir.services.turns import Turns
 from miroir.services.watcher import TaskWatcher
 from miroir.services.writer import Writer, WriteTools
 from miroir.telemetry import Metrics
@@ -62,6 +65,7 @@ class Common:
     health: Health
     leader: Leader
     watcher: TaskWatcher
+    tickets: TicketOffice
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class SettingsSide:
 
     prober: Prober
     broadcaster: Broadcaster
+    intake: Intake
     registrar: Registrar
     lifecycle: Lifecycle
     reconciler: Reconciler
@@ -85,6 +90,7 @@ class DocumentsSide:
     tasks: Tasks
     writer: Writer
     resync: Resync
+    swapper: Swapper
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,7 @@ class Services:
             self.settings.reconciler.run,
             self.settings.leftovers.run,
             self.documents.resync.run,
+            self.common.tickets.run,
         )
 
 
@@ -137,6 +144,11 @@ def make_services(config: Config, topology: Topology, outside: Outside) -> Servi
 
 def _common(config: Config, topology: Topology, outside: Outside) -> Common:
     cluster = Cluster(topology)
+    watcher = TaskWatcher(
+        control=outside.control,
+        clock=outside.clock,
+        node_silence_s=config.settings_broadcast.node_silence_s,
+    )
     return Common(
         cluster=cluster,
         running=Running(),
@@ -151,10 +163,13 @@ def _common(config: Config, topology: Topology, outside: Outside) -> Common:
             clock=outside.clock,
             holder=f"{socket.gethostname()}:{os.getpid()}",
         ),
-        watcher=TaskWatcher(
+        watcher=watcher,
+        tickets=TicketOffice(
             control=outside.control,
+            store=outside.store,
+            cluster=cluster,
+            watcher=watcher,
             clock=outside.clock,
-            node_silence_s=config.settings_broadcast.node_silence_s,
         ),
     )
 
@@ -196,10 +211,9 @@ def _settings_side(config: Config, outside: Outside, common: Common) -> Settings
     common.health.on_change(reconciler.nudge)
     broadcaster.on_closed(reconciler.look_again)
     leftovers = _leftovers(config, outside, common, intake)
-    lifecycle = Lifecycle(intake)
     commons = make_commons_side(config, tools, common.health)
     return SettingsSide(
-        prober, broadcaster, registrar, lifecycle, reconciler, leftovers, commons
+        prober, broadcaster, intake, registrar, Lifecycle(intake), reconciler, leftovers, commons
     )
 
 
@@ -265,6 +279,7 @@ def _reconciler(
 def _documents_side(
     config: Config, outside: Outside, common: Common, settings: SettingsSide
 ) -> DocumentsSide:
+    order = Turns[IndexUid]()
     replicas = Replicas(store=outside.store, cluster=common.cluster, clock=outside.clock)
     lanes = Lanes(
         transport=outside.transport,
@@ -294,6 +309,7 @@ def _documents_side(
             broadcaster=settings.broadcaster,
             lanes=lanes,
             tasks=tasks,
+            order=order,
         )
     )
     resync = Resync(
@@ -305,9 +321,13 @@ def _documents_side(
             replicas=replicas,
             tasks=tasks,
             watcher=common.watcher,
+            tickets=common.tickets,
         )
     )
-    return DocumentsSide(lanes, tasks, writer, resync)
+    still = Standstill(cluster=common.cluster, lanes=lanes, tasks=tasks, replicas=replicas)
+    settings.broadcaster.around_moves(still.wait, common.tickets.expect)
+    swapper = Swapper(intake=settings.intake, order=order)
+    return DocumentsSide(lanes, tasks, writer, resync, swapper)
 
 
 def _read_side(config: Config, outside: Outside, common: Common) -> ReadSide:

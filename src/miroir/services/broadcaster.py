@@ -34,10 +34,17 @@ class Broadcaster:
         self._listeners: list[Callable[[IndexUid], None]] = []
         self._group: asyncio.TaskGroup | None = None
         self._still: Callable[[tuple[IndexUid, ...]], Awaitable[None]] = _still_already
+        self._moved: Callable[[], None] = _nothing_left
 
-    def before_moves(self, still: Callable[[tuple[IndexUid, ...]], Awaitable[None]]) -> None:
-        """Await `still(index_uids)` before indexes change places: their documents have to rest."""
-        self._still = still
+    def around_moves(
+        self, still: Callable[[tuple[IndexUid, ...]], Awaitable[None]], moved: Callable[[], None]
+    ) -> None:
+        """
+        Await `still(index_uids)` before indexes change places, and call `moved()` after the end.
+
+        Their documents have to be at rest before; what was used for it is cleared away after.
+        """
+        self._still, self._moved = still, moved
 
     def on_closed(self, listener: Callable[[IndexUid], None]) -> None:
         """Call `listener(index_uid)` when a change of it has ended that is no repair."""
@@ -147,6 +154,8 @@ class Broadcaster:
             await self._still(intent.index_uids)
         run = IntentRun(self._tools, intent, lease)
         self._tell(intent.intent_id, await run.to_the_end())
+        if intent.kind.moves_indexes:
+            self._moved()
         for index_uid in intent.index_uids:
             self._wake_next(index_uid)
         if intent.kind is IntentKind.REPAIR:
@@ -164,6 +173,10 @@ class Broadcaster:
 
 async def _still_already(_: tuple[IndexUid, ...]) -> None:
     """There are no documents."""
+
+
+def _nothing_left() -> None:
+    """Nobody clears away anything."""
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from miroir.core.swaps import Swaps, uids_of
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import IndexNotFound, InvalidIndexUid, TooManyIntents
 from miroir.ports.clock import Clock
@@ -40,6 +41,7 @@ class Wish:
     primary_key: str | None = None
     reason: str = ""
     nodes: tuple[NodeId, ...] = ()
+    swaps: Swaps = ()
 
 
 class Intake:
@@ -95,7 +97,8 @@ class Intake:
 
     def _new(self, index_uid: IndexUid, wish: Wish) -> NewIntent:
         view = self.cluster.view
-        self._check_queue(view, index_uid)
+        for uid in uids_of(wish.swaps) or (index_uid,):
+            self._check_queue(view, uid)
         nodes = wish.nodes or view.topology.node_ids
         return NewIntent(
             index_uid=index_uid,
@@ -108,6 +111,7 @@ class Intake:
             reason=wish.reason,
             state=self._planner.machine(index_uid, wish.kind, view.topology, nodes),
             at_ms=self._clock.wall_ms(),
+            swaps=wish.swaps,
         )
 
     @staticmethod
@@ -116,7 +120,7 @@ class Intake:
         if index is not None and len(index.queued) >= _QUEUE_MAX:
             raise TooManyIntents(f"{_QUEUE_MAX} changes of index `{index_uid}` are waiting")
 
-    def task(self, index_uid: IndexUid, kind: str, details: Mapping[str, Any]) -> NewTask:
+    def task(self, index_uid: IndexUid | None, kind: str, details: Mapping[str, Any]) -> NewTask:
         """Return a task of this type, made now; `details` with secrets masked."""
         return NewTask(
             index_uid=index_uid,

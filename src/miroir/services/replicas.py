@@ -75,6 +75,15 @@ class Replicas:
             self._cluster.apply_sync(index_uid, node_id, None)
             return True
 
+    async def stop_catching_up(self, index_uid: IndexUid) -> None:
+        """Interrupt whoever is being brought up; on return none of them can come in any more."""
+        index = self._cluster.view.indexes.get(index_uid)
+        for node_id in index.catching_up if index is not None else ():
+            assert index is not None
+            self._cluster.apply_sync(index_uid, node_id, index.out_of_sync[node_id])
+        async with self._saving:
+            return  # Who was about to come in has, or finds that it may not.
+
     def _catches_up(self, index_uid: IndexUid, node_id: NodeId) -> bool:
         index = self._cluster.view.live(index_uid)
         return index is not None and node_id in index.catching_up

@@ -39,6 +39,7 @@ from miroir.services.cluster import Cluster, IndexView
 from miroir.services.lanes import Lanes
 from miroir.services.replicas import Replicas
 from miroir.services.tasks import Tasks
+from miroir.services.tickets import TicketOffice
 from miroir.services.watcher import TaskWatcher
 
 _ROUND_S: Final = 2.0
@@ -71,6 +72,7 @@ class ResyncTools:
     replicas: Replicas
     tasks: Tasks
     watcher: TaskWatcher
+    tickets: TicketOffice
     page_documents: int = 1000  # Asked for and sent at a time.
 
 
@@ -85,6 +87,7 @@ class Resync:
         self._replicas = tools.replicas
         self._tasks = tools.tasks
         self._watcher = tools.watcher
+        self._tickets = tools.tickets
         self.page_documents = tools.page_documents
 
     async def run(self) -> None:
@@ -100,6 +103,7 @@ class Resync:
         if sibling is None:
             return
         try:
+            await self._end_swaps(node_id)
             found = await self._control.index(node_id, index_uid)
             if found is None:
                 await self._create(index_uid, node_id, sibling)
@@ -111,6 +115,11 @@ class Resync:
         except (NodeError, Unavailable, Interrupted) as why:
             _log.warning("resync_interrupted", index=index_uid, node=node_id, why=str(why))
             self._replicas.leave(index_uid, {node_id: f"resync interrupted: {why}"})
+
+    async def _end_swaps(self, node_id: NodeId) -> None:
+        """No swap that was given up on this node may come over what is about to be done."""
+        if not await self._tickets.clear(node_id):
+            raise Interrupted("a swap could still have come; it has to be looked at again")
 
     def _sibling(self, index_uid: IndexUid, node_id: NodeId) -> NodeId | None:
         """Return whom to copy from, if the replica is up and no change of the index is open."""

@@ -86,6 +86,7 @@ class WriteTools:
     broadcaster: Broadcaster
     lanes: Lanes
     tasks: Tasks
+    order: Turns[IndexUid]
 
 
 class Writer:
@@ -93,7 +94,7 @@ class Writer:
 
     def __init__(self, tools: WriteTools) -> None:
         self._tools = tools
-        self._order: Turns[IndexUid] = Turns()
+        self._order = tools.order
 
     async def add(self, write: DocumentsWrite) -> TaskRecord:
         """

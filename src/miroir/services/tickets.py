@@ -1,0 +1,97 @@
+"""
+Takes tickets of ended swaps off the nodes, so that none of them can still take place.
+
+    withdrawn: the unused ones, each awaited     a swap that comes after that fails
+    then: the used ones                          nothing is left on the node
+
+A node that was given up in a swap may have one in its queue, or in the network. Until its unused
+tickets are withdrawn nothing that it shows lasts: it is proved at nothing, and not filled again.
+"""
+
+from typing import Final
+
+import structlog
+
+from miroir.core.topology import IndexUid, NodeId
+from miroir.errors import NodeError, Unavailable
+from miroir.ports.clock import Clock
+from miroir.ports.node import NodeControl
+from miroir.ports.store import Store
+from miroir.services.carriers import tickets as names
+from miroir.services.cluster import Cluster
+from miroir.services.watcher import TaskWatcher
+
+_ROUND_S: Final = 1.0
+_log = structlog.get_logger(__name__)
+
+
+class TicketOffice:
+    """Knows which nodes may hold tickets of ended swaps."""
+
+    def __init__(
+        self,
+        *,
+        control: NodeControl,
+        store: Store,
+        cluster: Cluster,
+        watcher: TaskWatcher,
+        clock: Clock,
+    ) -> None:
+        self._control = control
+        self._store = store
+        self._cluster = cluster
+        self._watcher = watcher
+        self._clock = clock
+        self._unclear: set[NodeId] = set()
+
+    def expect(self) -> None:
+        """A swap has ended: any node may hold its tickets."""
+        self._unclear.update(self._cluster.view.topology.node_ids)
+
+    async def run(self) -> None:
+        """Clear every node once, and whenever a swap has ended, for ever."""
+        self.expect()
+        while True:
+            for node_id in sorted(self._unclear & self._cluster.view.healthy):
+                try:
+                    await self.clear(node_id)
+                except (NodeError, Unavailable) as why:
+                    _log.info("tickets_not_cleared", node=node_id, why=str(why))
+            await self._clock.sleep(_ROUND_S)
+
+    async def clear(self, node_id: NodeId) -> bool:
+        """
+        Take a node's tickets of ended swaps away; False if one of them could still be used before.
+
+        Raises:
+            NodeUnreachable: Some may be left.
+            Unavailable: The store could not be told.
+        """
+        present = [index.uid for index in await self._control.indexes(node_id)]
+        open_ids = {i.intent_id for x in self._cluster.view.indexes.values() for i in x.accepted}
+        owners = {uid: names.owner(uid) for uid in present}
+        old = [uid for uid, owner in owners.items() if owner is not None and owner not in open_ids]
+        unused = [uid for uid in old if names.is_unused(uid)]
+        await self._withdraw(node_id, unused)
+        for uid in old:
+            if not names.is_unused(uid):
+                await self._delete(node_id, uid)
+        self._unclear.discard(node_id)
+        return not unused
+
+    async def _withdraw(self, node_id: NodeId, unused: list[IndexUid]) -> None:
+        for uid in unused:
+            _log.warning("ticket_withdrawn", node=node_id, ticket=uid)
+            await self._delete(node_id, uid)
+        if unused:  # A swap may have come between a look at the node and this.
+            await self._doubt(node_id)
+
+    async def _delete(self, node_id: NodeId, uid: IndexUid) -> None:
+        task_uid = await self._control.delete_index(node_id, uid)
+        await self._watcher.ended(node_id, task_uid)
+
+    async def _doubt(self, node_id: NodeId) -> None:
+        for index_uid, index in self._cluster.view.indexes.items():
+            if node_id in index.out_of_sync:
+                await self._store.unprove(index_uid, (node_id,))
+                self._cluster.apply_demotion(index_uid, (node_id,))
