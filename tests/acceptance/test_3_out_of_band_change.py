@@ -22,7 +22,9 @@ def version(cluster, uid):
     """The committed version of an index with synonyms, proved on every node."""
     cluster.create(uid)
     cluster.do("PATCH", f"/indexes/{uid}/settings", {"synonyms": COMMITTED})
-    return cluster.version(uid)
+    version = cluster.version(uid)
+    until(lambda: cluster.proved(uid) == cluster.everywhere(version), "the second half, too")
+    return version
 
 
 def foreign(cluster, name, uid, patch):

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from miroir.core import broadcast as machine, broadcast_types as t, settings as rules
-from miroir.services import carriers, planner, reconciler
+from miroir.services import carriers, inspector, planner
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.cluster import Cluster
 from miroir.services.intent_run import IntentRun
@@ -159,7 +159,7 @@ def _unfinished_tasks() -> list[Patch]:
     async def none(*_: Any) -> None:
         return None
 
-    return [(carriers, "unfinished", none), (reconciler, "unfinished", none)]
+    return [(carriers, "unfinished", none), (inspector, "unfinished", none)]
 
 
 def _undo_is_verified() -> list[Patch]:

@@ -211,7 +211,7 @@ def _route(node: DocsNode, request: NodeRequest, origin: str) -> tuple[int, Any]
         types = set(query["types"][0].split(",")) if "types" in query else None
         pending = [
             {"uid": t.uid, "indexUid": t.index_uid, "type": t.type, "status": t.status}
-            for t in node.pending(query["indexUids"][0])
+            for t in node.pending(query.get("indexUids", [None])[0])
             if types is None or t.type in types
         ]
         return 200, {"results": pending[: int(query["limit"][0])], "total": len(pending)}

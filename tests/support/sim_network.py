@@ -371,8 +371,11 @@ def _route(node: SimNode, request: NodeRequest, origin: str) -> tuple[int, Any]:
 
 
 def _pending_tasks(node: SimNode, query: Mapping[str, list[str]]) -> dict[str, Any]:
-    (uid,) = query["indexUids"]
+    (uid,) = query.get("indexUids", [None])
     types = set(query["types"][0].split(",")) if "types" in query else None
     tasks = [t for t in node.pending(uid) if types is None or t.type in types]
-    rows = [{"uid": t.uid, "indexUid": uid, "type": t.type, "status": t.status} for t in tasks]
+    rows = [
+        {"uid": t.uid, "indexUid": t.index_uid, "type": t.type, "status": t.status} for t in tasks
+    ]
+    rows = rows[::-1] if "reverse" in query else rows
     return {"results": rows[: int(query["limit"][0])], "total": len(rows)}

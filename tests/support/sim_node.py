@@ -139,12 +139,12 @@ class SimNode:
             raise NodeRefused(404, ApiError("index_not_found", message).body())
         return found
 
-    def pending(self, index_uid: str) -> list[SimTask]:
-        """Return the tasks of an index that have not ended, newest first."""
+    def pending(self, index_uid: str | None) -> list[SimTask]:
+        """Return the tasks of an index (None: of all) that have not ended, newest first."""
         return [
             t
             for t in reversed(self.disk.tasks)
-            if t.index_uid == index_uid and t.status in {"enqueued", "processing"}
+            if index_uid in {None, t.index_uid} and t.status in {"enqueued", "processing"}
         ]
 
     def pending_any(self) -> bool:

@@ -289,4 +289,5 @@ def _task(node_id: NodeId, one: dict[str, Json]) -> NodeTask:
         details=_optional_object(node_id, one, "details"),
         started_at=_optional_text(node_id, one, "startedAt"),
         finished_at=_optional_text(node_id, one, "finishedAt"),
+        enqueued_at=_optional_text(node_id, one, "enqueuedAt"),
     )

@@ -117,6 +117,7 @@ _WORDINGS: Final[Mapping[str, Callable[[dict[str, Any]], str]]] = {
     "bool_parsing": lambda _: "must be true or false",
     "string_type": lambda _: "must be a text",
     "list_type": lambda _: "must be a list",
+    "dict_type": lambda _: "must be a mapping; write its keys indented below it",
     "model_type": lambda _: "must be a mapping; write its keys indented below it",
     "model_attributes_type": lambda _: "must be a mapping; write its keys indented below it",
     "literal_error": lambda context: f"must be {context['expected']}",

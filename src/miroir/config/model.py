@@ -6,6 +6,7 @@ the names: `_s` seconds, `_bytes` bytes, `_max` an upper limit. A key is added h
 with the code that obeys it. No I/O and no defaults that depend on the machine.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -24,6 +25,8 @@ from miroir.config.grid import grid_faults, long_form, normal_url
 from miroir.config.secret import Secret, SecretRef
 from miroir.core.topology import GroupId, Node, NodeId, ShardId, Topology
 
+DriftMode = Literal["repair", "alert", "adopt", "off"]
+_INDEX_UID = re.compile(r"[A-Za-z0-9_-]{1,400}")
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -40,6 +43,15 @@ def _node_url(text: str) -> str:
     except ValueError as error:
         said = f"`{text}` {error}" if "@" not in text else str(error)
         raise PydanticCustomError("miroir", "{said}", {"said": said}) from error
+
+
+def _index_names(modes: dict[str, DriftMode]) -> dict[str, DriftMode]:
+    wrong = [uid for uid in modes if not _INDEX_UID.fullmatch(uid)]
+    if wrong:
+        said = "is no index uid; use letters, digits, `-` and `_`, at most 400"
+        faults = [Fault((uid,), said) for uid in wrong]
+        raise PydanticCustomError("modes", "no index uid", {"faults": faults})
+    return modes
 
 
 _NUMBER = BeforeValidator(_no_boolean)
@@ -183,11 +195,18 @@ class SettingsDriftCheckConfig(_Section):
     """Every index on every node is read and compared once in this time."""
     feed_interval_s: Seconds = 2
     """
-    How often each node's task list is read for changes that are not ours. **Without effect in
-    this release**: foreign changes are found by the sweep, within `interval_s`.
+    Each node's task list is read once in this time for changes that are not ours, with one
+    request whatever the number of indexes; what is named there is taken out of answers at once.
     """
     auto_repair: bool = True
-    """`false`: report only."""
+    """`false`: report only, where `modes` does not say otherwise."""
+    modes: Annotated[dict[str, DriftMode], AfterValidator(_index_names)] = {}
+    """
+    What a foreign change means, by index, e.g. `{movies: alert}`. `repair`: it is undone. `alert`:
+    the node is left out and reported. `adopt`: it becomes the wanted settings of every node.
+    `off`: it is not looked for; `X-Miroir-Settings-Version` then says what was last broadcast,
+    not what is there.
+    """
     repair_attempts_max: Count = 3
     """Repairs that do not hold before Miroir stops and alerts."""
 

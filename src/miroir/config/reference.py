@@ -6,7 +6,7 @@ Text only; a test compares the file with what this returns.
 
 import sys
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -96,6 +96,9 @@ def _takes(name: str, field: FieldInfo) -> str:
     if name in SECRET_KEYS:
         return "reference to a secret"
     choices = getattr(field.annotation, "__args__", ())
+    if get_origin(field.annotation) is dict:
+        words = " or ".join(f"`{choice}`" for choice in get_args(get_args(field.annotation)[1]))
+        return f"index uids, each with {words}"
     if choices and all(isinstance(choice, str) for choice in choices):
         return " or ".join(f"`{choice}`" for choice in choices)
     kinds: dict[Any, str] = {int: "whole number", float: "number", bool: "`true` or `false`"}

@@ -2,17 +2,26 @@
 Drift: a node shows settings that were not committed. What was seen -> what to do, or why not.
 
 Fed by the reconciler with read-backs taken while no change of the index was open. Nodes of another
-engine version than any committed read-back are judged by the keys that both know, never by their
-fingerprint: version skew is not drift. Same change on every node is still drift.
+engine version than any committed read-back are judged by the keys that both know, and by what each
+engine has by default, never by their fingerprint: version skew is not drift. Same change on every
+node is still drift.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from miroir.core import settings as rules
 from miroir.core.fingerprint import fingerprint
+
+_DEFAULTS: Final[Mapping[str, tuple[Any, ...]]] = {
+    "rankingRules": (
+        rules.BY_KEY["rankingRules"].default,
+        ["words", "typo", "proximity", "attribute", "sort", "exactness"],  # Until 1.35.
+    )
+}
+"""Keys whose default differs between engine versions -> all of its defaults."""
 
 
 class State(StrEnum):
@@ -21,6 +30,16 @@ class State(StrEnum):
     SYNCED = "synced"
     DRIFTED = "drifted"
     MISSING = "missing"
+
+
+class Mode(StrEnum):
+    """What an index wants done about foreign changes."""
+
+    REPAIR = "repair"
+    ALERT = "alert"
+    ADOPT = "adopt"
+    OFF = "off"
+    """They are not looked for. What a change of ours left behind is brought up all the same."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +78,19 @@ def look(
     shown = fingerprint(seen)
     committed = fingerprints.get(engine)
     faults = rules.differences(desired, seen)
+    if committed is None:
+        faults = tuple(key for key in faults if not _by_default(key, desired[key], seen.get(key)))
     if committed == shown and rules.EMBEDDERS not in faults:  # Masks are no part of a fingerprint.
         return Finding(State.SYNCED, shown, ())
     if not faults and committed is None:
         return Finding(State.SYNCED, shown, ())
     return Finding(State.DRIFTED, shown, faults or ("fingerprint",))
+
+
+def _by_default(key: str, wanted: Any, shown: Any) -> bool:
+    """Whether both are what some engine has where nobody has set anything."""
+    defaults = _DEFAULTS.get(key, ())
+    return wanted in defaults and shown in defaults
 
 
 class Action(StrEnum):
@@ -72,6 +99,7 @@ class Action(StrEnum):
     NOTHING = "nothing"
     REPAIR = "repair"
     ALERT = "alert"
+    ADOPT = "adopt"
 
 
 @dataclass(frozen=True)
@@ -87,9 +115,19 @@ class Watch:
     repairs: int = 0
     steady: int = 0
 
+    def open(self, repairs_max: int) -> bool:
+        """Whether the breaker is open: no more repairs until it stays right or is closed."""
+        return self.repairs >= repairs_max
+
 
 def decide(
-    watch: Watch, finding: Finding, *, auto_repair: bool, repairs_max: int, sure: bool = True
+    watch: Watch,
+    finding: Finding,
+    *,
+    mode: Mode,
+    repairs_max: int,
+    sure: bool = True,
+    adoptable: bool = False,
 ) -> tuple[Watch, Action]:
     """
     Decide what follows from a look.
@@ -101,20 +139,64 @@ def decide(
     Args:
         watch: What was remembered.
         finding: What was seen.
-        auto_repair: False: report only.
+        mode: What the index wants.
         repairs_max: See above.
         sure: Whether what was seen is all there is. A node that was left behind may keep an old
             secret behind an equal mask: it is sent the settings once more.
+        adoptable: Whether it is known to be a foreign change, and all of it can be read. What a
+            node shows that was merely left behind is old, not wanted.
     """
     if finding.state is State.SYNCED and sure:
         steady = watch.steady + 1
         repairs = 0 if steady >= repairs_max else watch.repairs
         return Watch(repairs, steady), Action.NOTHING
-    if finding.state is State.MISSING or not auto_repair or watch.repairs >= repairs_max:
+    if finding.state is State.MISSING or mode is Mode.ALERT or watch.open(repairs_max):
         return replace(watch, steady=0), Action.ALERT
-    return Watch(watch.repairs + 1, steady=0), Action.REPAIR
+    action = Action.ADOPT if mode is Mode.ADOPT and adoptable else Action.REPAIR
+    return Watch(watch.repairs + 1, steady=0), action
 
 
 def refunded(watch: Watch) -> Watch:
     """Take back a repair that never reached its node: it says nothing about holding."""
     return replace(watch, repairs=max(0, watch.repairs - 1))
+
+
+def adoption(
+    desired: Mapping[str, Any], seen: Mapping[str, Any], only: tuple[str, ...] | None = None
+) -> dict[str, Any]:
+    """
+    Return the patch that makes what a node shows the wanted settings; empty: nothing can be taken.
+
+    Exactly the difference, in whole values. A masked key is never taken over: an embedder shown
+    with the mask of the key in force keeps that key; with another mask its key is not known, and
+    the embedders stay as they are.
+
+    Args:
+        desired: Committed settings with true secrets.
+        seen: What the node shows, masked.
+        only: Of a node whose engine has a form of its own: the keys that differ. None: judge by
+            the letter.
+    """
+    keys = desired if only is None else only
+    shown = {key: value for key, value in seen.items() if key in keys and key in desired}
+    if rules.EMBEDDERS in shown:
+        embedders = _unmasked(desired.get(rules.EMBEDDERS) or {}, shown[rules.EMBEDDERS] or {})
+        if embedders is None:
+            del shown[rules.EMBEDDERS]
+        else:
+            shown[rules.EMBEDDERS] = embedders
+    return rules.exact_patch(desired, shown)
+
+
+def _unmasked(wanted: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return embedders with the keys in force in the place of their masks; None: others."""
+    masks = rules.shown({rules.EMBEDDERS: wanted})[rules.EMBEDDERS]
+    found: dict[str, Any] = {}
+    for name, value in seen.items():
+        found[name] = value
+        if not isinstance(value, Mapping) or value.get("apiKey") is None:
+            continue
+        if (masks.get(name) or {}).get("apiKey") != value["apiKey"]:
+            return None
+        found[name] = {**value, "apiKey": wanted[name]["apiKey"]}
+    return found

@@ -111,6 +111,7 @@ class NodeTask:
         details: As the node reports them; settings updates carry their patch, secrets masked.
         started_at: RFC 3339, or None.
         finished_at: RFC 3339, or None.
+        enqueued_at: RFC 3339; tells two tasks of one uid apart, after a node was replaced.
     """
 
     uid: int
@@ -121,6 +122,7 @@ class NodeTask:
     details: Mapping[str, Json] | None = None
     started_at: str | None = None
     finished_at: str | None = None
+    enqueued_at: str | None = None
 
     @property
     def ended(self) -> bool:

@@ -8,7 +8,7 @@ Three sides, in the order in which they need each other: settings (the protocol)
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from miroir.config import Config
 from miroir.core.topology import IndexUid, Topology
@@ -16,6 +16,7 @@ from miroir.ports.clock import Chance, Clock
 from miroir.ports.node import NodeControl, NodeTransport
 from miroir.ports.store import Store
 from miroir.runtime.commons import CommonsSide, make_commons_side
+from miroir.runtime.drift_side import Around, DriftSide, make_drift_side
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.catalog import Catalog
 from miroir.services.cluster import Cluster
@@ -24,11 +25,12 @@ from miroir.services.intake import Intake
 from miroir.services.intent_run import Tools
 from miroir.services.lanes import Lanes
 from miroir.services.leader import Leader
+from miroir.services.ledger import Ledger
 from miroir.services.leftovers import Leftovers, LeftoversTools
 from miroir.services.lifecycle import Lifecycle
 from miroir.services.planner import Planner, Policy
 from miroir.services.prober import Prober
-from miroir.services.reconciler import Reconciler, SweepTools
+from miroir.services.reconciler import Reconciler
 from miroir.services.registrar import Registrar
 from miroir.services.replicas import Replicas
 from miroir.services.resync import Resync, ResyncTools
@@ -65,6 +67,8 @@ class Common:
     health: Health
     leader: Leader
     watcher: TaskWatcher
+    ledger: Ledger
+    replicas: Replicas
     tickets: TicketOffice
 
 
@@ -77,9 +81,14 @@ class SettingsSide:
     intake: Intake
     registrar: Registrar
     lifecycle: Lifecycle
-    reconciler: Reconciler
+    drift: DriftSide
     leftovers: Leftovers
     commons: CommonsSide
+
+    @property
+    def reconciler(self) -> Reconciler:
+        """The sweep."""
+        return self.drift.reconciler
 
 
 @dataclass(frozen=True)
@@ -132,7 +141,9 @@ class Services:
 
 def make_services(config: Config, topology: Topology, outside: Outside) -> Services:
     """Make every service; nothing is asked or started yet."""
-    common = _common(config, topology, outside)
+    ledger = Ledger(outside.control)
+    outside = replace(outside, control=ledger)  # Whoever writes to nodes is written down.
+    common = _common(config, topology, outside, ledger)
     settings = _settings_side(config, outside, common)
     return Services(
         common=common,
@@ -142,7 +153,7 @@ def make_services(config: Config, topology: Topology, outside: Outside) -> Servi
     )
 
 
-def _common(config: Config, topology: Topology, outside: Outside) -> Common:
+def _common(config: Config, topology: Topology, outside: Outside, ledger: Ledger) -> Common:
     cluster = Cluster(topology)
     watcher = TaskWatcher(
         control=outside.control,
@@ -164,6 +175,8 @@ def _common(config: Config, topology: Topology, outside: Outside) -> Common:
             holder=f"{socket.gethostname()}:{os.getpid()}",
         ),
         watcher=watcher,
+        ledger=ledger,
+        replicas=Replicas(store=outside.store, cluster=cluster, clock=outside.clock),
         tickets=TicketOffice(
             control=outside.control,
             store=outside.store,
@@ -207,13 +220,13 @@ def _settings_side(config: Config, outside: Outside, common: Common) -> Settings
         broadcaster=broadcaster,
     )
     registrar = Registrar(intake=intake, prober=prober)
-    reconciler = _reconciler(config, outside, common, registrar)
-    common.health.on_change(reconciler.nudge)
-    broadcaster.on_closed(reconciler.look_again)
+    drift = _drift(config, outside, common, registrar, broadcaster)
+    common.health.on_change(drift.feed.nudge)
+    common.health.on_change(drift.reconciler.nudge)
     leftovers = _leftovers(config, outside, common, intake)
     commons = make_commons_side(config, tools, common.health)
     return SettingsSide(
-        prober, broadcaster, intake, registrar, Lifecycle(intake), reconciler, leftovers, commons
+        prober, broadcaster, intake, registrar, Lifecycle(intake), drift, leftovers, commons
     )
 
 
@@ -256,31 +269,33 @@ def _leftovers(config: Config, outside: Outside, common: Common, intake: Intake)
     return leftovers
 
 
-def _reconciler(
-    config: Config, outside: Outside, common: Common, registrar: Registrar
-) -> Reconciler:
-    check = config.settings_drift_check
-    return Reconciler(
-        SweepTools(
-            control=outside.control,
+def _drift(
+    config: Config,
+    outside: Outside,
+    common: Common,
+    registrar: Registrar,
+    broadcaster: Broadcaster,
+) -> DriftSide:
+    return make_drift_side(
+        config,
+        Around(
+            ledger=common.ledger,
             store=outside.store,
-            cluster=common.cluster,
             clock=outside.clock,
+            metrics=outside.metrics,
+            cluster=common.cluster,
             leader=common.leader,
             registrar=registrar,
-            metrics=outside.metrics,
-            interval_s=check.interval_s,
-            auto_repair=check.auto_repair,
-            repairs_max=check.repair_attempts_max,
-        )
+            broadcaster=broadcaster,
+            replicas=common.replicas,
+        ),
     )
 
 
 def _documents_side(
     config: Config, outside: Outside, common: Common, settings: SettingsSide
 ) -> DocumentsSide:
-    order = Turns[IndexUid]()
-    replicas = Replicas(store=outside.store, cluster=common.cluster, clock=outside.clock)
+    replicas, order = common.replicas, Turns[IndexUid]()
     lanes = Lanes(
         transport=outside.transport,
         cluster=common.cluster,

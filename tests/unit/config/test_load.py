@@ -248,6 +248,18 @@ def test_a_configuration_never_prints_its_secrets(load):
     assert config.secrets == (Secret("hunter2-hunter2"),)
 
 
+def test_each_index_may_say_what_a_foreign_change_means(load, faults):
+    """A typo here would leave an index without the protection that its owner counts on."""
+    given = load(ONE_NODE + "settings_drift_check: {modes: {movies: alert, books: off}}\n")
+    assert given.settings_drift_check.modes == {"movies": "alert", "books": "off"}
+    said = faults(ONE_NODE + "settings_drift_check: {modes: {movies: alarm}}\n")
+    assert "settings_drift_check.modes.movies: `alarm` must be 'repair', 'alert'" in said
+    said = faults(ONE_NODE + "settings_drift_check: {modes: {a/b: alert}}\n")
+    assert "settings_drift_check.modes.a/b: is no index uid; use letters" in said
+    said = faults(ONE_NODE + "settings_drift_check: {modes: [movies]}\n")
+    assert "settings_drift_check.modes: must be a mapping" in said
+
+
 def test_the_environment_wins_over_the_file(load):
     """One image, many places."""
     config = load(

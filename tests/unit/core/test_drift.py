@@ -3,7 +3,17 @@
 import pytest
 
 from miroir.core import settings as rules
-from miroir.core.drift import Action, Finding, State, Watch, decide, look, refunded
+from miroir.core.drift import (
+    Action,
+    Finding,
+    Mode,
+    State,
+    Watch,
+    adoption,
+    decide,
+    look,
+    refunded,
+)
 from miroir.core.fingerprint import fingerprint
 
 DESIRED = rules.defaults()
@@ -53,6 +63,17 @@ def test_another_engine_is_judged_by_the_keys_that_both_know() -> None:
     assert drifted.state is State.DRIFTED
 
 
+def test_what_another_engine_has_by_default_is_no_drift() -> None:
+    """From 1.36 on the default ranking rules are others; an older engine refuses these."""
+    old = ["words", "typo", "proximity", "attribute", "sort", "exactness"]
+    older = {**DESIRED, "rankingRules": old}
+    assert look(DESIRED, COMMITTED, "1.35.0", older).state is State.SYNCED
+    assert look(older, {"1.35.0": fingerprint(older)}, "1.50.0", DESIRED).state is State.SYNCED
+    assert look(DESIRED, COMMITTED, "1.50.0", older).faults == ("rankingRules",)
+    other = {**DESIRED, "rankingRules": ["words"]}
+    assert look(DESIRED, COMMITTED, "1.35.0", other).faults == ("rankingRules",)
+
+
 def test_an_index_that_is_not_there_is_missing() -> None:
     """That is not repaired with settings."""
     assert look(DESIRED, COMMITTED, "1.50.0", None).state is State.MISSING
@@ -60,17 +81,23 @@ def test_an_index_that_is_not_there_is_missing() -> None:
 
 def test_drift_is_repaired() -> None:
     """The default."""
-    watch, action = decide(Watch(), DRIFTED, auto_repair=True, repairs_max=3)
+    watch, action = decide(Watch(), DRIFTED, mode=Mode.REPAIR, repairs_max=3)
     assert (watch, action) == (Watch(repairs=1), Action.REPAIR)
 
 
 @pytest.mark.parametrize(
-    ("finding", "watch", "auto_repair"),
-    [(DRIFTED, Watch(), False), (MISSING, Watch(), True), (DRIFTED, Watch(repairs=3), True)],
+    ("finding", "watch", "mode"),
+    [
+        (DRIFTED, Watch(), Mode.ALERT),
+        (MISSING, Watch(), Mode.REPAIR),
+        (MISSING, Watch(), Mode.ADOPT),
+        (DRIFTED, Watch(repairs=3), Mode.REPAIR),
+        (DRIFTED, Watch(repairs=3), Mode.ADOPT),
+    ],
 )
-def test_what_is_only_reported(finding: Finding, watch: Watch, auto_repair: bool) -> None:
+def test_what_is_only_reported(finding: Finding, watch: Watch, mode: Mode) -> None:
     """By configuration, for a lost index, and when repairs do not hold."""
-    after, action = decide(watch, finding, auto_repair=auto_repair, repairs_max=3)
+    after, action = decide(watch, finding, mode=mode, repairs_max=3)
     assert (after.repairs, action) == (watch.repairs, Action.ALERT)
 
 
@@ -78,9 +105,9 @@ def test_repairs_that_do_not_hold_come_to_an_end() -> None:
     """Two tools that fight would reindex for ever."""
     watch, actions = Watch(), []
     for _ in range(6):
-        watch, action = decide(watch, DRIFTED, auto_repair=True, repairs_max=3)
+        watch, action = decide(watch, DRIFTED, mode=Mode.REPAIR, repairs_max=3)
         actions.append(action)
-        watch, _ = decide(watch, SYNCED, auto_repair=True, repairs_max=3)
+        watch, _ = decide(watch, SYNCED, mode=Mode.REPAIR, repairs_max=3)
     assert actions == [Action.REPAIR] * 3 + [Action.ALERT] * 3
 
 
@@ -88,16 +115,16 @@ def test_a_node_that_stays_right_is_trusted_again() -> None:
     """An old quarrel is forgotten after some time."""
     watch = Watch(repairs=3)
     for _ in range(3):
-        watch, action = decide(watch, SYNCED, auto_repair=True, repairs_max=3)
+        watch, action = decide(watch, SYNCED, mode=Mode.REPAIR, repairs_max=3)
         assert action is Action.NOTHING
     assert watch.repairs == 0
 
 
 def test_what_cannot_be_seen_is_sent_again() -> None:
     """A node that was left behind may hold an old secret behind an equal mask."""
-    watch, action = decide(Watch(), SYNCED, auto_repair=True, repairs_max=3, sure=False)
+    watch, action = decide(Watch(), SYNCED, mode=Mode.REPAIR, repairs_max=3, sure=False)
     assert (watch, action) == (Watch(repairs=1), Action.REPAIR)
-    _, action = decide(Watch(repairs=3), SYNCED, auto_repair=True, repairs_max=3, sure=False)
+    _, action = decide(Watch(repairs=3), SYNCED, mode=Mode.REPAIR, repairs_max=3, sure=False)
     assert action is Action.ALERT
 
 
@@ -105,3 +132,66 @@ def test_a_repair_that_never_arrived_is_not_counted() -> None:
     """A node that is down for a day must be repaired when it is back."""
     assert refunded(Watch(repairs=2, steady=1)) == Watch(repairs=1, steady=1)
     assert refunded(Watch()) == Watch()
+
+
+def test_only_a_foreign_change_is_adopted() -> None:
+    """What a node shows that was merely left behind is old: it would undo a committed change."""
+    _, action = decide(Watch(), DRIFTED, mode=Mode.ADOPT, repairs_max=3, adoptable=True)
+    assert action is Action.ADOPT
+    _, action = decide(Watch(), DRIFTED, mode=Mode.ADOPT, repairs_max=3)
+    assert action is Action.REPAIR
+    _, action = decide(Watch(), DRIFTED, mode=Mode.REPAIR, repairs_max=3, adoptable=True)
+    assert action is Action.REPAIR
+
+
+def test_what_was_left_behind_is_brought_up_where_drift_is_not_looked_for() -> None:
+    """A node that was silent in a change of ours would else stay out for ever."""
+    _, action = decide(Watch(), DRIFTED, mode=Mode.OFF, repairs_max=3)
+    assert action is Action.REPAIR
+
+
+EMBEDDER = {"source": "openAi", "model": "m", "apiKey": "sk-0123456789"}
+MASKED = {**EMBEDDER, "apiKey": "skXXXX..."}
+WANTED = {**DESIRED, "stopWords": ["the"], "synonyms": {"a": ["b"]}, "embedders": {"e": EMBEDDER}}
+SHOWN = {**WANTED, "embedders": {"e": MASKED}}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"synonyms": {}},
+        {"stopWords": ["The"]},
+        {"typoTolerance": {**DESIRED["typoTolerance"], "enabled": False}},
+        {"embedders": {}},
+        {"embedders": {"e": {**MASKED, "model": "n"}}},
+        {"embedders": {"e": MASKED, "f": {"source": "userProvided", "dimensions": 3}}},
+    ],
+)
+def test_what_is_adopted_leads_to_what_the_node_shows(changed: dict[str, object]) -> None:
+    """To the letter, and with the true secrets: masks never become settings."""
+    seen = {**SHOWN, **changed}
+    patch = adoption(WANTED, seen)
+    target = rules.resolve(WANTED, patch)
+    assert fingerprint(target) == fingerprint(seen)
+    assert rules.differences(target, seen) == ()
+    assert "XX..." not in str(patch)
+
+
+@pytest.mark.parametrize(
+    "embedders",
+    [
+        {"e": {**MASKED, "apiKey": "opXXXX..."}},
+        {"e": MASKED, "f": {"source": "openAi", "apiKey": "XXX..."}},
+    ],
+)
+def test_a_key_that_is_only_known_by_its_mask_is_not_adopted(embedders: dict[str, object]) -> None:
+    """Every node would be sent the mask, and none could embed any more."""
+    seen = {**SHOWN, "embedders": embedders}
+    assert adoption(WANTED, seen) == {}
+    assert set(adoption(WANTED, {**seen, "synonyms": {}})) == {"synonyms"}
+
+
+def test_of_an_engine_with_a_form_of_its_own_only_what_differs_is_adopted() -> None:
+    """Its letters are no wishes."""
+    seen = {**SHOWN, "synonyms": {}, "stopWords": ["The"]}
+    assert set(adoption(WANTED, seen, ("synonyms",))) == {"synonyms"}

@@ -1,0 +1,374 @@
+"""
+One look at one node for one index, and what follows from it.
+
+    look ─▶ right: proved
+        └─▶ wrong: demoted ─▶ repaired | reported | adopted as the wanted settings
+
+A look says something only while no change of the index is open and nothing is queued on the node.
+Repairs and adoptions are intents: they can never fight a broadcast. Who looks, and when, is the
+business of the sweep (`reconciler.py`) and of the feed (`feed.py`).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import orjson
+import structlog
+
+from miroir.core import drift, settings as rules
+from miroir.core.broadcast_types import NodeState, Phase
+from miroir.core.drift import Action, Finding, Mode, State, Watch
+from miroir.core.topology import IndexUid, NodeId
+from miroir.errors import MiroirError, NodeError, NodeRefused
+from miroir.ports.clock import Clock
+from miroir.ports.node import NodeControl, NodeRequest, Settings
+from miroir.ports.store import Store
+from miroir.services.carriers import unfinished
+from miroir.services.cluster import Cluster, IndexView
+from miroir.services.drift_book import DriftBook, Pair
+from miroir.services.patience import until_stored
+from miroir.services.registrar import Base, Registrar, SettingsWrite
+from miroir.services.replicas import Replicas
+from miroir.telemetry import Metrics
+
+_SECOND_LOOK_S = 0.5
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Modes:
+    """What each index wants done about foreign changes."""
+
+    default: Mode
+    by_index: Mapping[str, Mode] = field(default_factory=dict)
+
+    def of(self, index_uid: IndexUid) -> Mode:
+        """Return the mode of an index."""
+        return self.by_index.get(index_uid, self.default)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """
+    Why a look is taken, where it is not the sweep's turn.
+
+    Attributes:
+        foreign: Somebody else has certainly changed the node since it was proved.
+        sure: Nothing that a node hides (secrets) can have changed since it was proved.
+        mode: To be taken instead of the index's own.
+    """
+
+    foreign: bool = False
+    sure: bool = False
+    mode: Mode | None = None
+
+
+@dataclass(frozen=True)
+class _Seen:
+    finding: Finding
+    shown: Settings | None
+
+
+@dataclass(frozen=True)
+class InspectorTools:
+    """
+    What an inspector works with.
+
+    Attributes:
+        ended: Returns when an intent has ended.
+        modes: What each index wants.
+        repairs_max: Repairs that do not hold before it only alerts.
+    """
+
+    control: NodeControl
+    store: Store
+    cluster: Cluster
+    clock: Clock
+    registrar: Registrar
+    replicas: Replicas
+    metrics: Metrics
+    ended: Callable[[int], Awaitable[Phase]]
+    modes: Modes
+    repairs_max: int
+
+
+class Inspector:
+    """Looks, demotes, has repaired."""
+
+    def __init__(self, tools: InspectorTools) -> None:
+        self.modes = tools.modes
+        self.book = DriftBook(tools.metrics)
+        self._tools = tools
+        self._looking: set[Pair] = set()
+        self._group: asyncio.TaskGroup | None = None
+
+    async def begin(self) -> None:
+        """There is nothing to begin with."""
+
+    async def run(self) -> None:
+        """Give the looks that follow repairs a home until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            await asyncio.get_running_loop().create_future()  # For ever.
+
+    def breaker_open(self, index_uid: IndexUid, node_id: NodeId) -> bool:
+        """Whether repairs of this node have not held, so that there are no more."""
+        return self.book.watch((index_uid, node_id)).open(self._tools.repairs_max)
+
+    async def look(
+        self, index_uid: IndexUid, node_id: NodeId, evidence: Evidence | None = None
+    ) -> bool:
+        """
+        Look at one node for one index and act on it; False if that says nothing now.
+
+        With evidence one look is enough; without, what is wrong is looked at twice.
+        """
+        pair = (index_uid, node_id)
+        if pair in self._looking:
+            return False
+        self._looking.add(pair)
+        try:
+            return await self._look(pair, evidence)
+        finally:
+            self._looking.discard(pair)
+
+    async def _look(self, pair: Pair, evidence: Evidence | None) -> bool:
+        if self._is_off(pair, evidence):
+            return True
+        doubts = self.book.doubts.get(pair, 0)
+        seen = await self._seen(*pair)
+        if seen is None:
+            return False
+        if seen.finding.state is not State.SYNCED and evidence is None:
+            await self._tools.clock.sleep(_SECOND_LOOK_S)
+            again = await self._seen(*pair)
+            if again is None or again.finding != seen.finding:
+                return False  # On its way somewhere: the next look sees where.
+        before = await self._judged(pair)
+        if doubts != self.book.doubts.get(pair, 0):
+            return False  # It was changed meanwhile.
+        await self._act(pair, seen, before, evidence)
+        return True
+
+    def _is_off(self, pair: Pair, evidence: Evidence | None) -> bool:
+        """Whether drift is not looked for here, and nothing else is the matter either."""
+        mode = evidence.mode if evidence and evidence.mode else self.modes.of(pair[0])
+        index = self._tools.cluster.view.live(pair[0])
+        return mode is Mode.OFF and (index is None or _proved(index, pair[1]))
+
+    async def _seen(self, index_uid: IndexUid, node_id: NodeId) -> _Seen | None:
+        """Judge what the node shows; None while that says nothing."""
+        index = self._quiet(index_uid, node_id)
+        if index is None or index.record.settings is None:
+            return None
+        try:
+            if not _proved(index, node_id) and await self._still_changing(index_uid, node_id):
+                return None
+            shown = await self._tools.control.read_settings(node_id, index_uid)
+        except NodeRefused:
+            shown = None
+        except NodeError as error:
+            _log.info("look_unanswered", node=node_id, index=index_uid, why=str(error))
+            return None
+        after = self._quiet(index_uid, node_id)
+        if after is None or after.record.version != index.record.version:
+            return None
+        engine = self._tools.cluster.view.engines.get(node_id, "")
+        finding = drift.look(index.record.settings, index.record.fingerprints, engine, shown)
+        return _Seen(finding, shown)
+
+    async def _still_changing(self, index_uid: IndexUid, node_id: NodeId) -> bool:
+        """Whether a task is queued that could undo what is about to be read and believed."""
+        return await unfinished(self._tools.control, node_id, index_uid) is not None
+
+    def _quiet(self, index_uid: IndexUid, node_id: NodeId) -> IndexView | None:
+        """Return the index if no change of it is open and the node answers."""
+        view = self._tools.cluster.view
+        index = view.live(index_uid)
+        if index is None or index.accepted or node_id not in view.healthy:
+            return None
+        return index
+
+    async def _judged(self, pair: Pair) -> Watch:
+        """Return what is remembered, after a look at how the last repair ended."""
+        watch = self.book.watch(pair)
+        intent_id = self.book.repairs.get(pair)
+        if intent_id is None:
+            return watch
+        state = (await self._tools.store.intent(intent_id)).state
+        if not state.closed:
+            return watch
+        self.book.repairs.pop(pair, None)
+        progress = state.nodes.get(pair[1])
+        unheard = progress is None or progress.state in {NodeState.SILENT, NodeState.UNANSWERED}
+        if state.phase is Phase.CONVERGED and not unheard:
+            return watch
+        self._tools.metrics.drift_repair("failed")
+        return drift.refunded(watch) if unheard else watch
+
+    # ---- what follows
+
+    async def _act(
+        self, pair: Pair, seen: _Seen, before: Watch, evidence: Evidence | None
+    ) -> None:
+        tools, given = self._tools, evidence or Evidence()
+        index = self._quiet(*pair)
+        if index is None:
+            return
+        proved = _proved(index, pair[1])
+        hides = rules.has_secrets(index.record.settings or {})
+        mode = given.mode or self.modes.of(pair[0])
+        patch = self._adoption(index, pair[1], seen) if mode is Mode.ADOPT else {}
+        watch, action = drift.decide(
+            before,
+            seen.finding,
+            mode=mode,
+            repairs_max=tools.repairs_max,
+            sure=proved or given.sure or not hides,
+            adoptable=bool(patch) and (proved or given.foreign),
+        )
+        if action is not Action.NOTHING or evidence is None:
+            self.book.watches[pair] = watch  # What the feed makes us look at proves no patience.
+        if action is Action.NOTHING:
+            await self._synced(pair, seen.finding)
+            return
+        await self.demote(*pair, exposed_s=self._since_right_s(pair, index))
+        self.book.note(pair, seen.finding, action, tools.clock.wall_ms())
+        if seen.finding.state is State.MISSING:
+            await self.miss(*pair, "the index was missing on it")
+        if self._quiet(*pair) is None:
+            return
+        if action is Action.REPAIR:
+            await self._repair(pair, seen.finding)
+        elif action is Action.ADOPT:
+            await self._adopt(pair, seen.finding, patch, index.record.version)
+
+    async def _repair(self, pair: Pair, finding: Finding) -> None:
+        reason = f"drift on {pair[1]}: {', '.join(finding.faults) or 'secrets cannot be read'}"
+        intent = await self._tools.registrar.repair(pair[0], (pair[1],), reason)
+        self.book.repairs[pair] = intent.intent_id
+        self._follow(pair, intent.intent_id)
+
+    async def _adopt(self, pair: Pair, finding: Finding, patch: Settings, version: int) -> None:
+        base = Base(f'"{version}"', frozenset({str(version)}))  # Not over a change made meanwhile.
+        request = NodeRequest("PATCH", "/settings", orjson.dumps(patch), "application/json")
+        write = SettingsWrite(
+            pair[0],
+            patch,
+            request,
+            resets=False,
+            base=base,
+            by="reconciler",
+            reason=f"adopted from {pair[1]}",
+        )
+        try:
+            task = await self._tools.registrar.change_settings(write)
+        except MiroirError as error:
+            now_ms = self._tools.clock.wall_ms()
+            self.book.note(pair, finding, Action.ALERT, now_ms, f"not adopted: {error}")
+            return
+        if task.intent_id is not None:
+            self._follow(pair, task.intent_id)
+
+    def _adoption(self, index: IndexView, node_id: NodeId, seen: _Seen) -> dict[str, object]:
+        """Return what would have to be changed for the cluster to be as this node is."""
+        if seen.shown is None or index.record.settings is None:
+            return {}
+        engine = self._tools.cluster.view.engines.get(node_id, "")
+        only = None if engine in index.record.fingerprints else seen.finding.faults
+        return drift.adoption(index.record.settings, seen.shown, only)
+
+    def _follow(self, pair: Pair, intent_id: int) -> None:
+        """Look once more when the intent has ended; its own next try is the sweep's."""
+        if self._group is not None:
+            self._group.create_task(self._look_after(pair, intent_id))
+
+    async def _look_after(self, pair: Pair, intent_id: int) -> None:
+        await self._tools.ended(intent_id)
+        index = self._quiet(*pair)
+        if index is None or not _proved(index, pair[1]):
+            return
+        seen = await self._seen(*pair)
+        if seen is not None and seen.finding.state is State.SYNCED:
+            await self._synced(pair, seen.finding)
+
+    async def _synced(self, pair: Pair, finding: Finding) -> None:
+        index_uid, node_id = pair
+        index = self._tools.cluster.view.live(index_uid)
+        if index is None:
+            return
+        version, doubts = index.record.version, self.book.doubts.get(pair, 0)
+        if index.proved.get(node_id) != version:
+            proof = {node_id: finding.fingerprint}
+            at_ms = self._tools.clock.wall_ms()
+            if not await self._tools.store.prove(index_uid, proof, version=version, at_ms=at_ms):
+                return
+            if doubts != self.book.doubts.get(pair, 0):  # It was changed after it was read.
+                await self.demote(index_uid, node_id, exposed_s=None, stored=True)
+                return
+            self._tools.cluster.apply_proof(index_uid, (node_id,), version)
+        self.book.over(pair, self._tools.clock.monotonic_s())
+
+    # ---- what others do through it
+
+    async def demote(
+        self,
+        index_uid: IndexUid,
+        node_id: NodeId,
+        *,
+        exposed_s: float | None,
+        stored: bool = False,
+    ) -> None:
+        """
+        Take a node out of the reads of an index: the view first, then the store.
+
+        Args:
+            index_uid: The index.
+            node_id: The node.
+            exposed_s: How long readers could see what is wrong with it, if that is known.
+            stored: Whether the store may hold a proof that the view does not know of.
+        """
+        tools = self._tools
+        index = tools.cluster.view.live(index_uid)
+        self.book.doubt((index_uid, node_id))
+        known = index is not None and node_id in index.proved
+        if known:
+            tools.cluster.apply_demotion(index_uid, (node_id,))
+            if exposed_s is not None:
+                tools.metrics.drift_exposure(exposed_s)
+        if known or stored:
+            await until_stored(tools.clock, lambda: tools.store.unprove(index_uid, (node_id,)))
+
+    def _since_right_s(self, pair: Pair, index: IndexView) -> float:
+        """Seconds since the node was last found right: by a look, or by the commit itself."""
+        tools = self._tools
+        committed_s = max(0.0, (tools.clock.wall_ms() - index.record.updated_at_ms) / 1000)
+        right_s = self.book.right_s.get(pair)
+        if right_s is None:
+            return committed_s
+        return min(committed_s, tools.clock.monotonic_s() - right_s)
+
+    async def miss(self, index_uid: IndexUid, node_id: NodeId, why: str) -> None:
+        """A node has lost the documents of an index; siblings can fill it, if there are."""
+        left = self._tools.replicas.leave(index_uid, {node_id: why})
+        for gone, reason in left.items():
+            await until_stored(
+                self._tools.clock,
+                lambda: self._tools.store.set_out_of_sync(index_uid, gone, reason),  # noqa: B023
+            )
+
+    async def repair_now(self, index_uid: IndexUid) -> None:
+        """Close the breakers of an index and repair what is wrong, whatever its mode."""
+        for node_id in self._tools.cluster.view.topology.node_ids:
+            self.book.watches.pop((index_uid, node_id), None)
+            await self.look(index_uid, node_id, Evidence(mode=Mode.REPAIR))
+
+    async def adopt_now(self, index_uid: IndexUid, node_id: NodeId) -> None:
+        """Make what a node shows the wanted settings, whatever the mode of the index."""
+        self.book.watches.pop((index_uid, node_id), None)
+        await self.look(index_uid, node_id, Evidence(foreign=True, mode=Mode.ADOPT))
+
+
+def _proved(index: IndexView, node_id: NodeId) -> bool:
+    return index.proved.get(node_id) == index.record.version
