@@ -271,13 +271,17 @@ def exact_patch(seen: Settings, target: Settings) -> dict[str, Any]:
 
 
 def whole_patch(seen: Settings, target: Settings, touched: Iterable[str]) -> dict[str, Any]:
-    """Return the PATCH body that names every key which the node shows, or that says something."""
+    """
+    Return the PATCH body that names every key which the node shows, or that says something.
+
+    A key that nodes hide while its feature is off would be refused then: nobody has asked for it.
+    """
     asked = set(touched)
     defaults_ = defaults()
     named = {
         key
         for key, value in target.items()
-        if key in seen or key in asked or (key in BY_KEY and value != defaults_.get(key))
+        if key in seen or key in asked or value != defaults_.get(key, value)
     }
     return _patch(seen, target, named)
 

@@ -328,3 +328,15 @@ def test_to_reset_what_a_node_does_not_know_is_not_asked_of_it() -> None:
     """DELETE /settings on nodes of two versions must not fail for a key that one of them lacks."""
     patch = {"facetSearch": None, "stopWords": [], "ofTheFuture": None}
     assert rules.asked_of_nodes(patch) == ("stopWords", "ofTheFuture")
+
+
+def test_a_probe_is_not_sent_what_it_would_refuse_while_a_feature_is_off():
+    """`chat` that was set while its feature was on stays wanted; every change would be refused."""
+    target = {**rules.defaults(), "chat": {"description": "boats"}, "synonyms": {"a": ["b"]}}
+
+    patch = rules.whole_patch(rules.defaults(), target, ["synonyms"])
+
+    assert patch["synonyms"] == {"a": ["b"]}
+    assert "chat" not in patch
+    assert "chat" in rules.whole_patch({**rules.defaults(), "chat": {}}, target, [])
+    assert "chat" in rules.whole_patch(rules.defaults(), target, ["chat"])
