@@ -197,6 +197,8 @@ class IntentRun:
             if state.drains:
                 await self._documents_done(node_id)
             seen = await self._carrier.read(node_id, self._engine(node_id), state)
+            if await self._was_upgraded(node_id):
+                return t.ReadFailed(node_id, round_)
         except NodeRefused as refused:
             self._hear(node_id)
             faults = (f"not readable: {refused}",)
@@ -210,6 +212,19 @@ class IntentRun:
         if not state.undoing and (seen.faults or unexpected):
             self._tools.metrics.hash_mismatch()
         return t.SettingsRead(node_id, round_, seen.fingerprint, engine, seen.faults)
+
+    async def _was_upgraded(self, node_id: NodeId) -> bool:
+        """
+        Ask which engine it was that has just been read.
+
+        The view knows the engine of the last check of health; a fingerprint that is bound to the
+        wrong engine would make drift of every other node of that engine, for ever.
+        """
+        engine = await self._tools.control.engine(node_id)
+        if engine == self._engine(node_id):
+            return False
+        self._tools.cluster.apply_health(node_id, healthy=True, engine=engine)
+        return True
 
     async def _documents_done(self, node_id: NodeId) -> None:
         """

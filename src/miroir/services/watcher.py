@@ -100,13 +100,17 @@ class TaskWatcher:
         return min(_TICK_MAX_S, max(_TICK_MIN_S, age_s * _TICK_SHARE_OF_AGE))
 
     def _check_silence(self, node_id: NodeId, desk: _Desk) -> None:
-        if self._clock.monotonic_s() - desk.last_answer_s < self._node_silence_s:
+        """End the waits that have lasted, without any answer, for `node_silence_s`."""
+        until_s = self._clock.monotonic_s() - self._node_silence_s
+        if desk.last_answer_s > until_s:
             return
-        for waits in list(desk.waits.values()):
+        for uid, waits in list(desk.waits.items()):
             for wait in waits:
-                if not wait.future.done():
+                if wait.since_s <= until_s and not wait.future.done():
                     wait.future.set_exception(NodeSilenceError(f"{node_id} does not answer"))
-        desk.waits.clear()
+            desk.waits[uid] = [wait for wait in waits if not wait.future.done()]
+            if not desk.waits[uid]:
+                del desk.waits[uid]
 
     @staticmethod
     def _resolve(desk: _Desk, uid: int, task: NodeTask | None) -> None:
