@@ -70,6 +70,39 @@ def test_another_engine_class_of_all_nodes_is_no_drift_either(features, uid):
     assert sum(features.all_tasks().values()) == sum(tasks.values()) + len(features.nodes)
 
 
+def test_the_form_of_settings_is_learnt_for_the_new_engine_class(features, uid):
+    """Until then a change of the new key behind our back would not be seen."""
+    features.create(uid, [{"id": 1}])
+    features.do("PATCH", f"/indexes/{uid}/settings", {"stopWords": ["the"]})
+    version, tasks = features.version(uid), features.all_tasks()
+    assert "chat" not in features.client.get(f"/indexes/{uid}/settings")
+
+    features.send("PATCH", PATH, {"chatCompletions": True}).ok()
+
+    until(lambda: len(features.look(uid)["fingerprints"]) == 2, "two classes are known")
+    shown = features.on_node("n0").get(f"/indexes/{uid}/settings")
+    assert features.client.get(f"/indexes/{uid}/settings") == shown
+    assert "chat" in shown
+    assert (features.version(uid), features.all_tasks()) == (version, tasks)
+
+
+def test_settings_change_as_before_when_a_feature_is_off_again(features, uid):
+    """What was learnt while it was on must not be sent to nodes that refuse it."""
+    features.create(uid, [{"id": 1}])
+    features.send("PATCH", PATH, {"chatCompletions": True, "foreignKeys": True}).ok()
+    chat = {"description": "boats"}
+    features.do("PATCH", f"/indexes/{uid}/settings", {"chat": chat, "stopWords": ["the"]})
+    features.send("PATCH", PATH, {"chatCompletions": False, "foreignKeys": False}).ok()
+
+    features.do("PATCH", f"/indexes/{uid}/settings", {"synonyms": {"boat": ["ship"]}})
+    features.do("PUT", f"/indexes/{uid}/settings/stop-words", ["a"])
+
+    until(lambda: features.shown(uid, "stopWords") == features.everywhere(["a"]), "changed")
+    assert "chat" not in features.client.get(f"/indexes/{uid}/settings")
+    features.do("DELETE", f"/indexes/{uid}/settings")
+    until(lambda: features.shown(uid, "stopWords") == features.everywhere([]), "reset")
+
+
 def test_a_node_that_was_down_gets_the_features_when_it_returns(features):
     """Left behind by the change, it is brought up before anybody asks."""
     features.kill("n2")

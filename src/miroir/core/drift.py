@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from miroir.core import settings as rules
+from miroir.core.features import class_shown
 from miroir.core.fingerprint import fingerprint
 
 _DEFAULTS: Final[Mapping[str, tuple[Any, ...]]] = {
@@ -70,13 +71,13 @@ def look(
     Args:
         desired: Committed settings with true secrets.
         fingerprints: Engine version -> fingerprint of the committed read-back.
-        engine: Version of the node that was read.
+        engine: Class of the node that was read, as old as its last health check.
         seen: What it showed, or None if it does not have the index.
     """
     if seen is None:
         return Finding(State.MISSING, "", ("index: missing",))
     shown = fingerprint(seen)
-    committed = fingerprints.get(engine)
+    committed = fingerprints.get(class_shown(engine, seen))
     faults = rules.differences(desired, seen)
     if committed is None:
         faults = tuple(key for key in faults if not _by_default(key, desired[key], seen.get(key)))

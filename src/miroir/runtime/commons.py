@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from miroir.config import Config
-from miroir.core.features import version_of
 from miroir.core.keys import value_of
 from miroir.core.topology import NodeId
 from miroir.services.broadcaster import Broadcaster
@@ -103,10 +102,8 @@ def _note_health(
     node_id: NodeId,
     healthy: bool,  # noqa: FBT001 - a listener
 ) -> None:
-    """Tell the view of the commons, which knows versions: features make no class of their own."""
-    engine = indexes.view.engines.get(node_id)
-    version = version_of(engine) if engine is not None else None
-    commons.apply_health(node_id, healthy=healthy, engine=version)
+    """Tell the view of the commons, too."""
+    commons.apply_health(node_id, healthy=healthy, engine=indexes.view.engines.get(node_id))
 
 
 def _no_keys(_uid: str) -> str:

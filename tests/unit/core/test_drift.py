@@ -42,6 +42,17 @@ def test_a_difference_that_cannot_be_named_is_drift_all_the_same() -> None:
     assert (finding.state, finding.faults) == (State.DRIFTED, ("fingerprint",))
 
 
+def test_a_feature_that_was_switched_since_the_last_health_check_is_no_drift() -> None:
+    """The node shows one key more: it is of another class than was known, and skew is not drift."""
+    shown = {**DESIRED, "chat": {"description": ""}}
+    assert look(DESIRED, COMMITTED, "1.50.0", shown).state is State.SYNCED
+    assert look(DESIRED, COMMITTED, "1.50.0", {**shown, "stopWords": ["x"]}).faults == (
+        "stopWords",
+    )
+    known = {**COMMITTED, "1.50.0+chatCompletions": fingerprint({**shown, "chat": {}})}
+    assert look(DESIRED, known, "1.50.0", shown).state is State.DRIFTED
+
+
 def test_another_mask_is_drift_although_the_fingerprint_is_the_same() -> None:
     """Somebody has set another key, and this time the node shows it."""
     embedder = {"source": "openAi", "model": "m", "apiKey": "sk-0123456789"}
