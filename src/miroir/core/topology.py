@@ -8,12 +8,15 @@ one shard (one per replica group). Nothing here knows which nodes are healthy.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NewType
+from typing import Final, NewType
 
 NodeId = NewType("NodeId", str)
 GroupId = NewType("GroupId", int)
 ShardId = NewType("ShardId", int)
 IndexUid = NewType("IndexUid", str)
+
+RESERVED: Final = "_miroir_"
+"""Index uids that begin with this are Miroir's own, e.g. the probe's."""
 
 
 @dataclass(frozen=True)

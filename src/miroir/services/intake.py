@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from miroir.core.swaps import Swaps, uids_of
-from miroir.core.topology import IndexUid, NodeId
+from miroir.core.topology import RESERVED, IndexUid, NodeId
 from miroir.errors import IndexNotFound, InvalidIndexUid, TooManyIntents
 from miroir.ports.clock import Clock
 from miroir.ports.node import Settings
@@ -26,8 +26,6 @@ _UID_CHARACTERS: Final = frozenset(
 )
 _UID_BYTES_MAX: Final = 400
 _QUEUE_MAX: Final = 100
-RESERVED: Final = "_miroir_"
-"""Uids that begin with this are Miroir's own, e.g. the probe's."""
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from urllib.parse import unquote, urlsplit
 import orjson
 import structlog
 
-from miroir.core import settings as rules, swaps as rules_of_swaps
-from miroir.core.swaps import Swaps
-from miroir.core.topology import IndexUid, NodeId
+from miroir.core import settings as rules
+from miroir.core.swaps import Swaps, uids_of
+from miroir.core.topology import RESERVED, IndexUid, NodeId
 from miroir.errors import NodeError, NodeRefused
 from miroir.ports.node import NodeControl, NodeIndex, NodeReply, NodeRequest, NodeTask, Settings
 
@@ -48,20 +48,20 @@ class _Sent:
     One changing request.
 
     Attributes:
-        index_uid: Its index; None: any.
+        index_uids: Its indexes; empty: any.
         type: Of the task that it makes; None: not foreseen.
         details: Of that task, secrets masked.
         before_uid: Only a task older than this one can be its; None: any.
     """
 
-    index_uid: IndexUid | None
+    index_uids: frozenset[IndexUid]
     type: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     before_uid: int | None = None
 
     def made(self, task: NodeTask) -> bool:
         """Whether this request can have made the task."""
-        if (self.type, self.index_uid) != (task.type, task.index_uid):
+        if self.type != task.type or self.index_uids != set(concerned(task)):
             return False
         in_time = self.before_uid is None or task.uid < self.before_uid
         return in_time and self._says(task.details or {})
@@ -69,24 +69,26 @@ class _Sent:
     def _says(self, details: Mapping[str, Any]) -> bool:
         if self.type == "settingsUpdate":
             return rules.same(self.details, details)
+        if self.type == "indexSwap":
+            return _swaps(self.details) == _swaps(details)
         return all(details.get(key) == value for key, value in self.details.items())
 
 
 @dataclass
 class _Page:
-    """What is noted of one node; `ours`: task uid -> index."""
+    """What is noted of one node; `ours`: task uid -> its indexes."""
 
-    ours: dict[int, IndexUid | None] = field(default_factory=dict)
+    ours: dict[int, frozenset[IndexUid]] = field(default_factory=dict)
     unanswered: list[_Sent] = field(default_factory=list)
     lost: list[_Sent] = field(default_factory=list)
 
     def answered(self, sent: _Sent, uid: int) -> None:
-        self.ours[uid] = sent.index_uid
+        self.ours[uid] = sent.index_uids
         if len(self.ours) > _UIDS_MAX:
             del self.ours[next(iter(self.ours))]
         for lost in self.lost:
             equal = (lost.type, lost.details) == (sent.type, sent.details)
-            if lost.index_uid == sent.index_uid and lost.before_uid is None and not equal:
+            if lost.index_uids & sent.index_uids and lost.before_uid is None and not equal:
                 lost.before_uid = uid
 
     def missed(self, sent: _Sent) -> None:
@@ -108,26 +110,26 @@ class Ledger:
 
     def origin(self, node_id: NodeId, task: NodeTask) -> Origin:
         """Return whose a task is; a lost request is spent on the task that it made."""
-        page = self._page(node_id)
-        if task.uid in page.ours:
+        page, about = self._page(node_id), frozenset(concerned(task))
+        if task.uid in page.ours or _has_a_ticket(task):
             return Origin.OURS
-        if any(s.index_uid in {None, task.index_uid} for s in page.unanswered):
+        if any(not sent.index_uids or sent.index_uids & about for sent in page.unanswered):
             return Origin.UNDECIDED
         for sent in page.lost:
             if sent.made(task):
                 page.lost.remove(sent)
-                page.ours[task.uid] = task.index_uid
+                page.ours[task.uid] = about
                 return Origin.OURS
         return Origin.FOREIGN
 
     def know(self, node_id: NodeId, index_uid: IndexUid, task_uid: int) -> None:
         """A task is ours, from before this process."""
-        self._page(node_id).ours[task_uid] = index_uid
+        self._page(node_id).ours[task_uid] = frozenset({index_uid})
 
     def last(self, node_id: NodeId, index_uid: IndexUid) -> int:
         """Return the newest task uid of ours about an index; -1 for none."""
         ours = self._page(node_id).ours
-        return max((uid for uid, index in ours.items() if index == index_uid), default=-1)
+        return max((uid for uid, about in ours.items() if index_uid in about), default=-1)
 
     def forget(self, node_id: NodeId) -> None:
         """The node's task list has begun anew: its uids name other tasks now."""
@@ -172,7 +174,7 @@ class Ledger:
         self, node_id: NodeId, index_uid: IndexUid, primary_key: str | None
     ) -> int:
         """See `NodeControl.create_index`."""
-        sent = _Sent(index_uid, "indexCreation", {"primaryKey": primary_key})
+        sent = _Sent(frozenset({index_uid}), "indexCreation", {"primaryKey": primary_key})
         return await self._noted(
             node_id, sent, self._control.create_index(node_id, index_uid, primary_key)
         )
@@ -181,24 +183,28 @@ class Ledger:
         self, node_id: NodeId, index_uid: IndexUid, primary_key: str | None
     ) -> int:
         """See `NodeControl.update_index`."""
-        sent = _Sent(index_uid, "indexUpdate", {"primaryKey": primary_key})
+        sent = _Sent(frozenset({index_uid}), "indexUpdate", {"primaryKey": primary_key})
         return await self._noted(
             node_id, sent, self._control.update_index(node_id, index_uid, primary_key)
         )
 
     async def delete_index(self, node_id: NodeId, index_uid: IndexUid) -> int:
         """See `NodeControl.delete_index`."""
-        sent = _Sent(index_uid, "indexDeletion")
+        sent = _Sent(frozenset({index_uid}), "indexDeletion")
         return await self._noted(node_id, sent, self._control.delete_index(node_id, index_uid))
 
     async def swap_indexes(self, node_id: NodeId, swaps: Swaps) -> int:
         """See `NodeControl.swap_indexes`."""
-        sent = _Sent(None, "indexSwap", rules_of_swaps.shown(swaps))
+        sent = _Sent(
+            frozenset(uids_of(swaps)),
+            "indexSwap",
+            {"swaps": [swap.shown() for swap in swaps]},
+        )
         return await self._noted(node_id, sent, self._control.swap_indexes(node_id, swaps))
 
     async def patch_settings(self, node_id: NodeId, index_uid: IndexUid, patch: Settings) -> int:
         """See `NodeControl.patch_settings`."""
-        sent = _Sent(index_uid, "settingsUpdate", rules.shown(patch))
+        sent = _Sent(frozenset({index_uid}), "settingsUpdate", rules.shown(patch))
         call = self._control.patch_settings(node_id, index_uid, patch)
         return await self._noted(node_id, sent, call)
 
@@ -282,15 +288,28 @@ def concerned(task: NodeTask) -> tuple[IndexUid, ...]:
     return tuple(IndexUid(uid) for uid in dict.fromkeys(named) if isinstance(uid, str))
 
 
+def _swaps(details: Mapping[str, Any]) -> list[tuple[list[str], bool]]:
+    return [
+        (list(swap.get("indexes") or ()), bool(swap.get("rename")))
+        for swap in details.get("swaps") or ()
+    ]
+
+
+def _has_a_ticket(task: NodeTask) -> bool:
+    """Whether this swap was sent by a Miroir, perhaps by one that is no more; its intent knows."""
+    named = (uid for pair, _ in _swaps(task.details or {}) for uid in pair)
+    return any(uid.startswith(RESERVED) for uid in named)
+
+
 def _about(request: NodeRequest) -> _Sent | None:
     """Return what a raw request may change; None if it makes no task of the feed's kinds."""
     if request.method == "GET":
         return None
     match [unquote(part) for part in urlsplit(request.path).path.strip("/").split("/")]:
         case ["indexes", uid] | ["indexes", uid, "settings", *_]:
-            return _Sent(IndexUid(uid))
+            return _Sent(frozenset({IndexUid(uid)}))
         case ["indexes"] | ["swap-indexes"]:
-            return _Sent(None)
+            return _Sent(frozenset())
         case _:
             return None
 

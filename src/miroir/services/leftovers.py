@@ -25,14 +25,14 @@ import structlog
 
 from miroir.core import settings as rules
 from miroir.core.broadcast_types import NodeState, Phase
-from miroir.core.topology import IndexUid, NodeId
+from miroir.core.topology import RESERVED, IndexUid, NodeId
 from miroir.errors import LeaseLost, NodeError, Unavailable
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, NodeIndex
 from miroir.ports.records import Intent, IntentKind
 from miroir.services.carriers import unfinished
 from miroir.services.cluster import Cluster
-from miroir.services.intake import RESERVED, Intake
+from miroir.services.intake import Intake
 from miroir.services.leader import Leader
 from miroir.telemetry import Metrics
 
