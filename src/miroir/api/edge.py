@@ -23,6 +23,7 @@ from miroir.services.reconciler import Reconciler
 from miroir.services.registrar import RefusedByNode, Registrar
 from miroir.services.searcher import Searcher
 from miroir.services.steward import Steward
+from miroir.services.swaps import Swapper
 from miroir.services.writer import Writer
 from miroir.telemetry import Metrics
 
@@ -45,6 +46,7 @@ class Edge:
     registrar: Registrar
     lifecycle: Lifecycle
     writer: Writer
+    swapper: Swapper
     searcher: Searcher
     catalog: Catalog
     reconciler: Reconciler

@@ -30,10 +30,11 @@ def check_names(query: Mapping[str, str], allowed: Collection[str]) -> None:
     """Refuse the first parameter that the route does not have."""
     for name in query:
         if name not in allowed:
-            raise RequestRefused(f"Unknown parameter `{name}`: {_instead(name, allowed)}")
+            raise RequestRefused(f"Unknown parameter `{name}`: {instead(name, allowed)}")
 
 
-def _instead(name: str, allowed: Collection[str]) -> str:
+def instead(name: str, allowed: Collection[str]) -> str:
+    """Return what to write instead of an unknown name."""
     slips = next((slips for size, slips in _SLIPS if len(name.encode()) <= size), _SLIPS_MAX)
     distances = {a: DamerauLevenshtein.distance(name, a) for a in allowed}
     nearest = min(distances, key=distances.__getitem__)
@@ -161,7 +162,7 @@ def body_object(
     """
     if not isinstance(value, dict):
         raise RequestRefused(
-            f"Invalid value type: expected an object, but found {_described(value)}"
+            f"Invalid value type: expected an object, but found {described(value)}"
         )
     for name in value:
         if immutable and name in immutable:
@@ -170,7 +171,7 @@ def body_object(
                 immutable[name], f"Immutable field `{name}`: expected one of {expected}"
             )
         if name not in allowed:
-            raise RequestRefused(f"Unknown field `{name}`: {_instead(name, allowed)}")
+            raise RequestRefused(f"Unknown field `{name}`: {instead(name, allowed)}")
     return value
 
 
@@ -181,11 +182,12 @@ def text_field(body: Mapping[str, Any], name: str, code: str) -> str | None:
         return value
     raise BadParameter(
         code,
-        f"Invalid value type at `.{name}`: expected a string, but found {_described(value)}",
+        f"Invalid value type at `.{name}`: expected a string, but found {described(value)}",
     )
 
 
-def _described(value: Any) -> str:
+def described(value: Any) -> str:
+    """Return a JSON value as an error names it: its type and itself."""
     shown = orjson.dumps(value).decode()
     kind = {
         bool: "a boolean",

@@ -7,10 +7,11 @@ from miroir.api.edge import Edge, uid_of
 from miroir.api.http import Reply, Request, reply_json
 from miroir.api.parameters import body_object, check_names, number, text_field
 from miroir.api.router import Access, Route
+from miroir.api.swap_body import read_swaps
 from miroir.api.views import index_view, task_summary
 from miroir.core.rights import covers
 from miroir.core.topology import IndexUid
-from miroir.errors import BadParameter, InvalidApiKey, InvalidIndexUid, RouteNotSupported
+from miroir.errors import BadParameter, InvalidApiKey, InvalidIndexUid
 from miroir.services.intake import check_uid
 
 _IMMUTABLE: Final = {
@@ -28,6 +29,7 @@ def routes(edge: Edge) -> tuple[Route, ...]:
         Route("GET", "/indexes/{uid}", indexes.get),
         Route("PATCH", "/indexes/{uid}", indexes.update),
         Route("DELETE", "/indexes/{uid}", indexes.delete),
+        Route("POST", "/swap-indexes", indexes.swap),
         Route("GET", "/indexes/{uid}/stats", indexes.stats, Access.NODES),
         Route("GET", "/stats", indexes.all_stats),
     )
@@ -78,17 +80,21 @@ class Indexes:
         return reply_json(index_view(self._edge.index(named["uid"]).record))
 
     async def update(self, request: Request, named: Mapping[str, str]) -> Reply:
-        """`PATCH /indexes/{uid}`: the primary key; renaming is refused for now."""
+        """`PATCH /indexes/{uid}`: the primary key, or the uid."""
         check_uid(named["uid"])
         body = body_object(request.json(), ("primaryKey", "uid"), immutable=_IMMUTABLE)
-        if body.get("uid") is not None:
-            raise RouteNotSupported(
-                "Renaming an index (`uid` in `PATCH /indexes/{uid}`) is not supported by Miroir "
-                "yet: create the new index and add the documents to it."
-            )
         key = text_field(body, "primaryKey", "invalid_index_primary_key")
-        task = await self._edge.lifecycle.update_index(uid_of(named), key)
+        new_uid = text_field(body, "uid", "invalid_index_uid")
+        if new_uid is None:
+            task = await self._edge.lifecycle.update_index(uid_of(named), key)
+        else:
+            task = await self._edge.swapper.rename(uid_of(named), IndexUid(new_uid), key)
         return reply_json(task_summary(task), 202)
+
+    async def swap(self, request: Request, _named: Mapping[str, str]) -> Reply:
+        """`POST /swap-indexes`: pairs of indexes exchange what they hold, all or none."""
+        swaps = read_swaps(request.json(), lambda uid: _open_to(request, uid))
+        return reply_json(task_summary(await self._edge.swapper.swap(swaps)), 202)
 
     async def delete(self, _request: Request, named: Mapping[str, str]) -> Reply:
         """`DELETE /indexes/{uid}`."""

@@ -21,7 +21,6 @@ UNSUPPORTED: Final[tuple[tuple[str, str, str], ...]] = (
     ("POST", "/indexes/{uid}/documents/edit", _LATER),
     ("POST", "/indexes/{uid}/fields", _LATER),
     ("POST", "/indexes/{uid}/compact", _ADMIN),
-    ("POST", "/swap-indexes", _LATER),
     ("POST", "/tasks/cancel", _LATER),
     ("DELETE", "/tasks", _LATER),
     ("GET", "/tasks/{task}/documents", _LATER),

@@ -59,6 +59,7 @@ _CLASSES: Final = (
     ("/stats", "merge"),
     ("/tasks", "own"),
     ("/indexes", "own / broadcast"),
+    ("/swap-indexes", "own / broadcast"),
 )
 
 HEADERS: Final[tuple[tuple[str, str, str], ...]] = (

@@ -117,6 +117,7 @@ def make_app(config: Config, services: Services, outside: Outside) -> App:
             registrar=services.settings.registrar,
             lifecycle=services.settings.lifecycle,
             writer=services.documents.writer,
+            swapper=services.documents.swapper,
             searcher=services.reads.searcher,
             catalog=services.reads.catalog,
             reconciler=services.settings.reconciler,
