@@ -214,6 +214,22 @@ def test_keys_outlive_a_restart_of_miroir(cluster, uid):
     assert cluster.client.get(f"/keys/{key['uid']}")["key"] == key["key"]
 
 
+def test_keys_that_are_not_the_clusters_are_shown_and_left_alone(cluster):
+    """Each node has made default keys of its own, with uids of its own."""
+    admin = cluster.local.admin()
+    made(cluster, name="ours")
+
+    seen = until(lambda: admin.get("/_miroir/keys"), "keys")
+
+    values = {key["key"] for name in cluster.nodes for key in keys_of(cluster, name).values()}
+    assert {node["state"] for node in seen["nodes"].values()} == {"synced"}
+    for name in cluster.nodes:
+        own = {key["uid"] for key in seen["unmanaged"][name]}
+        assert own == keys_of(cluster, name).keys() - {key["uid"] for key in seen["keys"]}
+        assert own
+    assert not [value for value in values if value in str(seen)]
+
+
 def test_no_value_of_a_key_comes_into_the_log(cluster, uid):
     """Logs are kept, shipped and read by many."""
     cluster.create(uid, DOCUMENTS)

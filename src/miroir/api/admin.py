@@ -56,6 +56,19 @@ class Admin:
             }
             for d in self._edge.reconciler.drifts
         ]
+        results += [
+            {
+                "index": stray.uid,
+                "node": stray.node_id,
+                "state": "drifted",
+                "faults": list(stray.faults),
+                "fingerprint": "",
+                "action": stray.action,
+                "firstSeenAt": moment(stray.first_seen_ms),
+                "lastSeenAt": moment(stray.last_seen_ms),
+            }
+            for stray in self._edge.steward.strays
+        ]
         return reply_json({"results": results})
 
     async def metrics(self, _request: Request, _named: Mapping[str, str]) -> Reply:

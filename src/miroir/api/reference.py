@@ -12,10 +12,13 @@ from typing import Any, Final, cast
 from miroir import errors
 from miroir.api import (
     admin,
+    admin_commons,
     admin_intents,
     admin_settings,
     public_documents,
+    public_features,
     public_indexes,
+    public_keys,
     public_search,
     public_settings,
     public_system,
@@ -36,8 +39,10 @@ are merged exactly, or refused with 501 `miroir_cannot_merge` (docs/reference/ex
 **broadcast** that it is carried to every node by the two-phase protocol; **routed** that it goes
 to every replica of the shard that owns the document; **own** that Miroir answers from its store.
 
-Reads that nodes answer take any key that the nodes know; what Miroir answers or accepts itself
-needs the master key. `/_miroir/*` needs the admin key.
+Every route takes the master key, and the keys of the cluster (`/keys`) with the rights that they
+have on one node. Reads that nodes answer (**pass**, **merge**) also take any other key that the
+node which answers knows. `/_miroir/*` needs the admin key. Keys and features are answered when
+every node that can be reached has been read back; 503 `miroir_not_everywhere` if that takes long.
 
 | method | path | class |
 |---|---|---|
@@ -58,6 +63,8 @@ _CLASSES: Final = (
     ("/settings", "own / broadcast"),
     ("/stats", "merge"),
     ("/tasks", "own"),
+    ("/keys", "own / broadcast"),
+    ("/experimental-features", "own / broadcast"),
     ("/indexes", "own / broadcast"),
     ("/swap-indexes", "own / broadcast"),
 )
@@ -168,9 +175,12 @@ def _modules() -> tuple[Any, ...]:
         public_documents,
         public_settings,
         public_indexes,
+        public_keys,
+        public_features,
         public_tasks,
         public_system,
         admin,
+        admin_commons,
         admin_settings,
         admin_intents,
     )

@@ -43,7 +43,7 @@ def test_a_difference_that_cannot_be_named_is_drift_all_the_same() -> None:
 
 
 def test_a_feature_that_was_switched_since_the_last_health_check_is_no_drift() -> None:
-    """The node shows one key more: it is of another class than was known, and skew is not drift."""
+    """The node shows one key more: it is of another class now, and skew is not drift."""
     shown = {**DESIRED, "chat": {"description": ""}}
     assert look(DESIRED, COMMITTED, "1.50.0", shown).state is State.SYNCED
     assert look(DESIRED, COMMITTED, "1.50.0", {**shown, "stopWords": ["x"]}).faults == (
