@@ -190,7 +190,8 @@ class Prober:
                 await self._store.keep_expected(*key, shown)
             run.shown.set_result(shown)
         except NodeRefused as refused:
-            _settle(run, refused)
+            # A node that is full, or knows another key, says nothing about the settings.
+            _settle(run, refused if _is_verdict(refused.status) else None)
         except (NodeError, Unavailable) as error:
             _log.info("probe_unanswered", node=node_id, why=str(error))
             _settle(run, None)
@@ -218,6 +219,8 @@ class Prober:
         if task is None or task.status == "canceled":
             return None
         if task.error is not None:
+            if task.error.get("type") != "invalid_request":
+                return None  # The node's trouble, not the settings'.
             raise NodeRefused(400, task.error)
         return await self._control.read_settings(node_id, PROBE_INDEX)
 
@@ -236,7 +239,7 @@ class Prober:
         path = f"/indexes/{PROBE_INDEX}{request.path}"
         asked = self._group.create_task(self._ask(node_id, replace(request, path=path)))
         reply: NodeReply | None = await self._in_time(asked)
-        return reply if reply is not None and reply.status >= 400 else None
+        return reply if reply is not None and _is_verdict(reply.status) else None
 
     async def _ask(self, node_id: NodeId, request: NodeRequest) -> NodeReply | None:
         async with self._locks.setdefault(node_id, asyncio.Lock()):
@@ -255,6 +258,11 @@ class Prober:
         finally:
             timer.cancel()
         return future.result() if future.done() else None
+
+
+def _is_verdict(status: int) -> bool:
+    """Whether an answer judges what was sent; others tell of the node, or of our key."""
+    return status in {400, 413, 415}
 
 
 def _settle(run: _Run, outcome: NodeRefused | None) -> None:
