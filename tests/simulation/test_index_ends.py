@@ -49,9 +49,9 @@ async def serving(world):
     return world.process.services
 
 
-async def add(world, *ids, key=None):
+async def add(world, *ids, key="id", value=1):
     """Write documents of these ids."""
-    rows = orjson.dumps([{key or "id": i, "v": 1} for i in ids])
+    rows = orjson.dumps([{key: i, "v": value} for i in ids])
     write = DocumentsWrite(MOVIES, "POST", rows, "application/json")
     return await world.process.ask(lambda s: s.documents.writer.add(write))
 

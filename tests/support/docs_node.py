@@ -8,6 +8,7 @@ by id, by filter (`group = N`) or all. The queue, batches, crashes and failing t
 import random
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -35,12 +36,14 @@ class DocsNode(SimNode):
     Attributes:
         documents: Per index, by id; on disk.
         details: Of ended document tasks, by uid.
+        births: Per index, the task that made it: what a node shows as its creation.
     """
 
     def __init__(self, node_id: str, chance: random.Random, faults: FaultPlan) -> None:
         super().__init__(node_id, NEW, chance, faults)
         self.documents: dict[str, Documents] = {}
         self.details: dict[int, Mapping[str, Any]] = {}
+        self.births: dict[str, int] = {}
         self._worked: set[int] = set()
 
     def enqueue_documents(
@@ -81,12 +84,29 @@ class DocsNode(SimNode):
         uid = first.index_uid
         if "action" in first.body:
             self._write(first)
-            return
-        super()._apply(batch)
+        else:
+            super()._apply(batch)
         if first.type == "indexDeletion":
-            del self.documents[uid]
+            self.lose(uid)
         elif uid in self.disk.indexes:
             self.documents.setdefault(uid, {})
+            self.births.setdefault(uid, first.uid)
+
+    def snapshot(self) -> tuple[Any, ...]:
+        """Return everything on its disk, to come back as that one day."""
+        contents = (self.documents, self.details, self.births, self._worked)
+        return (self.disk.copy(), *(deepcopy(one) for one in contents))
+
+    def come_back_as(self, snapshot: tuple[Any, ...]) -> None:
+        """Start again as it was when the snapshot was made."""
+        disk, self.documents, self.details, self.births, self._worked = snapshot
+        self.restore(disk)
+
+    def lose(self, uid: str) -> None:
+        """Have the index no more, without a task that would tell of it."""
+        self.disk.indexes.pop(uid, None)
+        self.documents.pop(uid, None)
+        self.births.pop(uid, None)
 
     def _write(self, task: SimTask) -> None:
         uid, body = task.index_uid, task.body
@@ -215,6 +235,11 @@ def _route(node: DocsNode, request: NodeRequest, origin: str) -> tuple[int, Any]
             if types is None or t.type in types
         ]
         return 200, {"results": pending[: int(query["limit"][0])], "total": len(pending)}
+    if url.path == "/stats":
+        sizes = {uid: {"numberOfDocuments": len(d)} for uid, d in node.documents.items()}
+        return 200, {"indexes": sizes}
+    if url.path == "/indexes":
+        return 200, {"results": [{"uid": u, "createdAt": b} for u, b in node.births.items()]}
     match = _ROUTE.fullmatch(url.path)
     if match is None:
         if url.path.endswith("/settings"):  # The prober asks in raw form.

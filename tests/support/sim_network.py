@@ -347,6 +347,10 @@ def _route(node: SimNode, request: NodeRequest, origin: str) -> tuple[int, Any]:
     url = urlsplit(request.path)
     if url.path == "/tasks":
         return 200, _pending_tasks(node, parse_qs(url.query))
+    if url.path == "/stats":  # There are no documents to be counted here,
+        return 200, {"indexes": {}}
+    if url.path == "/indexes":  # and no births to be compared.
+        return 200, {"results": []}
     match = _ROUTE.fullmatch(url.path)
     assert match is not None, request.path
     uid, rest = unquote(match["uid"]), match["rest"] or ""

@@ -16,9 +16,11 @@ from miroir.ports.clock import Chance, Clock
 from miroir.ports.node import NodeControl, NodeTransport
 from miroir.ports.store import Store
 from miroir.runtime.commons import CommonsSide, make_commons_side
+from miroir.runtime.copies_side import Copied, make_copies_side
 from miroir.runtime.drift_side import Around, DriftSide, make_drift_side
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.catalog import Catalog
+from miroir.services.census import Census
 from miroir.services.cluster import Cluster
 from miroir.services.health import Health
 from miroir.services.intake import Intake
@@ -33,7 +35,7 @@ from miroir.services.prober import Prober
 from miroir.services.reconciler import Reconciler
 from miroir.services.registrar import Registrar
 from miroir.services.replicas import Replicas
-from miroir.services.resync import Resync, ResyncTools
+from miroir.services.resync import Resync
 from miroir.services.running import Running
 from miroir.services.scatter import Scatter
 from miroir.services.searcher import Searcher
@@ -99,6 +101,7 @@ class DocumentsSide:
     tasks: Tasks
     writer: Writer
     resync: Resync
+    census: Census
     swapper: Swapper
 
 
@@ -135,6 +138,7 @@ class Services:
             self.settings.reconciler.run,
             self.settings.leftovers.run,
             self.documents.resync.run,
+            self.documents.census.run,
             self.common.tickets.run,
         )
 
@@ -327,22 +331,28 @@ def _documents_side(
             order=order,
         )
     )
-    resync = Resync(
-        ResyncTools(
-            control=outside.control,
-            cluster=common.cluster,
-            clock=outside.clock,
-            lanes=lanes,
-            replicas=replicas,
-            tasks=tasks,
-            watcher=common.watcher,
-            tickets=common.tickets,
-        )
-    )
+    copies = make_copies_side(config, _copied(outside, common, lanes, tasks))
+    common.health.on_change(copies.census.nudge)
     still = Standstill(cluster=common.cluster, lanes=lanes, tasks=tasks, replicas=replicas)
     settings.broadcaster.around_moves(still.wait, common.tickets.expect)
     swapper = Swapper(intake=settings.intake, order=order)
-    return DocumentsSide(lanes, tasks, writer, resync, swapper)
+    return DocumentsSide(lanes, tasks, writer, copies.resync, copies.census, swapper)
+
+
+def _copied(outside: Outside, common: Common, lanes: Lanes, tasks: Tasks) -> Copied:
+    return Copied(
+        control=outside.control,
+        store=outside.store,
+        clock=outside.clock,
+        metrics=outside.metrics,
+        cluster=common.cluster,
+        leader=common.leader,
+        watcher=common.watcher,
+        tickets=common.tickets,
+        lanes=lanes,
+        tasks=tasks,
+        replicas=common.replicas,
+    )
 
 
 def _read_side(config: Config, outside: Outside, common: Common) -> ReadSide:

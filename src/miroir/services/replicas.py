@@ -8,7 +8,8 @@ step, without waiting, so that two writes can never drop the two last replicas o
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import structlog
 
@@ -30,6 +31,7 @@ class Replicas:
         self._cluster = cluster
         self._clock = clock
         self._saving = asyncio.Lock()
+        self._listeners: list[Callable[[IndexUid, NodeId], None]] = []
 
     def leave(self, index_uid: IndexUid, why: Mapping[NodeId, str]) -> Mapping[NodeId, str]:
         """
@@ -64,6 +66,21 @@ class Replicas:
                 self._clock, lambda: self._store.save_shares(shares, out_of_sync=left)
             )
 
+    async def drop(self, index_uid: IndexUid, why: Mapping[NodeId, str]) -> Mapping[NodeId, str]:
+        """Take replicas out for something else than a write; durable when it returns."""
+        left = self.leave(index_uid, why)
+        async with self._saving:
+            for node_id, reason in left.items():
+                await until_stored(
+                    self._clock,
+                    partial(self._store.set_out_of_sync, index_uid, node_id, reason),
+                )
+        return left
+
+    def on_joined(self, listener: Callable[[IndexUid, NodeId], None]) -> None:
+        """Call `listener(index_uid, node_id)` when a replica is in sync again."""
+        self._listeners.append(listener)
+
     async def join(self, index_uid: IndexUid, node_id: NodeId) -> bool:
         """Take a replica in that has caught up; False if it has missed something meanwhile."""
         async with self._saving:  # Whoever leaves now is saved after this, and so stays out.
@@ -73,6 +90,8 @@ class Replicas:
             if not self._catches_up(index_uid, node_id):
                 return False
             self._cluster.apply_sync(index_uid, node_id, None)
+            for listener in self._listeners:
+                listener(index_uid, node_id)
             return True
 
     async def stop_catching_up(self, index_uid: IndexUid) -> None:

@@ -19,8 +19,8 @@ it again only here, where a sibling can fill it. Nothing is sent while the end o
 accepted; that is looked at under the lane, which an index's end needs, too, to be accepted.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -36,7 +36,7 @@ from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, NodeReply, NodeRequest
 from miroir.ports.records import IntentKind
 from miroir.services.cluster import Cluster, IndexView
-from miroir.services.lanes import Lanes
+from miroir.services.quiet import Quiet
 from miroir.services.replicas import Replicas
 from miroir.services.tasks import Tasks
 from miroir.services.tickets import TicketOffice
@@ -44,7 +44,6 @@ from miroir.services.watcher import TaskWatcher
 
 _ROUND_S: Final = 2.0
 _HOLD_MAX_S: Final = 20.0
-_IDLE_TICK_S: Final = 0.05
 _JSON: Final = "application/json"
 _log = structlog.get_logger(__name__)
 
@@ -68,7 +67,7 @@ class ResyncTools:
     control: NodeControl
     cluster: Cluster
     clock: Clock
-    lanes: Lanes
+    quiet: Quiet
     replicas: Replicas
     tasks: Tasks
     watcher: TaskWatcher
@@ -83,7 +82,7 @@ class Resync:
         self._control = tools.control
         self._cluster = tools.cluster
         self._clock = tools.clock
-        self._lanes = tools.lanes
+        self._quiet_moments = tools.quiet
         self._replicas = tools.replicas
         self._tasks = tools.tasks
         self._watcher = tools.watcher
@@ -112,7 +111,7 @@ class Resync:
             elif self._settings_are_right(index_uid, node_id):
                 _log.info("resync_begins", index=index_uid, node=node_id, sibling=sibling)
                 await self._bring_up(index_uid, node_id, sibling)
-        except (NodeError, Unavailable, Interrupted) as why:
+        except (NodeError, Unavailable, TimeoutError, Interrupted) as why:
             _log.warning("resync_interrupted", index=index_uid, node=node_id, why=str(why))
             self._replicas.leave(index_uid, {node_id: f"resync interrupted: {why}"})
 
@@ -182,23 +181,10 @@ class Resync:
             raise Interrupted("it missed a write meanwhile")
         _log.info("resync_done", index=index_uid, node=node_id, documents=len(ids))
 
-    @asynccontextmanager
-    async def _quiet(self, index_uid: IndexUid, nodes: Sequence[NodeId]) -> AsyncIterator[None]:
-        """Hold the lane while these nodes have nothing queued for the index."""
-        topology = self._cluster.view.topology
-        lane = self._lanes.turn(index_uid, topology.by_id[nodes[0]].shard_id)
-        async with lane:  # What is queued now is all there is: nothing more comes in meanwhile.
-            until_s = self._clock.monotonic_s() + _HOLD_MAX_S
-            while not all([await self._idle(index_uid, node_id) for node_id in nodes]):
-                if self._clock.monotonic_s() > until_s:
-                    raise Interrupted("the queue does not run dry in time")
-                await self._clock.sleep(_IDLE_TICK_S)
-            yield
-
-    async def _idle(self, index_uid: IndexUid, node_id: NodeId) -> bool:
-        query = f"indexUids={quote(index_uid)}&statuses=enqueued,processing&limit=1"
-        reply = await self._control.forward(node_id, NodeRequest("GET", f"/tasks?{query}"))
-        return _whole_number(reply, "total") == 0
+    def _quiet(
+        self, index_uid: IndexUid, nodes: Sequence[NodeId]
+    ) -> AbstractAsyncContextManager[None]:
+        return self._quiet_moments.held(index_uid, nodes, within_s=_HOLD_MAX_S)
 
     async def _ids(self, index_uid: IndexUid, node_id: NodeId) -> list[Any]:
         """Return the id of every document, in the node's order."""

@@ -93,6 +93,10 @@ class Tasks:
         self._group.create_task(self._follow(write.task, write.shares, sending, sent, order))
         return sent
 
+    def at_rest(self, index_uid: IndexUid) -> bool:
+        """Whether every write followed by now has been settled."""
+        return self._loaded.is_set() and index_uid not in self._last
+
     async def reported(self, index_uid: IndexUid) -> None:
         """Wait until every write followed by now has been settled: who strayed in it has left."""
         await self._loaded.wait()

@@ -89,6 +89,12 @@ SPECS: Final[tuple[Spec, ...]] = (
         "Indexes deleted from nodes that had missed their deletion",
     ),
     Spec(
+        "counter",
+        "miroir_replicas_disagreed_total",
+        ("result",),
+        "Replicas in sync found to hold other documents: resynced, or unresolved (an operator's)",
+    ),
+    Spec(
         "histogram",
         "miroir_settings_time_to_consistent_seconds",
         (),
@@ -219,6 +225,10 @@ class Metrics:
     def leftover_deleted(self) -> None:
         """Count an index deleted from a node that had missed its deletion."""
         self._counters["miroir_leftover_indexes_deleted_total"].inc()
+
+    def replicas_disagreed(self, result: Literal["resynced", "unresolved"]) -> None:
+        """Count replicas of one shard that hold different documents though they are in sync."""
+        self._counters["miroir_replicas_disagreed_total"].labels(result).inc()
 
     def drift_repair(self, result: Literal["repaired", "failed", "given_up"]) -> None:
         """Count a repair that has ended."""
