@@ -81,6 +81,7 @@ def intent_view(intent: Intent, tasks: Tasks = ()) -> dict[str, Any]:
         "version": intent.committed_version,
         "taskUid": intent.task_uid,
         "patch": rules.shown(intent.patch),
+        "swaps": [swap.shown() for swap in intent.swaps],
         "expected": dict(state.expected),
         "nodes": _nodes(intent, tasks),
         "error": state.error,
