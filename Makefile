@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; each sets everything up by itself.
-.PHONY: setup demo test check simulate lock bench wheel clean
+.PHONY: setup demo test check simulate soak lock bench wheel clean
 PY ?= python3
 BIN := .venv/bin
 
@@ -20,6 +20,11 @@ test: setup
 # More histories than `make test` plays: make simulate SEEDS=200000 START=30000
 simulate: setup
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),2000) --start $(or $(START),0) --keep-going
+
+# The product as processes under load and faults, for ten minutes: make soak SECONDS=60 SEED=2
+soak: setup
+	$(BIN)/python -m tests.soak --seconds $(or $(SECONDS),600) --seed $(or $(SEED),1) \
+	  --shape $(or $(SHAPE),2x2)
 
 check: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" tools/check
