@@ -224,7 +224,7 @@ def _settings_side(config: Config, outside: Outside, common: Common) -> Settings
         broadcaster=broadcaster,
     )
     registrar = Registrar(intake=intake, prober=prober)
-    drift = _drift(config, outside, common, registrar, broadcaster)
+    drift = _drift(config, outside, common, intake, registrar)
     common.health.on_change(drift.feed.nudge)
     common.health.on_change(drift.reconciler.nudge)
     leftovers = _leftovers(config, outside, common, intake)
@@ -249,6 +249,7 @@ def _tools(
         chance=outside.chance,
         metrics=outside.metrics,
         control=outside.control,
+        ledger=common.ledger,
         running=common.running,
         node_silence_s=wanted.node_silence_s,
         verify_timeout_s=wanted.verify_timeout_s,
@@ -277,8 +278,8 @@ def _drift(
     config: Config,
     outside: Outside,
     common: Common,
+    intake: Intake,
     registrar: Registrar,
-    broadcaster: Broadcaster,
 ) -> DriftSide:
     return make_drift_side(
         config,
@@ -289,8 +290,9 @@ def _drift(
             metrics=outside.metrics,
             cluster=common.cluster,
             leader=common.leader,
+            intake=intake,
             registrar=registrar,
-            broadcaster=broadcaster,
+            broadcaster=intake.broadcaster,
             replicas=common.replicas,
         ),
     )

@@ -25,7 +25,9 @@ from miroir.ports.records import Intent, IntentTask, Lease, SwapRecord
 from miroir.ports.store import Store
 from miroir.services.carriers import DOCUMENT_TYPES, Carrier, unfinished
 from miroir.services.cluster import Cluster
+from miroir.services.doubts import Doubts
 from miroir.services.leader import Leader
+from miroir.services.ledger import Ledger
 from miroir.services.planning import Plans
 from miroir.services.prober import Prober
 from miroir.services.running import Running
@@ -51,6 +53,7 @@ class Tools:
     chance: Chance
     metrics: Metrics
     control: NodeControl
+    ledger: Ledger
     running: Running
     node_silence_s: float
     verify_timeout_s: float
@@ -70,6 +73,7 @@ class IntentRun:
         self._started_s = tools.clock.monotonic_s()
         self._carrier: Carrier | None = None
         self._mixed_since_s: float | None = None
+        self._doubts = Doubts(tools.ledger, tools.watcher, intent.index_uid)
         self._ended: list[IntentTask] = []
 
     async def to_the_end(self) -> t.Phase:
@@ -139,8 +143,8 @@ class IntentRun:
                 ceiling_s = min(_BACKOFF_MAX_S, _BACKOFF_BASE_S * 2.0**retry)
                 await self._tools.clock.sleep(self._tools.chance.uniform(0.0, ceiling_s))
                 return t.BackoffElapsed(round_)
-            case t.CommitVersion():
-                return await self._commit()
+            case t.CommitVersion(doubts=doubts):
+                return await self._doubted(doubts) or await self._commit()
             case t.Freeze():
                 return await self._freeze()
             case _:
@@ -196,6 +200,8 @@ class IntentRun:
             state = self._intent.state
             if state.drains:
                 await self._documents_done(node_id)
+            if self._intent.kind.changes_settings:
+                await self._doubts.about_to_read(node_id, state.nodes[node_id].task_uid)
             seen = await self._carrier.read(node_id, self._engine(node_id), state)
             if await self._was_upgraded(node_id):
                 return t.ReadFailed(node_id, round_)
@@ -244,6 +250,13 @@ class IntentRun:
             _log.warning(
                 "documents_lag", index=uid, node=node_id, after_s=tools.document_wait_max_s
             )
+
+    async def _doubted(self, doubts: int) -> t.Event | None:
+        """Look once more whether what was read back is still what is there."""
+        if not self._intent.kind.changes_settings:
+            return None
+        touched = await self._doubts.arisen(self._intent.state.verified)
+        return t.CommitDoubted(touched, doubts) if touched else None
 
     async def _commit(self) -> t.Event:
         assert self._carrier is not None
