@@ -131,6 +131,9 @@ def test_the_commons_are_no_indexes(features, uid):
     """They have rows of their own in the store and must show up in no list."""
     features.create(uid)
     features.send("PATCH", PATH, {"containsFilter": True}).ok()
+    features.kill_miroir()
+    features.start_miroir()
+    until(lambda: features.client.get(PATH)["containsFilter"], "known again")
 
     assert [index["uid"] for index in features.client.get("/indexes")["results"]] == [uid]
     assert set(features.client.get("/stats")["indexes"]) == {uid}

@@ -4,11 +4,17 @@ API keys made through Miroir, over real processes: one value everywhere, and a d
 The nodes are asked directly: what Miroir says about itself is no evidence here.
 """
 
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import threading
 import time
 
 import pytest
 
-from miroir.cli.admin_client import AdminClient
+from miroir.cli.admin_client import AdminClient, NoAnswer
 from tests.support.live_cluster import until
 
 DOCUMENTS = [{"id": n, "title": f"boat {n}"} for n in range(6)]
@@ -49,6 +55,32 @@ def keys_of(cluster, name):
 
 def searched(cluster, uid, value):
     return cluster.send("POST", f"/indexes/{uid}/search", {"q": "boat"}, key=value)
+
+
+def named(cluster, node, name):
+    return [key for key in keys_of(cluster, node).values() if key["name"] == name]
+
+
+def named_here(cluster, name):
+    return [k for k in cluster.client.get("/keys?limit=100")["results"] if k["name"] == name]
+
+
+def tenant_token(key, rules, **claims):
+    """Sign as any JWT library would: HS256 with the value of the key."""
+    said = {"apiKeyUid": key["uid"], "searchRules": rules, **claims}
+    parts = [coded(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, said)]
+    signed = ".".join(parts)
+    signature = hmac.new(key["key"].encode(), signed.encode(), hashlib.sha256).digest()
+    return f"{signed}.{coded(signature)}"
+
+
+def coded(value):
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+
+def _ask_and_lose(cluster, body):
+    with contextlib.suppress(NoAnswer):
+        cluster.send("POST", "/keys", body)
 
 
 def test_a_key_has_the_same_value_on_every_node(cluster, uid):
@@ -212,6 +244,74 @@ def test_keys_outlive_a_restart_of_miroir(cluster, uid):
 
     until(lambda: searched(cluster, uid, key["key"]).status == 200, "the key opens again")
     assert cluster.client.get(f"/keys/{key['uid']}")["key"] == key["key"]
+
+
+def test_a_tenant_token_sees_what_its_rules_let_through(cluster, uid):
+    """Made by somebody else's program; the nodes apply its filter, whatever node is asked."""
+    cluster.create(uid, DOCUMENTS)
+    cluster.do("PATCH", f"/indexes/{uid}/settings", {"filterableAttributes": ["id"]})
+    key = made(cluster, indexes=[uid])
+
+    token = tenant_token(key, {uid: {"filter": "id < 2"}})
+    assert searched(cluster, uid, token).ok()["estimatedTotalHits"] == 2
+    forged = tenant_token({**key, "key": key["key"][::-1]}, [uid])
+    assert searched(cluster, uid, forged).status == 403
+    late = tenant_token(key, [uid], exp=12)
+    assert "Tenant token expired" in searched(cluster, uid, late).body["message"]
+    other = tenant_token(key, ["other"])
+    assert "cannot acces the index" in searched(cluster, uid, other).body["message"]
+
+    cluster.send("DELETE", f"/keys/{key['uid']}").ok()
+    assert searched(cluster, uid, token).status == 403
+
+
+def test_a_key_that_one_node_refuses_is_on_none(cluster):
+    """Half a key would open by chance; the client gets the node's own words."""
+    said = {"fault": "status", "status": 400, "code": "invalid_api_key_name", "message": "no"}
+    cluster.faults("n4", {**said, "method": "POST", "path": "^/keys$"})
+    before = {name: set(keys_of(cluster, name)) for name in cluster.nodes}
+
+    refused = cluster.send(
+        "POST", "/keys", {"actions": ["search"], "indexes": ["*"], "expiresAt": None}
+    )
+
+    assert (refused.status, refused.body["code"]) == (400, "invalid_api_key_name")
+    assert {name: set(keys_of(cluster, name)) for name in cluster.nodes} == before
+
+
+def test_a_key_is_finished_by_the_next_miroir(cluster):
+    """Accepted is durable: it ends on every node or on none, whatever dies in between."""
+    slow = {"fault": "latency", "ms": 4000, "method": "POST", "path": "^/keys$", "skip": 0}
+    cluster.faults("n5", slow)
+    body = {"name": "crash", "actions": ["search"], "indexes": ["*"], "expiresAt": None}
+    asking = threading.Thread(target=_ask_and_lose, args=(cluster, body))
+    asking.start()
+    until(lambda: named(cluster, "n0", "crash"), "made on the first node")
+
+    cluster.kill_miroir()
+    asking.join()
+    cluster.faults("n5")
+    cluster.start_miroir()
+
+    until(lambda: all(named(cluster, n, "crash") for n in cluster.nodes), "made on every node")
+    until(lambda: named_here(cluster, "crash"), "known to Miroir")
+    uids = {key["uid"] for n in cluster.nodes for key in named(cluster, n, "crash")}
+    assert len(uids) == 1
+
+
+def test_a_deletion_goes_on_past_a_node_that_does_not_answer(cluster, uid):
+    """A key that is dead here must die there as soon as that is possible."""
+    cluster.create(uid, DOCUMENTS)
+    key = made(cluster, name="doomed")
+    cluster.faults("n3", {"fault": "status", "status": 503, "method": "DELETE", "path": "/keys"})
+
+    asking = threading.Thread(target=cluster.send, args=("DELETE", f"/keys/{key['uid']}"))
+    asking.start()
+    until(lambda: searched(cluster, uid, key["key"]).status == 403, "dead here at once")
+    cluster.faults("n3")
+    asking.join()
+
+    until(lambda: not [n for n in cluster.nodes if key["uid"] in keys_of(cluster, n)], "dead")
 
 
 def test_keys_that_are_not_the_clusters_are_shown_and_left_alone(cluster):
