@@ -222,6 +222,13 @@ class InvalidApiKey(RequestRefused):
     error_type = "auth"
 
 
+class NotAdoptable(RequestRefused):
+    """Something speaks against taking an index over as it is; the message has the remedy."""
+
+    code = "miroir_not_adoptable"
+    http_status = 409
+
+
 class SettingsVersionMismatch(RequestRefused):
     """The settings are no longer those that `If-Match` names; read them again."""
 

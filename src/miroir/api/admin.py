@@ -1,8 +1,9 @@
 """
-Admin routes under `/_miroir`: what the cluster is, where its nodes stray, and the metrics.
+Admin routes under `/_miroir`: what the cluster is, and the metrics.
 
 Behind the admin key, as all of `/_miroir`; read only. What belongs to the settings of one index is
-in `admin_settings.py`, what belongs to wanted changes in `admin_intents.py`.
+in `admin_settings.py`, what belongs to wanted changes in `admin_intents.py`, drift in
+`admin_drift.py`.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,6 @@ from miroir.api.edge import Edge
 from miroir.api.http import Reply, Request, reply_json
 from miroir.api.metrics import refresh
 from miroir.api.router import Access, Route
-from miroir.api.views import moment
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -22,7 +22,6 @@ def routes(edge: Edge) -> tuple[Route, ...]:
     admin = Admin(edge)
     return (
         Route("GET", "/_miroir/topology", admin.topology, Access.ADMIN),
-        Route("GET", "/_miroir/drift", admin.drift, Access.ADMIN),
         Route("GET", "/_miroir/metrics", admin.metrics, Access.ADMIN),
     )
 
@@ -40,36 +39,6 @@ class Admin:
         return reply_json(
             {"topology": topology_view(view), "indexes": [index_view(view, i) for i in live]}
         )
-
-    async def drift(self, _request: Request, _named: Mapping[str, str]) -> Reply:
-        """`GET /_miroir/drift`: nodes that show something else than what was committed."""
-        results = [
-            {
-                "index": d.index_uid,
-                "node": d.node_id,
-                "state": d.finding.state.value,
-                "faults": list(d.finding.faults),
-                "fingerprint": d.finding.fingerprint,
-                "action": d.action.value,
-                "firstSeenAt": moment(d.first_seen_ms),
-                "lastSeenAt": moment(d.last_seen_ms),
-            }
-            for d in self._edge.reconciler.drifts
-        ]
-        results += [
-            {
-                "index": stray.uid,
-                "node": stray.node_id,
-                "state": "drifted",
-                "faults": list(stray.faults),
-                "fingerprint": "",
-                "action": stray.action,
-                "firstSeenAt": moment(stray.first_seen_ms),
-                "lastSeenAt": moment(stray.last_seen_ms),
-            }
-            for stray in self._edge.steward.strays
-        ]
-        return reply_json({"results": results})
 
     async def metrics(self, _request: Request, _named: Mapping[str, str]) -> Reply:
         """`GET /_miroir/metrics`, in Prometheus's text form."""

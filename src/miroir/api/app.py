@@ -14,6 +14,7 @@ import structlog
 from miroir.api import (
     admin,
     admin_commons,
+    admin_drift,
     admin_intents,
     admin_settings,
     cors,
@@ -61,6 +62,7 @@ class App:
                 *public_tasks.routes(edge),
                 *public_system.routes(edge),
                 *admin.routes(edge),
+                *admin_drift.routes(edge),
                 *admin_commons.routes(edge),
                 *admin_settings.routes(edge),
                 *admin_intents.routes(edge),

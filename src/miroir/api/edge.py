@@ -13,16 +13,18 @@ from miroir.core.topology import IndexUid
 from miroir.errors import IndexNotFound, InvalidFloor
 from miroir.ports.clock import Clock
 from miroir.ports.store import Store
+from miroir.services.adoption import Adoption
 from miroir.services.catalog import Catalog
 from miroir.services.cluster import Cluster, IndexView
 from miroir.services.flags import Flags
+from miroir.services.inspector import Inspector
 from miroir.services.intake import check_uid
 from miroir.services.keys import KeyRing
 from miroir.services.lifecycle import Lifecycle
-from miroir.services.reconciler import Reconciler
 from miroir.services.registrar import RefusedByNode, Registrar
 from miroir.services.searcher import Searcher
 from miroir.services.steward import Steward
+from miroir.services.suspects import Suspects
 from miroir.services.swaps import Swapper
 from miroir.services.writer import Writer
 from miroir.telemetry import Metrics
@@ -49,7 +51,9 @@ class Edge:
     swapper: Swapper
     searcher: Searcher
     catalog: Catalog
-    reconciler: Reconciler
+    inspector: Inspector
+    suspects: Suspects
+    adoption: Adoption
     ring: KeyRing
     flags: Flags
     steward: Steward

@@ -13,6 +13,7 @@ from miroir import errors
 from miroir.api import (
     admin,
     admin_commons,
+    admin_drift,
     admin_intents,
     admin_settings,
     public_documents,
@@ -181,6 +182,7 @@ def _modules() -> tuple[Any, ...]:
         public_system,
         admin,
         admin_commons,
+        admin_drift,
         admin_settings,
         admin_intents,
     )

@@ -128,7 +128,7 @@ def decide(
     mode: Mode,
     repairs_max: int,
     sure: bool = True,
-    adoptable: bool = False,
+    adoptable: bool | None = None,
 ) -> tuple[Watch, Action]:
     """
     Decide what follows from a look.
@@ -144,14 +144,16 @@ def decide(
         repairs_max: See above.
         sure: Whether what was seen is all there is. A node that was left behind may keep an old
             secret behind an equal mask: it is sent the settings once more.
-        adoptable: Whether it is known to be a foreign change, and all of it can be read. What a
-            node shows that was merely left behind is old, not wanted.
+        adoptable: Of a foreign change: whether anything of it can be adopted. None: it is not
+            known to be one; what a node shows that was merely left behind is old, not wanted.
     """
     if finding.state is State.SYNCED and sure:
         steady = watch.steady + 1
         repairs = 0 if steady >= repairs_max else watch.repairs
         return Watch(repairs, steady), Action.NOTHING
     if finding.state is State.MISSING or mode is Mode.ALERT or watch.open(repairs_max):
+        return replace(watch, steady=0), Action.ALERT
+    if mode is Mode.ADOPT and adoptable is False and finding.state is State.DRIFTED:
         return replace(watch, steady=0), Action.ALERT
     action = Action.ADOPT if mode is Mode.ADOPT and adoptable else Action.REPAIR
     return Watch(watch.repairs + 1, steady=0), action

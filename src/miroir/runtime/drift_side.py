@@ -6,10 +6,12 @@ from miroir.config import Config
 from miroir.core.drift import Mode
 from miroir.ports.clock import Clock
 from miroir.ports.store import Store
+from miroir.services.adoption import Adoption, AdoptionTools
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.cluster import Cluster
 from miroir.services.feed import Feed, FeedTools
 from miroir.services.inspector import Inspector, InspectorTools, Modes
+from miroir.services.intake import Intake
 from miroir.services.leader import Leader
 from miroir.services.ledger import Ledger
 from miroir.services.reconciler import Reconciler, SweepTools
@@ -27,6 +29,7 @@ class DriftSide:
     suspects: Suspects
     feed: Feed
     reconciler: Reconciler
+    adoption: Adoption
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Around:
     metrics: Metrics
     cluster: Cluster
     leader: Leader
+    intake: Intake
     registrar: Registrar
     broadcaster: Broadcaster
     replicas: Replicas
@@ -85,7 +89,16 @@ def make_drift_side(config: Config, around: Around) -> DriftSide:
             interval_s=check.feed_interval_s,
         )
     )
-    reconciler.lead_beside(inspector)
-    reconciler.lead_beside(feed)
+    adoption = Adoption(
+        AdoptionTools(
+            control=around.ledger,
+            cluster=around.cluster,
+            clock=around.clock,
+            intake=around.intake,
+            interval_s=check.interval_s,
+        )
+    )
+    for work in (inspector, feed, adoption):
+        reconciler.lead_beside(work)
     around.broadcaster.on_closed(reconciler.look_again)
-    return DriftSide(inspector, suspects, feed, reconciler)
+    return DriftSide(inspector, suspects, feed, reconciler, adoption)

@@ -19,6 +19,7 @@ import structlog
 from miroir.core import drift, settings as rules
 from miroir.core.broadcast_types import NodeState, Phase
 from miroir.core.drift import Action, Finding, Mode, State, Watch
+from miroir.core.features import class_shown
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import MiroirError, NodeError, NodeRefused
 from miroir.ports.clock import Clock
@@ -174,9 +175,14 @@ class Inspector:
         after = self._quiet(index_uid, node_id)
         if after is None or after.record.version != index.record.version:
             return None
-        engine = self._tools.cluster.view.engines.get(node_id, "")
+        engine = self._engine(node_id, shown)
         finding = drift.look(index.record.settings, index.record.fingerprints, engine, shown)
         return _Seen(finding, shown)
+
+    def _engine(self, node_id: NodeId, shown: Settings | None) -> str:
+        """Return the engine class that a read-back tells of: features change its shape."""
+        engine = self._tools.cluster.view.engines.get(node_id, "")
+        return engine if shown is None else class_shown(engine, shown)
 
     async def _still_changing(self, index_uid: IndexUid, node_id: NodeId) -> bool:
         """Whether a task is queued that could undo what is about to be read and believed."""
@@ -226,7 +232,7 @@ class Inspector:
             mode=mode,
             repairs_max=tools.repairs_max,
             sure=proved or given.sure or not hides,
-            adoptable=bool(patch) and (proved or given.foreign),
+            adoptable=bool(patch) if proved or given.foreign else None,
         )
         if action is not Action.NOTHING or evidence is None:
             self.book.watches[pair] = watch  # What the feed makes us look at proves no patience.
@@ -275,7 +281,7 @@ class Inspector:
         """Return what would have to be changed for the cluster to be as this node is."""
         if seen.shown is None or index.record.settings is None:
             return {}
-        engine = self._tools.cluster.view.engines.get(node_id, "")
+        engine = self._engine(node_id, seen.shown)
         only = None if engine in index.record.fingerprints else seen.finding.faults
         return drift.adoption(index.record.settings, seen.shown, only)
 

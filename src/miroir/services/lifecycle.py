@@ -94,7 +94,8 @@ class Lifecycle:
         lacks_all = index.record.deleted
         lacks_key = primary_key is not None and index.record.primary_key is None
         for intent in reversed(index.accepted):
-            brings = intent.kind is IntentKind.CREATE or intent.kind.moves_indexes
+            made = intent.kind in {IntentKind.CREATE, IntentKind.ADOPT}
+            brings = made or intent.kind.moves_indexes
             if brings and lacks_all:
                 return intent.intent_id
             if intent.kind is IntentKind.UPDATE and lacks_key:

@@ -20,7 +20,13 @@ from miroir.errors import IndexNotFound
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, NodeReply, Settings
 from miroir.ports.records import Intent, IntentKind
-from miroir.services.carriers import Carrier, LifecycleCarrier, SettingsCarrier, SwapCarrier
+from miroir.services.carriers import (
+    AdoptionCarrier,
+    Carrier,
+    LifecycleCarrier,
+    SettingsCarrier,
+    SwapCarrier,
+)
 from miroir.services.carriers.lifecycle import already_exists
 from miroir.services.cluster import Cluster, View
 from miroir.services.prober import Prober, Verdict
@@ -118,7 +124,8 @@ class Planner:
                 intent.kind, intent.swaps, lambda uid: view.live(uid) is not None
             )
         exists = view.live(intent.index_uid) is not None
-        if intent.kind is IntentKind.CREATE:  # The deletion before it may have been refused.
+        if intent.kind in {IntentKind.CREATE, IntentKind.ADOPT}:
+            # The deletion before it may have been refused.
             return already_exists(intent.index_uid) if exists else None
         if exists:
             return None
@@ -142,6 +149,8 @@ class Planner:
                 clock=self._clock,
                 cluster=self._cluster,
             )
+        if intent.kind is IntentKind.ADOPT:
+            return AdoptionCarrier(intent, control=self._control, clock=self._clock)
         previous = index.record.primary_key if index else None
         return LifecycleCarrier(
             intent,
@@ -214,7 +223,7 @@ def _target(intent: Intent, base: Settings) -> Settings:
         return rules.resolve(base, intent.patch)
     if intent.kind is IntentKind.ROLLBACK:
         return rollback.target(base, intent.target)
-    return base
+    return intent.target if intent.kind is IntentKind.ADOPT else base
 
 
 def _is_blind(intent: Intent, base: Settings, target: Settings) -> bool:

@@ -42,6 +42,7 @@ class Suspicion:
     Attributes:
         tasks: The tasks that may have changed it, oldest first.
         order: Grows with every detection.
+        since_ms: Wall time of the first one.
         proved: Whether the node was proved when it was first suspected.
         foreign: False: the tasks are ours, and nothing is wrong with them.
     """
@@ -50,6 +51,7 @@ class Suspicion:
     node_id: NodeId
     tasks: tuple[NodeTask, ...]
     order: int
+    since_ms: int
     proved: bool
     foreign: bool = True
 
@@ -98,7 +100,12 @@ class Suspects:
         proved = known.proved if known else index.proved.get(node_id) == index.record.version
         self._order += 1
         self._pairs[index_uid, node_id] = Suspicion(
-            index_uid, node_id, (*before, task)[-_TASKS_MAX:], self._order, proved
+            index_uid,
+            node_id,
+            (*before, task)[-_TASKS_MAX:],
+            self._order,
+            known.since_ms if known else self._clock.wall_ms(),
+            proved,
         )
         self._tell(node_id)
         await self._inspector.demote(index_uid, node_id, exposed_s=exposed_s)
@@ -117,7 +124,8 @@ class Suspects:
             return
         pair = (index_uid, node_id)
         self._order += 1
-        given = Suspicion(*pair, (task,), self._order, proved=False, foreign=False)
+        now_ms = self._clock.wall_ms()
+        given = Suspicion(*pair, (task,), self._order, now_ms, proved=False, foreign=False)
         self._pairs.setdefault(pair, given)
         self._tell(node_id)
 

@@ -88,7 +88,7 @@ class View:
         """Whether an index will be there when all accepted changes have been carried out."""
         exists = self.live(index_uid) is not None
         for intent in self._accepted(index_uid, before):
-            if intent.kind is IntentKind.CREATE:
+            if intent.kind in {IntentKind.CREATE, IntentKind.ADOPT}:
                 exists = True
             elif intent.kind is IntentKind.DELETE:
                 exists = False
@@ -104,7 +104,9 @@ class View:
         for intent in self._accepted(index_uid, before):
             if intent.kind in {IntentKind.CREATE, IntentKind.DELETE}:
                 wanted = None
-            elif intent.kind.changes_settings and not intent.state.undoing:
+            elif intent.kind is IntentKind.ADOPT or (
+                intent.kind.changes_settings and not intent.state.undoing
+            ):
                 wanted = intent.target
             elif intent.kind.moves_indexes:
                 source = sources(intent.swaps)[index_uid]

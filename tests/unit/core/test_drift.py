@@ -155,6 +155,12 @@ def test_only_a_foreign_change_is_adopted() -> None:
     assert action is Action.REPAIR
 
 
+def test_a_foreign_change_that_cannot_be_read_is_neither_adopted_nor_undone() -> None:
+    """Whoever wants direct changes adopted does not want them lost; an operator has to look."""
+    _, action = decide(Watch(), DRIFTED, mode=Mode.ADOPT, repairs_max=3, adoptable=False)
+    assert action is Action.ALERT
+
+
 def test_what_was_left_behind_is_brought_up_where_drift_is_not_looked_for() -> None:
     """A node that was silent in a change of ours would else stay out for ever."""
     _, action = decide(Watch(), DRIFTED, mode=Mode.OFF, repairs_max=3)

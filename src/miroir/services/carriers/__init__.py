@@ -6,6 +6,7 @@ carrier keeps the last read-back of each node in memory for the commit; after a 
 verifies again, so that they are never missing.
 """
 
+from miroir.services.carriers.adoption import AdoptionCarrier
 from miroir.services.carriers.base import DOCUMENT_TYPES, Carrier, ReadBack, unfinished
 from miroir.services.carriers.lifecycle import LifecycleCarrier
 from miroir.services.carriers.settings import SettingsCarrier
@@ -13,6 +14,7 @@ from miroir.services.carriers.swap import SwapCarrier
 
 __all__ = [
     "DOCUMENT_TYPES",
+    "AdoptionCarrier",
     "Carrier",
     "LifecycleCarrier",
     "ReadBack",
