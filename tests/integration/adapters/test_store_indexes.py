@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from tests.support.store_contract import (
+    ENGINE,
     MOVIES,
     A,
     B,
@@ -185,6 +186,38 @@ async def test_an_open_intent_of_another_index_is_no_hindrance(store):
     await started(store, lease, new_intent(index_uid="books"))
 
     assert await store.prove(MOVIES, {A: "f1"}, version=1, at_ms=70)
+
+
+@contract
+async def test_what_a_further_engine_class_shows_is_added_to_the_version(store):
+    """A feature gives all nodes another class; the version and what is wanted stay."""
+    await commit_once(store, await lead(store))
+    news = {"stopWords": ["other"], "chat": {"description": ""}}
+
+    learnt = await store.learn(
+        MOVIES, version=1, engine="x+chatCompletions", fingerprint="f2", settings=news
+    )
+
+    assert learnt == await store.index(MOVIES)
+    assert learnt.version == 1
+    assert learnt.fingerprints == {ENGINE: "f1", "x+chatCompletions": "f2"}
+    assert learnt.settings == {"stopWords": ["the"], "synonyms": {}, "chat": {"description": ""}}
+
+
+@contract
+async def test_a_fingerprint_is_learnt_once_and_only_of_the_committed_version(store):
+    """A version has one fingerprint of each class for ever (BR-6)."""
+    lease = await lead(store)
+    await commit_once(store, lease)
+    more = {"fingerprint": "f2", "settings": {}}
+
+    assert await store.learn(MOVIES, version=1, engine=ENGINE, **more) is None
+    assert await store.learn(MOVIES, version=2, engine="x", **more) is None
+    assert await store.learn("books", version=1, engine="x", **more) is None
+    await store.open_intent(new_intent())
+    assert await store.learn(MOVIES, version=1, engine="x", **more) is None
+
+    assert (await store.index(MOVIES)).fingerprints == {ENGINE: "f1"}
 
 
 @contract
