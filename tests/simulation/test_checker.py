@@ -6,7 +6,7 @@ A checker that lets everything through makes every seed green.
 
 import pytest
 
-from tests.support.sim_checker import SECRET, Checker, Violation
+from tests.support.sim_checker import SECRET, Bounds, Checker, Rules, Violation
 from tests.support.sim_engine import NEW, NEXT, OLD, digest
 from tests.support.sim_events import (
     Accepted,
@@ -16,6 +16,7 @@ from tests.support.sim_events import (
     Departed,
     Event,
     Guarded,
+    Look,
     NodeChanged,
     NodeRead,
     Opened,
@@ -31,8 +32,7 @@ STOPS = {"stopWords": ["the"]}
 CHANGED = digest(NEW.truth(NEW.apply({}, [NEW.parse(STOPS)])))
 FOREIGN = digest(NEW.truth(NEW.apply({}, [NEW.parse({"stopWords": ["foreign"]})])))
 BOTH = {"a": 1, "b": 1}
-BOUND_S = 10.0
-COLUMNS = (("a", "b"),)
+RULES = Rules(columns=(("a", "b"),), bounds=Bounds(task_s=10.0, other_s=10.0))
 
 
 def created(index: str = "m") -> list[Event]:
@@ -69,11 +69,12 @@ def changed(at_s: float = 1.0) -> list[Event]:
 
 def answer(version: int, truths: dict[str, bytes], **other: object) -> Answered:
     fields = {"began_s": 2.0, "floor": None, "flagged": False, **other}
-    return Answered(at_s=2.1, index="m", version=version, truths=truths, **fields)
+    looks = tuple(Look(node, truth, 2.0) for node, truth in truths.items())
+    return Answered(at_s=2.1, index="m", version=version, looks=looks, **fields)
 
 
 def judge(history: list[Event]) -> None:
-    checker = Checker({"a": NEW, "b": NEW}, columns=COLUMNS, drift_bound_s=BOUND_S)
+    checker = Checker({"a": NEW, "b": NEW}, RULES)
     for event in history:
         checker.see(event)
 
@@ -310,7 +311,7 @@ def test_a_bad_history_is_refused_for_its_reason(name: str) -> None:
 
 def test_defaults_of_one_engine_may_be_explicit_on_another() -> None:
     """Version skew is not drift: what one engine has by default, Miroir may set on another."""
-    checker = Checker({"a": NEW, "b": OLD}, columns=COLUMNS, drift_bound_s=BOUND_S)
+    checker = Checker({"a": NEW, "b": OLD}, RULES)
     stored = OLD.apply({}, [OLD.parse({"pagination": {"maxTotalHits": 1000}})])
     for event in created()[:3]:
         checker.see(event)

@@ -1,28 +1,50 @@
 """
 Judges a history from outside: the invariants of the settings protocol, one method each.
 
-The judge has its own idea of what a committed version is: the clients' patches, applied one after
-the other by the rules of the engine (`sim_engine`), to an index that began empty. It trusts no
-fingerprint, header or flag of Miroir's.
+The judge has its own idea of what a committed version is (`sim_meanings`), its own book of what
+every node shows and by whose doing (`sim_shown`), and its own look into every answer
+(`sim_answers`). It trusts no fingerprint, header or flag of Miroir's.
 
-Names of the invariants are those of settings-protocol section 11. Places that are empty until the
-protocol has them: waves never mix, a returning replica holds its documents, the feed's bound.
-"""
+Where each invariant of settings-protocol section 11 is checked (`C.` stands for Checker here, `A.`
+for AnswerJudge, `E.` for `sim_ends`, which looks when the faults have stopped):
+
+| invariant | where |
+|---|---|
+| a version has one fingerprint for ever | C._one_fingerprint_for_ever |
+| versions form one chain | C._versions_form_a_chain, C._commit_once |
+| a version is committed on a covering set | C._rests_on_a_cover |
+| one open intent per index (that was started) | C._one_started_intent |
+| no write under an old epoch | C._no_write_under_an_old_epoch |
+| an included node serves what was committed, but for young foreign changes | C._proved_shows_what_was_committed |
+| with waves no answer mixes versions | A._does_not_mix, A._may_be_flagged, A._was_not_changed_under_way |
+| header = truth | A._shows_what_the_header_says, A._names_a_version_in_force |
+| a floor is never broken | A._keeps_the_floor, A.judge_denied |
+| an accepted change never vanishes | C._a_task_never_goes_back, E.all_ends |
+| an aborted change leaves every included node at base | C._close, then C._proved_shows_what_was_committed |
+| equal settings send zero tasks | E.nothing_for_equal_settings, C._one_proposal_each |
+| a deleted index is never re-created | C._deleted_is_never_created_again |
+| no masked or planted secret in a request or an output | C._no_mask_is_sent, C._no_secret_comes_out |
+| nothing leaves that is not durable | C._durable_before_it_leaves |
+| what is right is not repaired (engine skew is no drift) | C._repairs_what_differs |
+| same seed, same log | tests/simulation/test_repeatable.py |
+| every intent ends, every healthy node is included again | E.all_ends |
+| repairs stop within their budget | E.stays_quiet |
+"""  # noqa: E501
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, assert_never
-
-import orjson
+from typing import Final, assert_never
 
 from miroir.node.errors import ApiError
-from tests.support.sim_engine import Engine, Stored, digest
+from tests.support.sim_answers import AnswerJudge, Violation
+from tests.support.sim_engine import Engine
 from tests.support.sim_events import (
     Accepted,
     Answered,
     Closed,
     Committed,
+    Denied,
     Departed,
     Event,
     Guarded,
@@ -34,39 +56,42 @@ from tests.support.sim_events import (
     Started,
     Switched,
     Ticked,
+    Upgraded,
     Written,
 )
+from tests.support.sim_meanings import Meanings
+from tests.support.sim_shown import Bounds, Shown
 
-SECRET = "PLANTED"
-_MASK = re.compile(r"X{3,6}\.\.\.")
-_PROBE = "_miroir_probe"
+__all__ = ["SECRET", "Bounds", "Checker", "Rules", "Violation"]
+
+SECRET: Final = "PLANTED"
+_MASK: Final = re.compile(r"X{3,6}\.\.\.")
+_PROBE: Final = "_miroir_probe"
+_LIFECYCLE: Final = {"create", "delete", "swap"}
 
 
-class Violation(Exception):
-    """An invariant is broken; the text says which and how."""
+@dataclass(frozen=True)
+class Rules:
+    """
+    What a history is judged by.
 
+    Attributes:
+        columns: The nodes of each shard.
+        bounds: How long somebody else's change may go unseen.
+        calm: Nothing goes wrong at all: nobody is asked for the same twice.
+        one_version: See `AnswerJudge`.
+    """
 
-@dataclass
-class _Node:
-    """One (node, index)."""
-
-    truth: bytes | None = None
-    foreign_s: float | None = None
-    cured_s: float = -1.0
-    read_s: float = -1.0
-    calm_since_s: float | None = None
+    columns: Sequence[Sequence[str]]
+    bounds: Bounds
+    calm: bool = False
+    one_version: bool = False
 
 
 @dataclass
 class _Index:
     version: int = 0
     deleted: bool = True
-    ends: list[tuple[float, int]] = field(default_factory=list)
-    """When each version was committed."""
-    known: list[tuple[float, int]] = field(default_factory=list)
-    """When each was known to those who answer."""
-    wanted: dict[int, dict[str, Stored]] = field(default_factory=dict)
-    """Version -> engine -> settings that the patches lead to."""
     started: int | None = None
     bound: dict[tuple[int, str], str] = field(default_factory=dict)
 
@@ -77,61 +102,48 @@ class Checker:
 
     Attributes:
         accepted: Tasks that clients know of, and what they were last told.
-        commits: How many commits there were.
     """
 
     def __init__(
-        self,
-        engines: Mapping[str, Engine],
-        *,
-        columns: Sequence[Sequence[str]],
-        drift_bound_s: float,
+        self, engines: Mapping[str, Engine], rules: Rules, *, later: Sequence[Engine] = ()
     ) -> None:
-        self._engines = engines
-        self._columns = columns
-        self._kinds = {engine.version: engine for engine in engines.values()}
-        self._drift_bound_s = drift_bound_s
+        self._rules = rules
+        self._meanings = Meanings(engines, later)
+        self._shown = Shown(self._meanings, rules.bounds)
+        self._answers = AnswerJudge(self._meanings, self._shown, one_version=rules.one_version)
         self._indexes: dict[str, _Index] = {}
-        self._nodes: dict[tuple[str, str], _Node] = {}
         self._intents: dict[int, Opened] = {}
         self._committed: set[int] = set()
         self._proved: dict[tuple[str, str], dict[str, int]] = {}
-        self._fits: dict[tuple[bytes, str, int, str], bool] = {}
+        self._proposals: dict[tuple[int, str], int] = {}
         self.accepted: dict[int, Accepted] = {}
 
     def see(self, event: Event) -> None:
+        """Judge one event."""
         match event:
             case Ticked():
                 pass
-            case Opened():
-                self._intents[event.intent] = event
-            case Started():
-                self._one_started_intent(event)
-            case Closed():
-                self._close(event)
-            case Committed():
-                self._commit_once(event)
-                self._versions_form_a_chain(event)
-                self._one_fingerprint_for_ever(event)
-                self._rests_on_a_cover(event)
-                self._learn(event)
-            case Switched():
-                self._index(event.index).known.append((event.at_s, event.version))
-            case Guarded():
-                self._no_write_under_an_old_epoch(event)
+            case Opened() | Started() | Closed() | Committed() | Guarded():
+                self._see_intent(event)
             case NodeChanged():
                 self._deleted_is_never_created_again(event)
-                self._note_truth(event)
+                self._shown.changed(event)
+            case Upgraded():
+                self._meanings.upgraded(event.node, event.engine)
             case NodeRead():
-                self._node(event.node, event.index).read_s = event.at_s
+                self._shown.at(event.node, event.index).read_s = event.at_s
             case Proofs():
                 self._proved_shows_what_was_committed(event)
             case Departed():
                 self._durable_before_it_leaves(event)
                 self._no_mask_is_sent(event)
+                self._one_proposal_each(event)
+            case Switched():
+                self._answers.switched(event.index, event.at_s, event.version)
             case Answered():
-                self._floor_is_kept(event)
-                self._header_is_true(event)
+                self._answers.judge(event)
+            case Denied():
+                self._answers.judge_denied(event)
             case Accepted():
                 self._a_task_never_goes_back(event)
             case Refused():
@@ -142,6 +154,26 @@ class Checker:
             case _:
                 assert_never(event)
 
+    def _see_intent(self, event: Opened | Started | Closed | Committed | Guarded) -> None:
+        match event:
+            case Opened():
+                self._intents[event.intent] = event
+                self._repairs_what_differs(event)
+            case Started():
+                self._one_started_intent(event)
+            case Closed():
+                self._close(event)
+            case Committed():
+                self._commit_once(event)
+                self._versions_form_a_chain(event)
+                self._one_fingerprint_for_ever(event)
+                self._rests_on_a_cover(event)
+                self._learn(event)
+            case Guarded():
+                self._no_write_under_an_old_epoch(event)
+            case _:
+                assert_never(event)
+
     # ---- intents and versions
 
     def _one_started_intent(self, event: Started) -> None:
@@ -149,11 +181,16 @@ class Checker:
         if index.started not in {None, event.intent}:
             raise Violation(f"{event.index}: {event.intent} began while {index.started} is open")
         index.started = event.intent
+        opened = self._intents.get(event.intent)
+        if opened is not None and opened.kind in _LIFECYCLE:
+            self._answers.ends(event.index, float("inf"))
 
     def _close(self, event: Closed) -> None:
         index = self._index(event.index)
         if index.started == event.intent:
             index.started = None
+            self._answers.ends(event.index, event.at_s)
+            self._answers.converged(event.index, event.at_s, index.version)
         converged = event.phase == "converged"
         if converged != (event.intent in self._committed):
             raise Violation(f"intent {event.intent} ended {event.phase}, which is not so")
@@ -179,32 +216,23 @@ class Checker:
 
     def _rests_on_a_cover(self, event: Committed) -> None:
         proved = event.proved
-        if proved is not None and not all(set(c) & set(proved) for c in self._columns):
+        columns = self._rules.columns
+        if proved is not None and not all(set(c) & set(proved) for c in columns):
             raise Violation(f"{event.index}: {event.version} was committed on {proved} alone")
 
     def _learn(self, event: Committed) -> None:
         """Work out what the new version means, from the patch alone."""
         index = self._index(event.index)
-        before = {} if index.deleted else index.wanted.get(index.version, {})
-        base = {kind: before.get(kind, {}) for kind in self._kinds}
         patch = self._intents[event.intent].patch if event.kind == "change" else None
-        if patch is not None:
-            base = {kind: self._patched(kind, base[kind], patch, event) for kind in base}
-        index.version, index.deleted = event.version, event.deleted
-        index.wanted[event.version] = base
-        index.ends.append((event.at_s, event.version))
-
-    def _patched(
-        self, kind: str, base: Stored, patch: Mapping[str, Any], event: Committed
-    ) -> Stored:
-        engine = self._kinds[kind]
-        known = {k: v for k, v in patch.items() if k not in engine.lacks}
+        base = None if index.deleted else index.version
         try:
-            return engine.apply(base, [engine.parse(known)])
+            self._meanings.learn(event.index, event.version, base=base, patch=patch)
         except ApiError as error:
             raise Violation(
-                f"{event.index}: a patch that {kind} refuses was committed ({error})"
+                f"{event.index}: a patch that an engine refuses was committed ({error})"
             ) from error
+        index.version, index.deleted = event.version, event.deleted
+        self._answers.committed(event.index, event.at_s, event.version)
 
     def _no_write_under_an_old_epoch(self, event: Guarded) -> None:
         if event.epoch < event.newest_epoch:
@@ -225,102 +253,51 @@ class Checker:
         if (
             index.deleted
             and event.by == "settingsUpdate"
-            and self._node(event.node, event.index).truth is None
+            and self._shown.at(event.node, event.index).truth is None
         ):
             raise Violation(f"{event.index} was deleted, and is created again on {event.node}")
-
-    def _note_truth(self, event: NodeChanged) -> None:
-        node = self._node(event.node, event.index)
-        again = node.truth == event.truth and node.foreign_s is not None
-        node.truth = event.truth
-        if event.origin != "own" and not again:
-            node.foreign_s = event.at_s
 
     def _proved_shows_what_was_committed(self, event: Proofs) -> None:
         index = self._index(event.index)
         before = self._proved.get((event.source, event.index), {})
         self._proved[event.source, event.index] = dict(event.proved)
-        for (name, uid), node in self._nodes.items():
-            if uid != event.index:
-                continue
-            if name not in event.calm:
-                node.calm_since_s = None
-            elif node.calm_since_s is None:
-                node.calm_since_s = event.at_s
-            if self._shows(name, uid, index.version, node.truth):
-                self._cure(node, event.at_s)
+        self._shown.looked_at(event, index.version)
         for name, version in event.proved.items():
-            node = self._node(name, event.index)
-            if self._shows(name, event.index, version, node.truth):
+            node = self._shown.at(name, event.index)
+            if self._meanings.shows(name, event.index, version, node.truth):
                 continue
             fresh = before.get(name) != version
-            if node.foreign_s is not None and self._only_secrets(name, event.index, version):
+            if node.foreign_s is not None and self._meanings.shows_but_for_secrets(
+                name, event.index, version, node.truth
+            ):
                 continue  # Nobody can see that, until the feed tells of it.
-            if not self._excused(node, event.at_s, fresh=fresh):
+            if not self._shown.excused(node, event.at_s, fresh=fresh):
                 raise Violation(
                     f"{event.index}: the {event.source} holds {name} proved at {version}, but "
-                    + self._contrast(name, event.index, version, node.truth)
+                    + self._meanings.contrast(name, event.index, version, node.truth)
                 )
 
-    @staticmethod
-    def _cure(node: _Node, now_s: float) -> None:
-        if node.foreign_s is not None:
-            node.foreign_s, node.cured_s = None, now_s
+    def _repairs_what_differs(self, event: Opened) -> None:
+        """
+        A repair is for a node that shows something else, or was just changed by somebody.
 
-    def _excused(self, node: _Node, now_s: float, *, fresh: bool) -> bool:
-        """Whether somebody else changed it so lately that nobody could have found out."""
-        if node.foreign_s is None:
-            return False
-        if fresh and node.foreign_s < node.read_s:
-            return False  # It was read after that, and should not have been believed.
-        if node.calm_since_s is None:
-            return True
-        return now_s - max(node.foreign_s, node.calm_since_s) <= self._drift_bound_s
-
-    def _shows(self, name: str, uid: str, version: int, truth: bytes | None) -> bool:
-        if truth is None:
-            return False
-        engine = self._engines[name]
-        key = (truth, uid, version, engine.version)
-        if key not in self._fits:
-            self._fits[key] = self._compare(engine, uid, version, truth)
-        return self._fits[key]
-
-    def _compare(self, engine: Engine, uid: str, version: int, truth: bytes) -> bool:
-        """Among several engines, a default of one may be made explicit on another."""
-        wanted = self._index(uid).wanted.get(version)
-        if wanted is None:
-            return False
-        own = engine.truth(wanted[engine.version])
-        if digest(own) == truth:
-            return True
-        if len(self._kinds) == 1:
-            return False
-        truths = [kind.truth(wanted[kind.version]) for kind in self._kinds.values()]
-        seen: dict[str, Any] = orjson.loads(truth)
-        return all(any(value == t.get(key, own) for t in truths) for key, value in seen.items())
-
-    def _only_secrets(self, name: str, uid: str, version: int) -> bool:
-        """Whether a node serves all that can be seen, under another key with an equal mask."""
-        wanted = self._index(uid).wanted.get(version)
-        truth = self._node(name, uid).truth
-        if wanted is None or truth is None:
-            return False
-        engine = self._engines[name]
-        own, seen = engine.truth(wanted[engine.version]), orjson.loads(truth)
-        hidden = "the secrets"
-        return digest({**own, hidden: None}) == digest({**seen, hidden: None})
-
-    def _contrast(self, name: str, uid: str, version: int, truth: bytes | None) -> str:
-        if truth is None:
-            return "it does not have the index"
-        wanted = self._index(uid).wanted.get(version)
-        if wanted is None:
-            return "there is no such version"
-        engine = self._engines[name]
-        own, seen = engine.truth(wanted[engine.version]), orjson.loads(truth)
-        keys = [key for key in seen if seen[key] != own.get(key)]
-        return "; ".join(f"{k}: {seen[k]!r} instead of {own.get(k)!r}" for k in keys)
+        Shapes and defaults that differ between engine versions are no reason. A node that was left
+        behind by a change of secrets is sent them again, since masks tell nothing.
+        """
+        if event.kind != "repair":
+            return
+        index = self._index(event.index)
+        proved = self._proved.get(("view", event.index), {})
+        for name in event.nodes:
+            page = self._shown.at(name, event.index)
+            right = self._meanings.shows(name, event.index, index.version, page.truth)
+            lately = event.at_s - max(page.cured_s, page.foreign_s or -1.0) < _LATELY_S
+            unsure = proved.get(name) != index.version and b'"apiKey"' in (page.truth or b"")
+            engine = self._meanings.engines[name]
+            # A version that no node of this engine was there for, and another default in it.
+            news = engine.defaults and (index.version, engine.version) not in index.bound
+            if right and not lately and not unsure and not news:
+                raise Violation(f"{event.index}: {name} is right, and is to be repaired")
 
     # ---- what leaves
 
@@ -336,32 +313,21 @@ class Checker:
             if _MASK.search(str((value or {}).get("apiKey") or "")):
                 raise Violation(f"a masked secret was sent to {event.node}")
 
+    def _one_proposal_each(self, event: Departed) -> None:
+        """Where nothing goes wrong no node is sent a change twice: each may be a reindex."""
+        started = self._index(event.index).started
+        if not self._rules.calm or started is None or event.name != "patch_settings":
+            return
+        count = self._proposals.get((started, event.node), 0) + 1
+        self._proposals[started, event.node] = count
+        if count > 1:
+            raise Violation(f"intent {started} was sent to {event.node} {count} times")
+
     def _no_secret_comes_out(self, event: Written) -> None:
         if SECRET in event.text:
             raise Violation(f"a secret in an output: {event.text}")
 
-    # ---- answers and tasks
-
-    def _floor_is_kept(self, event: Answered) -> None:
-        if event.floor is not None and (event.version < event.floor or event.flagged):
-            raise Violation(f"floor {event.floor} was answered with {event.version}")
-
-    def _header_is_true(self, event: Answered) -> None:
-        versions = {v for at_s, v in self._index(event.index).ends if at_s <= event.at_s}
-        known = [v for at_s, v in self._index(event.index).known if at_s <= event.began_s]
-        if event.version not in versions or event.version < max(known, default=0):
-            raise Violation(f"{event.index}: version {event.version} was not in force")
-        if event.flagged:
-            return
-        for name, truth in event.truths.items():
-            node = self._node(name, event.index)
-            excused = self._excused(node, event.at_s, fresh=False)
-            excused = excused or node.cured_s >= event.began_s
-            if not self._shows(name, event.index, event.version, truth) and not excused:
-                raise Violation(
-                    f"{event.index}: the header says {event.version}, but on {name} "
-                    + self._contrast(name, event.index, event.version, truth)
-                )
+    # ---- tasks
 
     def _a_task_never_goes_back(self, event: Accepted) -> None:
         order = ("enqueued", "processing", "succeeded", "failed", "canceled")
@@ -374,10 +340,9 @@ class Checker:
                 raise Violation(f"task {event.task} went back to {event.status}")
         self.accepted[event.task] = event
 
-    # ---- lookups
-
     def _index(self, uid: str) -> _Index:
         return self._indexes.setdefault(uid, _Index())
 
-    def _node(self, name: str, uid: str) -> _Node:
-        return self._nodes.setdefault((name, uid), _Node())
+
+_LATELY_S: Final = 5.0
+"""Between a look at a node, a second one, and a repair."""

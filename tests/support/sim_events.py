@@ -19,13 +19,19 @@ class Ticked:
 
 @dataclass(frozen=True)
 class Opened:
-    """An intent is durable."""
+    """
+    An intent is durable.
+
+    Attributes:
+        nodes: Whom it is for.
+    """
 
     at_s: float
     intent: int
     index: str
     kind: str
     patch: Mapping[str, Any] = field(default_factory=dict)
+    nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,15 @@ class NodeChanged:
 
 
 @dataclass(frozen=True)
+class Upgraded:
+    """A node runs another engine version from now on; its indexes show what that makes of them."""
+
+    at_s: float
+    node: str
+    engine: str
+
+
+@dataclass(frozen=True)
 class NodeRead:
     """A node has answered a reading of its settings to a living process."""
 
@@ -151,13 +166,28 @@ class Departed:
 
 
 @dataclass(frozen=True)
+class Look:
+    """
+    One node's part in an answer, as the node itself tells it.
+
+    Attributes:
+        truth: What it served.
+        asked_s: When the request left for it.
+    """
+
+    node: str
+    truth: bytes
+    asked_s: float
+
+
+@dataclass(frozen=True)
 class Answered:
     """
     A search was answered.
 
     Attributes:
         began_s: When it was asked.
-        truths: Node -> what it served.
+        looks: One for each shard.
     """
 
     at_s: float
@@ -166,7 +196,23 @@ class Answered:
     floor: int | None
     version: int
     flagged: bool
-    truths: Mapping[str, bytes]
+    looks: tuple[Look, ...]
+
+
+@dataclass(frozen=True)
+class Denied:
+    """
+    A search was not answered.
+
+    Attributes:
+        code: Of the error.
+    """
+
+    at_s: float
+    began_s: float
+    index: str
+    floor: int | None
+    code: str
 
 
 @dataclass(frozen=True)
@@ -205,10 +251,12 @@ Event = (
     | Switched
     | Guarded
     | NodeChanged
+    | Upgraded
     | NodeRead
     | Proofs
     | Departed
     | Answered
+    | Denied
     | Accepted
     | Refused
     | Written

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import orjson
 
+from miroir.core.swaps import Swaps
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import NodeRefused, NodeUnreachable
 from miroir.node.errors import ApiError
@@ -23,7 +24,8 @@ from tests.support.sim_faults import FaultPlan, FaultPoint as F
 from tests.support.sim_node import PROBE, SimNode
 
 TIMEOUT_S = 3.0
-_SETTINGS_TASKS = {"settingsUpdate", "indexCreation", "indexUpdate", "indexDeletion"}
+_WRITES = {"patch_settings", "create_index", "update_index", "delete_index", "probe"}
+_SETTINGS_TASKS = {"settingsUpdate", "indexCreation", "indexUpdate", "indexDeletion", "indexSwap"}
 
 Handler = Callable[[SimNode, str], Any]
 """Acts on the node; the second argument is the origin, `own` or `late`."""
@@ -130,8 +132,13 @@ class SimNetwork:
             loop.call_later(0.001, _fail, answer, f"{node_id}: connection reset")
             return answer
         delay_s = self._latency_s()
-        if name == "search" and self._chance.random() < 0.2:
+        if name == "search" and self._chance.random() < 0.1:
             delay_s += self._chance.uniform(0.0, 2.0)  # It waits its turn on a busy node.
+        if name == "check_health" and self._faults.strikes(F.HEALTH_FLAPPED):
+            loop.call_later(0.001, _fail, answer, f"{node_id}: status 503")
+            return answer
+        if name in _WRITES and self._faults.strikes(F.BODY_SLOW, name):
+            delay_s += TIMEOUT_S * self._chance.uniform(0.1, 0.9)
         if self._faults.strikes(F.REQUEST_LATE, name):
             delay_s += TIMEOUT_S * self._chance.uniform(0.9, 4.0)
             self._note(f"late: {name} to {node_id}")
@@ -140,6 +147,13 @@ class SimNetwork:
 
     def _latency_s(self) -> float:
         return 0.0005 * self._chance.paretovariate(1.5)
+
+    def _searched_s(self) -> float:
+        """How long a search takes on the settings that were in force when it began."""
+        kind = self._chance.random()
+        if kind < 0.6:
+            return 0.0
+        return self._chance.uniform(0.0, 0.2) if kind < 0.92 else self._chance.uniform(0.2, 5.0)
 
     def _arrive(
         self, node_id: str, name: str, act: Handler, answer: "asyncio.Future[Any]"
@@ -154,19 +168,59 @@ class SimNetwork:
         if not node.up:
             _fail(answer, f"{node_id}: connection refused")
             return
-        try:
-            result, refused = act(node, "own" if awaited else "late"), None
-        except NodeRefused as error:
-            result, refused = None, error
+        result, refused = self._acted(node, name, act, "own" if awaited else "late")
         if self._faults.strikes(F.ANSWER_LOST, name):
             self._note(f"answer lost: {name} of {node_id}")
             if self._chance.random() < 0.5:
                 _fail(answer, f"{node_id}: connection reset by peer")
             return
+        if self._crashes(node, name):
+            _fail(answer, f"{node_id}: connection reset by peer")
+            return
+        starts = node.starts
+
+        def arrive() -> None:
+            if node.starts != starts or not node.up:
+                _fail(answer, f"{node_id}: connection reset by peer")
+            elif not node.mute:
+                _answer(answer, result, refused)
+
+        asyncio.get_running_loop().call_later(self._back_s(node, name), arrive)
+
+    def _acted(
+        self, node: SimNode, name: str, act: Handler, origin: str
+    ) -> tuple[Any, NodeRefused | None]:
+        if node.locked and name != "check_health":
+            body = ApiError("invalid_api_key", "The provided API key is invalid.").body()
+            return None, NodeRefused(403, body)
+        if name == "search" and self._faults.strikes(F.SEARCH_REFUSED):
+            return NodeReply(503, {}, b'{"code": "too_many_search_requests"}'), None
+        try:
+            return act(node, origin), None
+        except NodeRefused as error:
+            return None, error
+
+    def _crashes(self, node: SimNode, name: str) -> bool:
+        """Whether the node dies with the request in its queue."""
+        point = F.PROBE_NODE_CRASHED if name == "probe" else F.NODE_CRASHED_IN_CALL
+        if name not in _WRITES or not self._faults.strikes(point, name):
+            return False
+        node.crash()
+        node.restart_after(self._chance.uniform(0.1, 8.0))
+        return True
+
+    def _back_s(self, node: SimNode, name: str) -> float:
+        """How long the answer takes from what it was made of to the caller."""
+        now_s = asyncio.get_running_loop().time()
         back_s = self._latency_s()
+        if name == "search":
+            back_s += self._searched_s()
         if self._faults.strikes(F.ANSWER_SLOW, name):
             back_s += self._chance.uniform(0.2, TIMEOUT_S * 1.1)
-        asyncio.get_running_loop().call_later(back_s, _answer, answer, result, refused)
+        overtaken = now_s < node.batch_ends_s < now_s + TIMEOUT_S * 0.8
+        if name == "read_settings" and overtaken and self._faults.strikes(F.READ_OVERTAKEN):
+            back_s += node.batch_ends_s - now_s
+        return back_s
 
     # ---- NodeControl
 
@@ -235,6 +289,13 @@ class SimNetwork:
             node_id, "delete_index", index_uid, {}, lambda n, o: n.handle_delete(index_uid, o)
         )
 
+    async def swap_indexes(self, node_id: NodeId, swaps: Swaps) -> int:
+        """See `NodeControl.swap_indexes`."""
+        wanted = [swap.shown() for swap in swaps]
+        return await self._write(
+            node_id, "swap_indexes", PROBE, {}, lambda n, o: n.handle_swap(wanted, o)
+        )
+
     async def patch_settings(self, node_id: NodeId, index_uid: IndexUid, patch: Settings) -> int:
         """See `NodeControl.patch_settings`."""
         body = orjson.loads(orjson.dumps(patch))
@@ -273,7 +334,7 @@ class SimNetwork:
 
         def act(node: SimNode, _origin: str) -> tuple[NodeTask, ...]:
             known = node.disk.tasks
-            return tuple(known[uid].as_port() for uid in uids if uid < len(known))
+            return tuple(known[uid].as_port() for uid in uids if node.known(uid))
 
         found: tuple[NodeTask, ...] = await self.call(node_id, "tasks", act)
         return found
@@ -289,7 +350,9 @@ class SimNetwork:
             node_id,
             "feed",
             lambda n, _: tuple(
-                t.as_port() for t in n.disk.tasks[after_uid + 1 :] if t.type in _SETTINGS_TASKS
+                t.as_port()
+                for t in n.disk.tasks[after_uid + 1 :]
+                if t.type in _SETTINGS_TASKS and t.status != "deleted"
             ),
         )
         return found
@@ -307,8 +370,12 @@ class SimNetwork:
         self, node_id: NodeId, request: NodeRequest, *, timeout_s: float
     ) -> Awaitable[NodeReply]:
         """See `NodeTransport.send`; the request is written when the answer is first awaited."""
+        asked_s = asyncio.get_running_loop().time()
         return self.call(
-            node_id, "search", lambda n, o: _serve(n, request, o), timeout_s=timeout_s
+            node_id,
+            "search",
+            lambda n, o: _serve(n, request, o, asked_s=asked_s),
+            timeout_s=timeout_s,
         )
 
 
@@ -335,11 +402,13 @@ def _answer(answer: "asyncio.Future[Any]", result: Any, refused: NodeRefused | N
 _ROUTE = re.compile(r"/indexes/(?P<uid>[^/]+)(?P<rest>/.*)?")
 
 
-def _serve(node: SimNode, request: NodeRequest, origin: str) -> NodeReply:
+def _serve(node: SimNode, request: NodeRequest, origin: str, *, asked_s: float = 0.0) -> NodeReply:
     try:
         status, body = _route(node, request, origin)
     except NodeRefused as refused:
         status, body = refused.status, refused.error
+    if "truth" in body:
+        body["asked"] = asked_s
     return NodeReply(status, {}, orjson.dumps(body))
 
 

@@ -5,23 +5,27 @@ One simulated Meilisearch server, as nasty as the true one.
 
 Neighbouring settings tasks of one index are one batch: applied together, failed together. Until a
 batch is committed reads see the old settings. A crash loses the running batch, not the queue: it
-runs again. A PATCH of a missing index creates it. Behind `handle_*` there is no delay and no
-network: that is `sim_network`.
+runs again. A PATCH of a missing index creates it. Somebody else may cancel tasks, or delete those
+that have ended from the list; uids go on. Behind `handle_*` there is no delay and no network: that
+is `sim_network`.
 """
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
+from miroir.core.topology import IndexUid
 from miroir.errors import NodeRefused
 from miroir.node.errors import ApiError
 from miroir.ports.node import NodeTask
 from tests.support.sim_engine import Engine, Stored, digest
-from tests.support.sim_faults import FaultPlan, FaultPoint
+from tests.support.sim_faults import FaultPlan, FaultPoint as F
 
 PROBE = "_miroir_probe"
+_FAILS: Final = {"embedders": {"broken": {"source": "ollama", "model": "m", "url": "http://a/b"}}}
+"""Settings that a node takes, and whose task then fails."""
 
 
 @dataclass
@@ -46,7 +50,9 @@ class SimTask:
     One task.
 
     Attributes:
+        index_uid: Empty for a swap, which is a task of no index.
         origin: `own` (Miroir waits for the answer), `late` (it no longer does), `foreign`.
+        status: As a node has it; `deleted` for one that the list no longer shows.
     """
 
     uid: int
@@ -58,7 +64,8 @@ class SimTask:
     error: Mapping[str, Any] | None = None
 
     def as_port(self) -> NodeTask:
-        return NodeTask(self.uid, self.index_uid, self.type, self.status, self.error)  # type: ignore[arg-type]
+        index_uid = IndexUid(self.index_uid) if self.index_uid else None
+        return NodeTask(self.uid, index_uid, self.type, self.status, self.error)
 
 
 @dataclass
@@ -86,6 +93,10 @@ class SimNode:
         stopped: Whether the process stands still (SIGSTOP): it answers nothing, works on nothing,
             and goes on with everything later.
         inbox: Requests that came meanwhile.
+        mute: Whether its answers get lost while requests get through.
+        locked: Whether it runs with another master key and refuses Miroir's.
+        stuck: Whether its scheduler works on nothing until the next start.
+        starts: How often it was started: what was asked before is not answered after.
     """
 
     def __init__(
@@ -97,19 +108,47 @@ class SimNode:
         self.up = True
         self.reachable = True
         self.stopped = False
+        self.mute = False
+        self.locked = False
+        self.stuck = False
+        self.starts = 0
         self.inbox: list[Callable[[], None]] = []
         self.changed: Listener = lambda _node, _index, _origin, _by: None
         self.noted: Callable[[str], None] = lambda _: None
         self.disturbed: Callable[[SimNode], None] = lambda _: None
+        self.upgraded: Callable[[SimNode], None] = lambda _: None
+        self.batch_ends_s = 0.0
         self._chance = chance
         self._faults = faults
         self._running: list[SimTask] = []
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def answers(self) -> bool:
+        """Whether who asks it is answered."""
+        blind = self.stopped or self.mute or self.locked
+        return self.up and self.reachable and not blind
+
     # ---- HTTP: synchronous answers
 
     def handle_settings_patch(self, index_uid: str, patch: Mapping[str, Any], origin: str) -> int:
-        return self._enqueue(index_uid, "settingsUpdate", self._parsed(patch), origin)
+        parsed = self._parsed(patch)
+        live = index_uid != PROBE and origin == "own"
+        if live and self._faults.strikes(F.DISK_FULL):
+            self.disturbed(self)
+            raise NodeRefused(422, _full().body())
+        if live and index_uid in self.disk.indexes and self._faults.strikes(F.QUEUE_BUSY):
+            self._append(index_uid, "documentAdditionOrUpdate", {}, "foreign")
+            self._kick()
+        uid = self._append(index_uid, "settingsUpdate", parsed, origin)
+        if live and self._faults.strikes(F.NEIGHBOUR_FAILED):
+            self.disturbed(self)
+            self._append(index_uid, "settingsUpdate", self._parsed(_FAILS), "foreign")
+        self._kick()
+        if live and self._faults.strikes(F.FOREIGN_CANCEL):
+            soon_s = self._chance.uniform(0.0, 0.03)
+            asyncio.get_running_loop().call_later(soon_s, self.cancel_all)
+        return uid
 
     def _parsed(self, patch: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -125,6 +164,9 @@ class SimNode:
 
     def handle_delete(self, index_uid: str, origin: str) -> int:
         return self._enqueue(index_uid, "indexDeletion", {}, origin)
+
+    def handle_swap(self, swaps: Sequence[Mapping[str, Any]], origin: str) -> int:
+        return self._enqueue("", "indexSwap", {"swaps": swaps}, origin)
 
     def handle_documents(self, index_uid: str, origin: str) -> int:
         return self._enqueue(index_uid, "documentDeletion", {}, origin)
@@ -152,15 +194,44 @@ class SimNode:
 
     # ---- the queue
 
+    def known(self, uid: int) -> bool:
+        """Whether the list of tasks still has this one."""
+        return uid < len(self.disk.tasks) and self.disk.tasks[uid].status != "deleted"
+
+    def cancel_all(self) -> None:
+        """Somebody cancels whatever has not ended."""
+        if not self.up or self.stopped or not self.pending_any():
+            return
+        self.disturbed(self)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._running = []
+        for task in self.disk.tasks:
+            if task.status in {"enqueued", "processing"}:
+                self._mark(task, "canceled")
+        self.noted(f"somebody cancels the tasks of {self.node_id}")
+
+    def forget_tasks(self) -> None:
+        """Somebody deletes the tasks that have ended."""
+        for task in self.disk.tasks:
+            if task.status in {"succeeded", "failed", "canceled"}:
+                self._mark(task, "deleted")
+        self.noted(f"somebody deletes the tasks of {self.node_id}")
+
     def _enqueue(self, index_uid: str, kind: str, body: Mapping[str, Any], origin: str) -> int:
-        uid = len(self.disk.tasks)
-        self.disk.tasks.append(SimTask(uid, index_uid, kind, body, origin))
-        self.noted(f"{self.node_id} queues task {uid} {kind} {index_uid} ({origin})")
+        uid = self._append(index_uid, kind, body, origin)
         self._kick()
         return uid
 
+    def _append(self, index_uid: str, kind: str, body: Mapping[str, Any], origin: str) -> int:
+        uid = len(self.disk.tasks)
+        self.disk.tasks.append(SimTask(uid, index_uid, kind, body, origin))
+        self.noted(f"{self.node_id} queues task {uid} {kind} {index_uid} ({origin})")
+        return uid
+
     def _kick(self) -> None:
-        if not self.up or self.stopped or self._running:
+        if not self.up or self.stopped or self.stuck or self._running:
             return
         self._running = self._next_batch()
         if not self._running:
@@ -168,7 +239,9 @@ class SimNode:
         for task in self._running:
             self._mark(task, "processing")
         duration_s = self._duration_s(self._running[0])
-        self._timer = asyncio.get_running_loop().call_later(duration_s, self._finish)
+        loop = asyncio.get_running_loop()
+        self.batch_ends_s = loop.time() + duration_s
+        self._timer = loop.call_later(duration_s, self._finish)
 
     def _next_batch(self) -> list[SimTask]:
         """The oldest task, and the settings tasks of its index right behind it."""
@@ -186,8 +259,11 @@ class SimNode:
 
     def _duration_s(self, task: SimTask) -> float:
         if task.index_uid == PROBE:
-            return self._chance.uniform(0.002, 0.02)
-        if self._faults.strikes(FaultPoint.TASK_SLOW):
+            slow = self._faults.strikes(F.PROBE_SLOW)
+            return self._chance.uniform(0.5, 6.0) if slow else self._chance.uniform(0.002, 0.02)
+        if task.type == "documentAdditionOrUpdate" and task.origin == "foreign":
+            return self._chance.uniform(0.3, 20.0)
+        if self._faults.strikes(F.TASK_SLOW):
             return min(60.0, self._chance.paretovariate(0.8))  # Heavy tail: a reindex.
         return self._chance.lognormvariate(-4.0, 1.0)
 
@@ -197,7 +273,7 @@ class SimNode:
     def _finish(self) -> None:
         batch, self._running, self._timer = self._running, [], None
         error = self._applied(batch)
-        if self._faults.strikes(FaultPoint.NODE_CRASHED_AFTER_WORK):
+        if self._faults.strikes(F.NODE_CRASHED_AFTER_WORK):
             self._running = batch
             self.crash()
             self.restart_after(self._chance.uniform(0.1, 3.0))
@@ -207,20 +283,22 @@ class SimNode:
         if error:
             uids = [task.uid for task in batch]
             self.noted(f"{self.node_id} fails tasks {uids}: {error['code']}")
+        if batch[0].origin == "own" and self._faults.strikes(F.FOREIGN_TASK_DELETION):
+            self.forget_tasks()
         self._kick()
 
     def _applied(self, batch: list[SimTask]) -> Mapping[str, Any] | None:
         """Carry a batch out; return the error that all its tasks share."""
         first = batch[0]
         live = first.index_uid != PROBE
-        if live and self._faults.strikes(FaultPoint.TASK_FAILED):
+        if live and self._faults.strikes(F.TASK_FAILED):
             self.disturbed(self)
             return ApiError("internal", "no space left for the time being").body()
         if (
             live
             and first.type == "settingsUpdate"
             and not any("apiKey" in str(task.body) for task in batch)  # Nobody could find out.
-            and self._faults.strikes(FaultPoint.SETTING_NOT_APPLIED)
+            and self._faults.strikes(F.SETTING_NOT_APPLIED)
         ):
             self.disturbed(self)
             self.noted(f"{self.node_id} does not apply tasks {[t.uid for t in batch]}")
@@ -257,10 +335,28 @@ class SimNode:
                 self._existing(uid)
                 del self.disk.indexes[uid]
                 self.changed(self, uid, origin, first.type)
-            case "documentDeletion":
+            case "indexSwap":
+                self._swap(first.body["swaps"], origin)
+            case "documentDeletion" | "documentAdditionOrUpdate":
                 self._existing(uid)  # There are no documents here; but the queue is real.
             case _:
                 raise AssertionError(first.type)
+
+    def _swap(self, swaps: Sequence[Mapping[str, Any]], origin: str) -> None:
+        """Exchange pairs, or rename the first of one: all of them or none."""
+        indexes = dict(self.disk.indexes)
+        for swap in swaps:
+            one, other = swap["indexes"]
+            taken = other in indexes
+            if one not in indexes or taken == bool(swap.get("rename")):
+                raise ApiError("index_not_found", f"Indexes `{one}`, `{other}` cannot be swapped.")
+            first, second = indexes.pop(one), indexes.pop(other, None)
+            indexes[other] = first
+            if second is not None:
+                indexes[one] = second
+        self.disk.indexes = indexes
+        for uid in sorted({uid for swap in swaps for uid in swap["indexes"]}):
+            self.changed(self, uid, origin, "indexSwap")
 
     def _existing(self, uid: str) -> SimIndex:
         if uid not in self.disk.indexes:
@@ -294,13 +390,21 @@ class SimNode:
             return
         self.stopped = False
         self.noted(f"{self.node_id} goes on")
-        if self.up and self._running:
+        if self.up and self._running and not self.stuck:
             rest_s = self._chance.uniform(0.05, 4.0)
             self._timer = asyncio.get_running_loop().call_later(rest_s, self._finish)
         self._kick()
         inbox, self.inbox = self.inbox, []
         for arrive in inbox:
             arrive()
+
+    def hold(self) -> None:
+        """Work on nothing from now on, until started again; what is asked is queued."""
+        self.stuck = True
+        self.noted(f"{self.node_id} works on nothing")
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def crash(self) -> None:
         """Lose the running batch; what is on disk stays."""
@@ -319,9 +423,30 @@ class SimNode:
     def restart(self) -> None:
         if self.up:
             return
-        self.up = True
+        self.up, self.stuck, self.starts = True, False, self.starts + 1
         self.noted(f"{self.node_id} is up")
         self._kick()
+
+    def upgrade(self, engine: Engine) -> None:
+        """Be replaced by a newer version on the same disk."""
+        if self.up:
+            self.crash()
+        self.engine = engine
+        self.noted(f"{self.node_id} is upgraded to {engine.version}")
+        self.upgraded(self)
+        for uid, index in list(self.disk.indexes.items()):
+            self._put(uid, index.stored, index.primary_key, ("own", "upgrade"))
+        self.restart_after(self._chance.uniform(0.1, 2.0))
+
+    def replace(self) -> None:
+        """Come back with an empty disk."""
+        if self.up:
+            self.crash()
+        gone, self.disk = list(self.disk.indexes), Disk()
+        self.noted(f"{self.node_id} has an empty disk")
+        for uid in gone:
+            self.changed(self, uid, "foreign", "disk")
+        self.restart_after(self._chance.uniform(0.1, 2.0))
 
     def restore(self, disk: Disk) -> None:
         """Come back as it was when the snapshot was made: settings and task uids go back."""
@@ -331,3 +456,7 @@ class SimNode:
         for uid in list(self.disk.indexes):
             self.changed(self, uid, "foreign", "snapshot")
         self.restart_after(self._chance.uniform(0.1, 2.0))
+
+
+def _full() -> ApiError:
+    return ApiError("no_space_left_on_device", "There is no more space left on the device.")

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from miroir.errors import Unavailable
 from miroir.runtime import Outside, Services, make_services
 from miroir.telemetry import Metrics
 from tests.support.sim_network import SimNetwork
@@ -88,6 +89,8 @@ class Process:
         except asyncio.CancelledError:
             if self.alive:
                 raise
+        except Unavailable:
+            self.die("the store was not there at the start")
         except BaseException as error:  # noqa: BLE001 - whatever it fell over is the finding
             if self.alive:
                 self._world.fail(f"{self.name} fell over: {_short(error)}")

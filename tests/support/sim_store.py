@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from miroir.errors import Unavailable
 from tests.support.memory_store import MemoryStore
 from tests.support.sim_faults import FaultPlan, FaultPoint as F
 
@@ -85,6 +86,8 @@ class StoreDoor:
         elif self._faults.strikes(F.MIROIR_PAUSED, name):
             self._owner.pause(f"MIROIR_PAUSED {name}")
         await self._wait(name)
+        if self._faults.strikes(F.STORE_FAILED, name):
+            raise Unavailable("the store cannot be written")
         if not self._owner.allows(name):
             await asyncio.get_running_loop().create_future()  # For ever, until it dies.
 

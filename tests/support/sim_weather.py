@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from miroir.core.topology import IndexUid
+from tests.support.sim_engine import NEW, NEXT
 from tests.support.sim_faults import FaultPoint as F
 from tests.support.sim_node import PROBE, Disk, SimNode
 
@@ -47,7 +48,17 @@ class Weather:
                 (F.FOREIGN_PATCH, self._patch_one),
                 (F.FOREIGN_PATCH_EVERYWHERE, self._patch_all),
                 (F.FOREIGN_TOOL, self._start_tool),
-                (F.CLOCK_JUMPED, self._jump),
+                (F.CLOCK_JUMPED, lambda: self._jump(60_000)),
+                (F.CLOCK_WENT_BACK, lambda: self._jump(-20_000)),
+                (F.LEASE_STOLEN, self._steal_a_lease),
+                (F.NODE_REPLACED, self._replace_one),
+                (F.NODE_UPGRADED, self._upgrade_one),
+                (F.NODE_LOCKED, self._lock_one),
+                (F.ANSWERS_CUT, self._mute_one),
+                (F.SCHEDULER_STUCK, self._hold_one),
+                (F.PROBE_INDEX_DELETED, self._delete_a_probe),
+                (F.FOREIGN_SWAP, self._swap_on_one),
+                (F.INDEX_DELETED_BEHIND, self._delete_on_one),
             ):
                 if self._world.faults.strikes(point):
                     befalls()
@@ -135,12 +146,87 @@ class Weather:
         self._world.loop.call_later(again_s, self._use_tool, node, patch, which, times - 1)
 
     def _foreign(self, node: SimNode, patch: Mapping[str, Any], which: float) -> None:
-        live = sorted(uid for uid in node.disk.indexes if uid != PROBE)
-        if live and node.up and not node.stopped:
+        live = _live(node)
+        if live:
             uid = live[int(which * len(live))]
             self._world.note(f"somebody patches {uid} on {node.node_id}: {patch}")
             node.handle_settings_patch(IndexUid(uid), patch, "foreign")
 
-    def _jump(self) -> None:
+    def _swap_on_one(self) -> None:
+        node = self._any_node()
+        live = _live(node)
+        if len(live) > 1:
+            self._world.note(f"somebody swaps {live[:2]} on {node.node_id}")
+            node.handle_swap([{"indexes": live[:2]}], "foreign")
+
+    def _delete_on_one(self) -> None:
+        node = self._any_node()
+        live = _live(node)
+        if live:
+            self._world.note(f"somebody deletes {live[0]} on {node.node_id}")
+            node.handle_delete(live[0], "foreign")
+
+    def _delete_a_probe(self) -> None:
+        node = self._any_node()
+        if node.up and not node.stopped and PROBE in node.disk.indexes:
+            node.handle_delete(PROBE, "foreign")
+
+    # ---- machines
+
+    def _replace_one(self) -> None:
+        self._any_node().replace()
+
+    def _upgrade_one(self) -> None:
+        node = self._any_node()
+        if node.up and not node.stopped and node.engine is NEW:
+            node.upgrade(NEXT)
+
+    def _lock_one(self) -> None:
+        node = self._any_node()
+        self._for_a_while(node, "locked", 15.0)
+
+    def _mute_one(self) -> None:
+        self._for_a_while(self._any_node(), "mute", 30.0)
+
+    def _for_a_while(self, node: SimNode, what: str, up_to_s: float) -> None:
+        if getattr(node, what):
+            return
+        setattr(node, what, True)
+        self._world.note(f"{node.node_id} is {what}")
+        self._world.loop.call_later(
+            self._world.chance.uniform(0.5, up_to_s), setattr, node, what, False
+        )
+
+    def _hold_one(self) -> None:
+        """Its scheduler stands still until somebody starts the node again."""
+        node = self._any_node()
+        if node.up and not node.stuck:
+            node.hold()
+            self._world.loop.call_later(self._world.chance.uniform(3.0, 40.0), self._again, node)
+
+    def _again(self, node: SimNode) -> None:
+        if node.up and not node.stopped:
+            node.crash()
+            node.restart_after(0.2)
+
+    def _jump(self, by_ms: int) -> None:
         self._world.note("the wall clock jumps")
-        self._world.clock.wall_offset_ms += 60_000
+        self._world.clock.wall_offset_ms += by_ms
+
+    def _steal_a_lease(self) -> None:
+        """Another process has taken over, as it may after a pause; it ends without a trace."""
+        leases = self._world.store._tables.leases
+        held = sorted(scope for scope, row in leases.items() if row.holder)
+        if held:
+            scope = self._world.chance.choice(held)
+            row, now_ms = leases[scope], self._world.clock.wall_ms()
+            row.holder, row.epoch = "somebody else", row.epoch + 1
+            row.expires_at_ms = now_ms + self._world.chance.randrange(500, 12_000)
+            self._world.note(f"somebody else leads {scope}")
+
+
+def _live(node: SimNode) -> list[str]:
+    """Return the indexes on which somebody could do something now."""
+    if not node.up or node.stopped:
+        return []
+    return sorted(uid for uid in node.disk.indexes if uid != PROBE)

@@ -15,9 +15,9 @@ from miroir.config import Config
 from miroir.core.topology import IndexUid
 from tests.support import sim_events as e
 from tests.support.memory_store import MemoryStore
-from tests.support.sim_checker import Checker
-from tests.support.sim_engine import NEW, Engine
-from tests.support.sim_faults import FaultPlan
+from tests.support.sim_checker import Bounds, Checker, Rules
+from tests.support.sim_engine import NEW, NEXT, OLD, Engine
+from tests.support.sim_faults import FaultPlan, FaultPoint
 from tests.support.sim_node import PROBE, SimNode
 from tests.support.sim_process import Process
 from tests.support.sim_weather import SWEEP_S, Weather
@@ -60,8 +60,12 @@ class World:
         self.nodes = {name: self._node(name, engine) for name, engine in self._engines(names)}
         self.checker = Checker(
             {name: node.engine for name, node in self.nodes.items()},
-            columns=self.topology.columns,
-            drift_bound_s=_DRIFT_BOUND_S,
+            Rules(
+                columns=self.topology.columns,
+                bounds=Bounds(task_s=_DRIFT_BOUND_S, other_s=_DRIFT_BOUND_S),
+                calm=faults.style == "calm",
+            ),
+            later=(NEW, NEXT) if faults.may_strike(FaultPoint.NODE_UPGRADED) else (NEW,),
         )
         self.store = MemoryStore(self.clock)
         self.processes: list[Process] = []
@@ -73,13 +77,16 @@ class World:
         loop.set_exception_handler(self._fell)
 
     def _engines(self, names: list[str]) -> list[tuple[str, Engine]]:
-        return [(name, NEW) for name in names]
+        """One version mostly; now and then one node that is behind."""
+        behind = self.chance.choice(names) if self.chance.random() < 0.12 else None
+        return [(name, OLD if name == behind else NEW) for name in names]
 
     def _node(self, name: str, engine: Engine) -> SimNode:
         node = SimNode(name, engine, random.Random(f"{self.seed} {name}"), self.faults)
         node.changed = self._node_changed
         node.noted = self.note
         node.disturbed = self._disturbed
+        node.upgraded = self._upgraded
         return node
 
     # ---- processes
@@ -115,6 +122,11 @@ class World:
     def note(self, text: str) -> None:
         self.log.append(f"{self.loop.time():9.4f} {text}")
 
+    def written(self, text: str) -> None:
+        """A process has written a line of its log, or an error for a client."""
+        self.note(f"  log {text}")
+        self.see(e.Written(self.loop.time(), text))
+
     def fail(self, text: str) -> None:
         """Keep the first failure; the run ends at the next chance."""
         if self.failure is None:
@@ -147,6 +159,9 @@ class World:
     def _disturbed(self, node: SimNode) -> None:
         self.disturbances[node.node_id] += 1
 
+    def _upgraded(self, node: SimNode) -> None:
+        self.see(e.Upgraded(self.loop.time(), node.node_id, node.engine.version))
+
     def was_read(self, node_id: str, index_uid: str) -> None:
         if index_uid != PROBE:
             self.see(e.NodeRead(self.loop.time(), node_id, index_uid))
@@ -160,6 +175,8 @@ class World:
         durable = self._durable(index_uid, node_id) if process.rules else "sending"
         if name == "create_index" and durable is None and self._given_back(index_uid, node_id):
             durable = "sending"  # No change: a replica that lost the index is filled by a sibling.
+        if name == "delete_index" and durable is None and self._left_over(index_uid):
+            durable = "sending"  # Nor this: what a silent node has kept of a deleted index.
         at_s = self.loop.time()
         self.see(e.Departed(at_s, node_id, index_uid, name, body, durable))
 
@@ -176,6 +193,10 @@ class World:
         record = tables.indexes.get(IndexUid(index_uid))
         lagging = (index_uid, node_id) in tables.lagging
         return lagging and record is not None and not record.deleted
+
+    def _left_over(self, index_uid: str) -> bool:
+        record = self.store._tables.indexes.get(IndexUid(index_uid))
+        return record is not None and record.deleted
 
     # ---- the store, effect by effect
 
@@ -203,6 +224,7 @@ class World:
                 intent.index_uid,
                 intent.kind.value,
                 intent.patch,
+                tuple(n for wave in intent.state.waves for n in wave),
             )
         )
 
@@ -324,18 +346,16 @@ class World:
         if index is None or index.accepted:
             return frozenset()
         nodes = self.nodes.values()
-        return frozenset(
-            n.node_id
-            for n in nodes
-            if n.up and n.reachable and not n.stopped and n.node_id in view.healthy
-        )
+        return frozenset(n.node_id for n in nodes if n.answers and n.node_id in view.healthy)
 
     def heal(self) -> None:
         """No fault from now on: every node is up, every way is open."""
         self.faults.stop()
         for node in self.nodes.values():
-            node.reachable = True
+            node.reachable, node.mute, node.locked = True, False, False
             node.go_on()
+            if node.stuck:
+                node.crash()
             node.restart()
         for process in self.processes[:-1]:
             process.die("the faults are over")

@@ -1,0 +1,128 @@
+"""
+What must become of a simulated cluster when the faults have stopped: all of it, in bounded time.
+
+    everything open ends, every healthy node is included ─▶ what was done behind Miroir's back last
+      is found, too ─▶ equal settings send nothing, a floor is met ─▶ it stays quiet
+
+What is left to the operator on purpose (a replica that nobody can fill, repairs that did not hold
+often enough) is no failure, but has to be said by Miroir itself.
+"""
+
+import asyncio
+from typing import Any, Final
+
+from tests.support import sim_events as e
+from tests.support.sim_clients import Clients
+from tests.support.sim_weather import SWEEP_S
+from tests.support.sim_world import World
+
+_END_MAX_S: Final = 240.0
+_FOUND_S: Final = 2.2 * SWEEP_S
+_QUIET_S: Final = 2.2 * SWEEP_S
+
+
+class Ends:
+    """Looks at one world after its faults."""
+
+    def __init__(self, world: World, clients: Clients) -> None:
+        self._world = world
+        self._clients = clients
+
+    async def come(self) -> None:
+        """Wait for the end of everything, and look at it; an AssertionError says what is left."""
+        await self.all_ends()
+        await asyncio.sleep(_FOUND_S)
+        await self.all_ends()
+        await self.nothing_for_equal_settings()
+        await self.stays_quiet()
+
+    async def all_ends(self) -> None:
+        """Every intent and task ends, every node is included again, within the bound."""
+        world = self._world
+        until_s = world.loop.time() + _END_MAX_S
+        while (left := self._unfinished()) is not None:
+            if world.loop.time() > until_s:
+                raise AssertionError(f"{_END_MAX_S} s after the faults: {left}")
+            await asyncio.sleep(0.5)
+        world.note("everything has ended")
+        for uid in self._clients.must_succeed:
+            task = world.store._tables.tasks[uid]
+            assert task.status == "succeeded", f"task {uid} failed in calm: {task.error}"
+        for uid, accepted in world.checker.accepted.items():
+            status = world.store._tables.tasks[uid].status
+            world.see(e.Accepted(world.loop.time(), uid, accepted.index, status))
+
+    def _unfinished(self) -> str | None:
+        """Name one thing that has not come to its end; None if all have."""
+        world = self._world
+        if not world.process.serves:
+            return "no process serves"
+        if world.weather.tools:
+            return "a tool is at work"
+        if any(node.pending_any() for node in world.nodes.values()):
+            return "a node still has tasks"
+        intents = [i for i in world.store._tables.in_order() if not i.state.closed]
+        if intents:
+            return f"intent {intents[0].intent_id} is {intents[0].state.phase.value}"
+        for uid in world.checker.accepted:
+            if world.store._tables.tasks[uid].status in {"enqueued", "processing"}:
+                return f"task {uid} has not ended"
+        return self._unproved()
+
+    def _unproved(self) -> str | None:
+        view = self._world.process.services.common.cluster.view
+        if view.healthy != frozenset(self._world.nodes):
+            return "not every node is held for healthy"
+        given_up = self._given_up()
+        for uid, index in view.indexes.items():
+            if index.record.deleted:
+                return f"{uid} is on its way"
+            for node_id in view.topology.node_ids:
+                proved = index.proved.get(node_id) == index.record.version
+                if node_id in index.out_of_sync and (uid, node_id) not in given_up:
+                    return f"{node_id} misses {uid}"
+                if not proved and (uid, node_id) not in given_up:
+                    return f"{uid} is not proved on {node_id}"
+        return None
+
+    def _given_up(self) -> set[tuple[str, str]]:
+        """What was reported to the operator: nobody can fill it, or the repairs do not hold."""
+        world = self._world
+        lonely = world.topology.group_count == 1
+        drifts: Any = world.process.services.settings.reconciler.drifts
+        return {
+            (d.index_uid, d.node_id)
+            for d in drifts
+            if d.action.value == "alert"
+            and (lonely if d.finding.state.value == "missing" else self._disturbed(d.node_id))
+        }
+
+    def _disturbed(self, node_id: str) -> bool:
+        """Whether a node was touched by others so often that repairs may have been given up."""
+        allowed: int = self._world.config.settings_drift_check.repair_attempts_max
+        return self._world.disturbances[node_id] >= allowed
+
+    async def nothing_for_equal_settings(self) -> None:
+        """What is in force already costs no node anything, and is answered at once."""
+        world = self._world
+        for uid, index in list(world.process.services.common.cluster.view.indexes.items()):
+            if self._given_up() or index.record.settings is None:
+                continue
+            sent, opened = world.departures, len(world.opened)
+            settings = {k: v for k, v in index.record.settings.items() if k != "embedders"}
+            task = await self._clients.change(uid, dict(settings))
+            assert task is not None
+            assert task.status == "succeeded", f"equal settings of {uid} open an intent"
+            assert (sent, opened) == (world.departures, len(world.opened)), "a no-op was sent"
+            answer = await self._clients.search(uid, index.record.version)
+            assert not answer.flagged
+            self._clients.counts["no-op"] += 1
+
+    async def stays_quiet(self) -> None:
+        """Repairs stop within their budget; what was proved stays proved."""
+        sent, opened = self._world.departures, len(self._world.opened)
+        await asyncio.sleep(_QUIET_S)
+        self._world.tick()
+        assert (sent, opened) == (self._world.departures, len(self._world.opened)), "no rest"
+        left = self._unproved()
+        assert left is None, left
