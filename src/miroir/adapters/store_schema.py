@@ -236,15 +236,30 @@ def check_key(tx: Transaction, place: str) -> None:
     Raises:
         ConfigError: The store is sealed by another key than the configured one.
     """
-    row = tx.row("SELECT value FROM fact WHERE name = ?", _KEY_ID_FACT)
-    found, given = (row["value"] if row is not None else ""), tx.seal.key_id
+    found, given = stored_key_id(tx), tx.seal.key_id
     if found and found != given:
         configured = (
             f"the configured secret has id {given}" if given else "no secret is configured"
         )
         raise ConfigError(
             f"{place}: sealed under the secret key with id {found}, but {configured}; set "
-            "MIROIR_SECRET_KEY (or the master key, if that was used) to the former value"
+            "MIROIR_SECRET_KEY (or the master key, if that was used) to the former value, or seal "
+            "the store anew with `miroir secrets rekey`"
         )
     if given and not found:
-        tx.run("INSERT INTO fact (name, value) VALUES (?, ?)", _KEY_ID_FACT, given)
+        set_key_id(tx, given)
+
+
+def stored_key_id(tx: Transaction) -> str:
+    """Return which secret seals the store; empty if none ever did."""
+    row = tx.row("SELECT value FROM fact WHERE name = ?", _KEY_ID_FACT)
+    return "" if row is None else str(row["value"])
+
+
+def set_key_id(tx: Transaction, key_id: str) -> None:
+    """Bind the store to a secret."""
+    tx.run(
+        "INSERT INTO fact (name, value) VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        *(_KEY_ID_FACT, key_id),
+    )

@@ -83,6 +83,18 @@ class SqliteDatabase:
         except sqlite3.OperationalError as error:
             raise Unavailable(f"the store cannot be used: {error}") from error
 
+    async def rewrite(self) -> None:
+        """Write the file anew, so that nothing that was replaced or deleted is left in it."""
+        try:
+            await self._in_worker(self._rewrite)
+        except sqlite3.OperationalError as error:
+            raise Unavailable(f"the store cannot be written anew: {error}") from error
+
+    def _rewrite(self) -> None:
+        assert self._connection is not None, "the store is closed"
+        self._connection.execute("VACUUM")
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     async def aclose(self) -> None:
         """See `Database.aclose`. Waits for the transaction in work."""
         await self._in_worker(self._close)

@@ -1,9 +1,10 @@
 """
 The `miroir` command.
 
-Each command is a function in a module of the same name, imported only when it is called, so that
-`miroir --version` answers at once. What a command raises on purpose (`CliFault`, `ConfigError`)
-ends here as one message on standard error; anything else is our bug and keeps its traceback.
+Each command is a function, or a group of them, in a module of the same name, imported only when
+it is called, so that `miroir --version` answers at once. What a command raises on purpose
+(`CliFault`, `ConfigError`) ends here as one message on standard error; anything else is our bug
+and keeps its traceback.
 """
 
 import importlib
@@ -17,7 +18,7 @@ from miroir import __version__
 from miroir.cli.faults import CliFault
 from miroir.errors import ConfigError
 
-_COMMANDS: Final = ("serve", "dev", "demo", "status", "node")
+_COMMANDS: Final = ("serve", "dev", "demo", "status", "node", "secrets")
 
 
 class _Commands(TyperGroup):
@@ -27,10 +28,11 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  same
         if cmd_name not in _COMMANDS:
             return None
+        found = getattr(importlib.import_module(f"miroir.cli.{cmd_name}"), cmd_name)
+        if isinstance(found, typer.Typer):  # A group of commands.
+            return typer.main.get_command(found)
         single = typer.Typer(add_completion=False)
-        single.command(cmd_name)(
-            getattr(importlib.import_module(f"miroir.cli.{cmd_name}"), cmd_name)
-        )
+        single.command(cmd_name)(found)
         return typer.main.get_command(single)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import typer
+from typer.core import TyperGroup
 
 from miroir.cli import app
 
@@ -43,6 +44,10 @@ def reference() -> str:
 
 def _section(name: str, command: Any, parent: typer.Context) -> Iterator[str]:
     context = typer.Context(command, info_name=name, parent=parent)
+    if isinstance(command, TyperGroup):
+        for inner in command.list_commands(context):
+            yield from _section(f"{name} {inner}", command.get_command(context, inner), context)
+        return
     yield f"## miroir {name}\n"
     yield f"{command.help}\n"
     yield "| option | meaning |"

@@ -27,7 +27,10 @@ PREFIX: Final = "MIROIR_"
 SECRET_KEYS: Final = ("master_key", "admin_key", "secret_key")
 # Variables of the command line; no keys of the configuration.
 OTHER_VARIABLES: Final = frozenset(
-    {"MIROIR_CONFIG", "MIROIR_MEILISEARCH_BIN", "MIROIR_NODE_MASTER_KEY", "MIROIR_URL"}
+    {
+        *("MIROIR_CONFIG", "MIROIR_MEILISEARCH_BIN", "MIROIR_NODE_MASTER_KEY", "MIROIR_URL"),
+        "MIROIR_SECRET_KEY_OLD",
+    }
 )
 # Kubernetes puts these into every pod beside a service called `miroir` or `miroir-...`. The value
 # tells MIROIR_X_PORT from a misspelt key of ours.
