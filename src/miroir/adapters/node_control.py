@@ -184,9 +184,7 @@ class NodeControlHttp:
     async def _get(self, node_id: NodeId, path: str) -> Json:
         return _decoded(node_id, await self._send(node_id, NodeRequest("GET", path)))
 
-    async def _enqueue(
-        self, node_id: NodeId, method: str, path: str, body: Json
-    ) -> int:
+    async def _enqueue(self, node_id: NodeId, method: str, path: str, body: Json) -> int:
         """Send a write; return the node's task uid."""
         request = NodeRequest(method, path)
         if body is not None:
