@@ -12,6 +12,7 @@ from typing import Any
 from miroir.adapters import store_codec as codec
 from miroir.adapters.store_schema import HISTORY_LABEL
 from miroir.adapters.store_transaction import Transaction, marks
+from miroir.core.commons import is_common
 from miroir.core.topology import IndexUid
 from miroir.ports.records import (
     CommitRecord,
@@ -36,7 +37,8 @@ def add_version(tx: Transaction, intent: Intent, record: CommitRecord, after: In
 def add_moved(tx: Transaction, intent: Intent, moved: MovedIndex, at_ms: int) -> None:
     """Write the row of the version of one uid of an intent."""
     after = moved.record
-    settings = after.settings
+    # Of the commons the differences are enough: whole states of many keys would grow without end.
+    settings = None if is_common(after.uid) else after.settings
     sealed = None if settings is None else tx.seal.seal(HISTORY_LABEL, settings)
     tx.run(
         """INSERT INTO settings_history (index_uid, version, fingerprints, diff, kind, made_by,

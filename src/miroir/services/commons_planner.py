@@ -51,27 +51,32 @@ class CommonsPlanner:
         )
 
     def plan(self, intent: Intent, view: View) -> Intent:
-        """Resolve a fresh intent against what is in force now."""
+        """
+        Note what a fresh intent starts from.
+
+        What it leads to is what is in force, patched: whole states are not kept in every intent,
+        since there may be thousands of keys, and as many changes of them.
+        """
         index = view.indexes.get(intent.index_uid)
-        record = index.record if index else None
-        base = (record.settings if record else None) or {}
+        base = _in_force(view, intent)
         return replace(
             intent,
-            target={**base, **intent.patch},
-            undo=base,
-            base_version=record.version if record else 0,
+            target=intent.patch,
+            undo={name: base[name] for name in intent.patch if name in base},
+            base_version=index.record.version if index else 0,
         )
 
     def impossible(self, intent: Intent, view: View) -> Mapping[str, Any] | None:  # noqa: ARG002
         """A common object is always there."""
         return None
 
-    def carrier(self, intent: Intent, view: View) -> Carrier:  # noqa: ARG002
+    def carrier(self, intent: Intent, view: View) -> Carrier:
         """Return what carries this object."""
+        base = _in_force(view, intent)
         if intent.index_uid == FEATURES:
-            return FeaturesCarrier(intent, control=self._control, clock=self._clock)
+            return FeaturesCarrier(intent, base, control=self._control, clock=self._clock)
         return KeysCarrier(
-            intent, control=self._control, clock=self._clock, value_of=self._value_of
+            intent, base, control=self._control, clock=self._clock, value_of=self._value_of
         )
 
     async def expected(self, intent: Intent, view: View) -> Verdict:  # noqa: ARG002
@@ -83,3 +88,8 @@ class CommonsPlanner:
         """Return the Meilisearch error object in a node's refusal."""
         error: Mapping[str, Any] = orjson.loads(reply.body)
         return error
+
+
+def _in_force(view: View, intent: Intent) -> Mapping[str, Any]:
+    index = view.indexes.get(intent.index_uid)
+    return (index.record.settings if index is not None else None) or {}

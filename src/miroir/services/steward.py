@@ -13,6 +13,7 @@ off, and no more than `repairs_max` times in a row.
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import structlog
@@ -20,7 +21,7 @@ import structlog
 from miroir.core.commons import COMMONS, FEATURES, KEYS
 from miroir.core.drift import Watch
 from miroir.core.topology import IndexUid, NodeId
-from miroir.errors import LeaseLost, MiroirError, NodeError
+from miroir.errors import LeaseLost, MiroirError, NodeError, NodeUnreachable, Unavailable
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl
 from miroir.ports.records import Intent
@@ -124,7 +125,10 @@ class Steward:
         Raises:
             NodeError: It could not be brought there and must not serve yet.
         """
-        record = await self._tools.store.index(KEYS)
+        try:
+            record = await self._tools.store.index(KEYS)
+        except Unavailable as error:
+            raise NodeUnreachable(f"node {node_id}: its keys cannot be looked up") from error
         if record is None or record.settings is None:
             return
         now = self._tools.ring.now()
@@ -153,6 +157,12 @@ class Steward:
         for uid in sorted(COMMONS):
             await self._look(uid, node_id)
 
+    async def _look(self, uid: IndexUid, node_id: NodeId) -> None:
+        try:
+            await self._look_and_act(uid, node_id)
+        except (NodeError, Unavailable) as error:  # The next look finds it again.
+            _log.info("look_unanswered", node=node_id, index=uid, why=str(error))
+
     # ---- steps
 
     async def _take_over(self) -> None:
@@ -180,16 +190,12 @@ class Steward:
             await self.look_at_node(await self._urgent.get())
             await self._tools.classes.learn()  # Its engine class may be new.
 
-    async def _look(self, uid: IndexUid, node_id: NodeId) -> None:
+    async def _look_and_act(self, uid: IndexUid, node_id: NodeId) -> None:
         """Read one object of one node back and act on it, unless a change of it is open."""
         index = self._quiet(uid, node_id)
         if index is None:
             return
-        try:
-            seen = await self._read(uid, node_id, index)
-        except NodeError as error:
-            _log.info("look_unanswered", node=node_id, index=uid, why=str(error))
-            return
+        seen = await self._read(uid, node_id, index)
         after = self._quiet(uid, node_id)
         if after is None or after.record.version != index.record.version:
             return
@@ -259,5 +265,6 @@ class Steward:
 
     async def _follow(self, uid: IndexUid, node_id: NodeId, repair: Intent) -> None:
         """Look again when a repair has ended: it may not have held."""
-        await self._tools.commons.intake.broadcaster.ended(repair.intent_id)
+        with suppress(Unavailable):  # Then the sweep looks.
+            await self._tools.commons.intake.broadcaster.ended(repair.intent_id)
         await self._look(uid, node_id)

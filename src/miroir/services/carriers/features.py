@@ -12,17 +12,25 @@ from miroir.core.fingerprint import digest
 from miroir.core.topology import NodeId
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl
-from miroir.ports.records import CommitRecord, Intent, IntentKind
+from miroir.ports.records import CommitRecord, Intent
 from miroir.services.carriers.asking import read_features, set_features
 from miroir.services.carriers.base import ReadBack
 from miroir.services.carriers.commons import commit_of
 
 
 class FeaturesCarrier:
-    """CHANGE and REPAIR of the experimental features."""
+    """
+    CHANGE, ADOPT and REPAIR of the experimental features.
 
-    def __init__(self, intent: Intent, *, control: NodeControl, clock: Clock) -> None:
+    Args:
+        base: The flags in force; after the commit of `intent` those that it led to.
+    """
+
+    def __init__(
+        self, intent: Intent, base: Features, *, control: NodeControl, clock: Clock
+    ) -> None:
         self._intent = intent
+        self._base = base
         self._control = control
         self._clock = clock
 
@@ -41,11 +49,10 @@ class FeaturesCarrier:
 
     def commit(self, state: Broadcast) -> CommitRecord:
         """The flags as they were wanted."""
-        return commit_of(self._intent, state, self._clock.wall_ms())
+        return commit_of(self._intent, self._base, state, self._clock.wall_ms())
 
     def _wanted(self, state: Broadcast) -> Features:
-        repair = self._intent.kind is IntentKind.REPAIR
-        return self._intent.undo if state.undoing and not repair else self._intent.target
+        return self._base if state.undoing else {**self._base, **self._intent.patch}
 
 
 def look(wanted: Features, shown: Features, touched: Features) -> ReadBack:

@@ -17,7 +17,7 @@ from miroir.core.keys import Keys
 from miroir.core.topology import NodeId
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl
-from miroir.ports.records import CommitRecord, Intent, IntentKind
+from miroir.ports.records import CommitRecord, Intent
 from miroir.services.carriers.asking import by_uid, read_keys, take
 from miroir.services.carriers.base import ReadBack
 from miroir.services.carriers.commons import commit_of
@@ -27,12 +27,24 @@ ValueOf = Callable[[str], str]
 
 
 class KeysCarrier:
-    """CHANGE, DELETE and REPAIR of API keys."""
+    """
+    CHANGE, ADOPT, DELETE and REPAIR of API keys.
+
+    Args:
+        base: The keys in force; after the commit of `intent` those that it led to.
+    """
 
     def __init__(
-        self, intent: Intent, *, control: NodeControl, clock: Clock, value_of: ValueOf
+        self,
+        intent: Intent,
+        base: Keys,
+        *,
+        control: NodeControl,
+        clock: Clock,
+        value_of: ValueOf,
     ) -> None:
         self._intent = intent
+        self._base = base
         self._control = control
         self._clock = clock
         self._value_of = value_of
@@ -45,21 +57,19 @@ class KeysCarrier:
     async def read(self, node_id: NodeId, engine: str, state: Broadcast) -> ReadBack:  # noqa: ARG002
         """Read the keys and compare every one that is ours."""
         shown = await read_keys(self._control, node_id)
-        base = self._intent.undo if self._undoes(state) else self._intent.target
-        return look(self._wanted(state), shown, self._value_of, now_of(self._clock), base)
+        wanted = self._wanted(state)
+        version = self._base if state.undoing else wanted
+        return look(wanted, shown, self._value_of, now_of(self._clock), version)
 
     def commit(self, state: Broadcast) -> CommitRecord:
         """The keys as they were wanted; dates are the cluster's, nodes have their own."""
-        return commit_of(self._intent, state, self._clock.wall_ms())
+        return commit_of(self._intent, self._base, state, self._clock.wall_ms())
 
     def _wanted(self, state: Broadcast) -> Keys:
-        if not self._undoes(state):
-            return self._intent.target
+        if not state.undoing:
+            return {**self._base, **self._intent.patch}
         # What this intent has made is to be gone again, though it was never known before.
-        return {**dict.fromkeys(self._intent.patch), **self._intent.undo}
-
-    def _undoes(self, state: Broadcast) -> bool:
-        return state.undoing and self._intent.kind is not IntentKind.REPAIR
+        return {**dict.fromkeys(self._intent.patch), **self._base}
 
 
 async def bring(control: NodeControl, node_id: NodeId, wanted: Keys, now: datetime) -> None:
