@@ -98,13 +98,17 @@ async def three_clients(world: DocsWorld) -> None:
 
 
 def simulate(
-    seed: int, faults: FaultPlan | None = None, *, workload: Workload = three_clients
+    seed: int,
+    faults: FaultPlan | None = None,
+    *,
+    workload: Workload = three_clients,
+    world_type: type[DocsWorld] = DocsWorld,
 ) -> DocsWorld:
     """Run one seed to its end; `failure` of the returned world is what went wrong."""
     worlds: list[DocsWorld] = []
 
     async def main(loop: VirtualLoop) -> None:
-        world = DocsWorld(loop, seed, faults or plan_for(seed))
+        world = world_type(loop, seed, faults or plan_for(seed))
         worlds.append(world)
         befalls = asyncio.ensure_future(world.befall())
         failed = asyncio.ensure_future(world.failed.wait())

@@ -77,7 +77,7 @@ class Process:
         self.gone = asyncio.Event()
         self._world = world
         chance = random.Random(f"{world.seed} {self.name}")
-        network = DocsNetwork(self, world.nodes, chance, world.faults, world.note)
+        network = world.network_type(self, world.nodes, chance, world.faults, world.note)
         store: Any = StoreDoor(
             world.store,
             self,
@@ -174,6 +174,9 @@ class DocsWorld:
         failure: The first thing that went wrong, or None.
     """
 
+    node_type: type[DocsNode] = DocsNode
+    network_type: type[DocsNetwork] = DocsNetwork
+
     def __init__(self, loop: VirtualLoop, seed: int, faults: FaultPlan) -> None:
         self.seed = seed
         self.faults = faults
@@ -191,7 +194,7 @@ class DocsWorld:
         self.config = _config(shards, names)
         self.topology = self.config.topology.to_core()
         self.nodes = {
-            name: DocsNode(name, random.Random(f"{seed} {name}"), faults) for name in names
+            name: self.node_type(name, random.Random(f"{seed} {name}"), faults) for name in names
         }
         for node in self.nodes.values():
             node.noted = self.note

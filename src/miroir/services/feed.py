@@ -234,14 +234,17 @@ class Feed:
 
 
 def _is_first(anchor: NodeTask, tasks: tuple[NodeTask, ...]) -> bool:
-    """Whether a list begins with this task, and not with another of its uid."""
+    """
+    Whether a list begins with this task, and not with another of its uid.
+
+    The index is no mark of it: a swap gives tasks of the past the uids that indexes have now.
+    """
     if not tasks:
         return False
     first = tasks[0]
-    return (anchor.uid, anchor.type, anchor.index_uid, anchor.enqueued_at) == (
+    return (anchor.uid, anchor.type, anchor.enqueued_at) == (
         first.uid,
         first.type,
-        first.index_uid,
         first.enqueued_at,
     )
 

@@ -53,10 +53,12 @@ class TicketOffice:
         self.expect()
         while True:
             for node_id in sorted(self._unclear & self._cluster.view.healthy):
+                self._unclear.discard(node_id)  # Before: a swap may end while this one is asked.
                 try:
                     await self.clear(node_id)
                 except (NodeError, Unavailable) as why:
                     _log.info("tickets_not_cleared", node=node_id, why=str(why))
+                    self._unclear.add(node_id)
             await self._clock.sleep(_ROUND_S)
 
     async def clear(self, node_id: NodeId) -> bool:

@@ -10,8 +10,10 @@ one under a uid that is free. It is given an empty one, or swaps where others re
 with the content, and the leftover is nobody's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+
+import structlog
 
 from miroir.core import drift, settings as rules, swaps as pairs
 from miroir.core.broadcast_types import Broadcast
@@ -27,6 +29,8 @@ from miroir.services.carriers.base import ReadBack
 from miroir.services.carriers.tickets import Tickets
 from miroir.services.cluster import Cluster
 from miroir.services.watcher import TaskWatcher
+
+_log = structlog.get_logger(__name__)
 
 
 class SwapCarrier:
@@ -47,6 +51,7 @@ class SwapCarrier:
         self._clock = clock
         self._cluster = cluster
         self._before = _proved(cluster, intent.index_uids)
+        self._missing = {u: frozenset(_marks_of(cluster, u)) for u in intent.index_uids}
         self._shown: dict[NodeId, dict[IndexUid, Settings]] = {}
 
     async def send(self, node_id: NodeId, engine: str, state: Broadcast) -> int | None:  # noqa: ARG002
@@ -173,11 +178,33 @@ class SwapCarrier:
         record = replace(there.record, uid=uid, version=version + 1)
         if self._intent.kind is IntentKind.RENAME:
             record = replace(record, updated_at_ms=at_ms)
-        left = [n for n in view.topology.node_ids if n not in state.verified]
-        marks = dict(there.out_of_sync) | {n: there.out_of_sync.get(n, NOT_MOVED) for n in left}
+        marks = self._marks(state, source)
         old = here.record.settings if here is not None else None
         diff = rules.diff(old, record.settings or {}) if old is not None else {}
         return MovedIndex(record, self._proofs(state, record, source), marks, diff)
+
+    def _marks(self, state: Broadcast, source: IndexUid) -> Mapping[NodeId, str]:
+        """Who misses documents of this content: who did, and who was left behind."""
+        view = self._cluster.view
+        marks = dict(view.indexes[source].out_of_sync)
+        for node_id in view.topology.node_ids:
+            if node_id not in state.verified:
+                marks.setdefault(node_id, NOT_MOVED)
+        for column in view.topology.columns:
+            if all(node_id in marks for node_id in column):
+                del marks[self._least_bad(state, source, column)]
+        return marks
+
+    def _least_bad(self, state: Broadcast, source: IndexUid, column: Sequence[NodeId]) -> NodeId:
+        """
+        Choose who stays in sync where nobody would: the last replica is never dropped (WR-4).
+
+        One that fell out during the swap, in favour of a sibling that has been left behind.
+        """
+        verified = [n for n in column if n in state.verified]
+        chosen = next((n for n in verified if n not in self._missing[source]), verified[0])
+        _log.error("last_replica_kept", index=source, node=chosen)
+        return chosen
 
     def _proofs(
         self, state: Broadcast, record: IndexRecord, source: IndexUid
@@ -212,6 +239,11 @@ def _proved(
         version = index.record.version if index is not None else 0
         found[uid] = frozenset(n for n, v in proved.items() if v == version)
     return found
+
+
+def _marks_of(cluster: Cluster, uid: IndexUid) -> Mapping[NodeId, str]:
+    index = cluster.view.indexes.get(uid)
+    return index.out_of_sync if index is not None else {}
 
 
 def _tombstone(uid: IndexUid, version: int, at_ms: int) -> IndexRecord:
