@@ -58,6 +58,7 @@ class SwapsNode(DocsNode):
         try:
             self._swap_all(batch[0])
         except ApiError as error:
+            self.noted(f"{self.node_id} refuses task {batch[0].uid}: {error}")
             return error.body()
         return None
 

@@ -187,6 +187,7 @@ def _common(config: Config, topology: Topology, outside: Outside, ledger: Ledger
             cluster=cluster,
             watcher=watcher,
             clock=outside.clock,
+            interval_s=config.settings_drift_check.interval_s,
         ),
     )
 

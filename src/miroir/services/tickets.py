@@ -36,12 +36,25 @@ class TicketOffice:
         cluster: Cluster,
         watcher: TaskWatcher,
         clock: Clock,
+        interval_s: float,
     ) -> None:
+        """
+        Take what to look with.
+
+        Args:
+            control: For the nodes.
+            store: To doubt proofs in.
+            cluster: Which swaps are open.
+            watcher: For the tasks of the nodes.
+            clock: For the pauses.
+            interval_s: Every node is looked at once in this time: a ticket may be issued late.
+        """
         self._control = control
         self._store = store
         self._cluster = cluster
         self._watcher = watcher
         self._clock = clock
+        self._interval_s = interval_s
         self._unclear: set[NodeId] = set()
 
     def expect(self) -> None:
@@ -49,9 +62,12 @@ class TicketOffice:
         self._unclear.update(self._cluster.view.topology.node_ids)
 
     async def run(self) -> None:
-        """Clear every node once, and whenever a swap has ended, for ever."""
-        self.expect()
+        """Clear every node once per interval, and whenever a swap has ended, for ever."""
+        due_s = self._clock.monotonic_s()
         while True:
+            if self._clock.monotonic_s() >= due_s:
+                self.expect()
+                due_s += self._interval_s
             for node_id in sorted(self._unclear & self._cluster.view.healthy):
                 self._unclear.discard(node_id)  # Before: a swap may end while this one is asked.
                 try:
@@ -78,7 +94,6 @@ class TicketOffice:
         for uid in old:
             if not names.is_unused(uid):
                 await self._delete(node_id, uid)
-        self._unclear.discard(node_id)
         return not unused
 
     async def _withdraw(self, node_id: NodeId, unused: list[IndexUid]) -> None:
