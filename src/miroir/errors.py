@@ -268,28 +268,6 @@ class IntentNotFound(RequestRefused):
     http_status = 404
 
 
-class MissingMasterKey(RequestRefused):
-    """A route of API keys, in a cluster without a master key."""
-
-    code = "missing_master_key"
-    http_status = 401
-    error_type = "auth"
-
-
-class ApiKeyNotFound(RequestRefused):
-    """No API key of this uid or value."""
-
-    code = "api_key_not_found"
-    http_status = 404
-
-
-class ApiKeyExists(RequestRefused):
-    """A key of the uid that the client chose is there already."""
-
-    code = "api_key_already_exists"
-    http_status = 409
-
-
 class Unavailable(MiroirError):
     """
     The cluster cannot answer just now.

@@ -20,13 +20,7 @@ from miroir.core import keys as rules
 from miroir.core.commons import KEYS
 from miroir.core.keys import Definition
 from miroir.core.topology import NodeId
-from miroir.errors import (
-    ApiKeyExists,
-    ApiKeyNotFound,
-    MissingMasterKey,
-    NodeError,
-    RequestRefused,
-)
+from miroir.errors import NodeError, RequestRefused
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, NodeReply, NodeRequest
 from miroir.ports.records import IntentKind
@@ -39,6 +33,28 @@ from miroir.services.registrar import RefusedByNode
 _JSON = "application/json"
 _VALUE: Final = re.compile("[0-9a-fA-F]{64}")
 _SHOWN = ("actions", "indexes", "expiresAt", "createdAt", "updatedAt")
+
+
+class MissingMasterKey(RequestRefused):
+    """A route of API keys, in a cluster without a master key."""
+
+    code = "missing_master_key"
+    http_status = 401
+    error_type = "auth"
+
+
+class ApiKeyNotFound(RequestRefused):
+    """No API key of this uid or value."""
+
+    code = "api_key_not_found"
+    http_status = 404
+
+
+class ApiKeyExists(RequestRefused):
+    """A key of the uid that the client chose is there already."""
+
+    code = "api_key_already_exists"
+    http_status = 409
 
 
 @dataclass(frozen=True)
@@ -127,8 +143,10 @@ class KeyRing:
 
     def _now_known(self) -> "_Table":
         """Return the table of the present view; made anew only when that has changed."""
+        if self._value_of is None:
+            return self._table
         index, table = self._commons.view(KEYS), self._table
-        if index is not table.index and self._value_of is not None:
+        if index is not table.index:
             wanted = self._commons.wanted(KEYS)
             committed = self._commons.committed(KEYS) or {}
             known = {*wanted, *committed}
