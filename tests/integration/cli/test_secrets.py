@@ -131,6 +131,26 @@ def test_everything_opens_under_the_new_secret_and_nothing_under_the_old(data, r
         assert not [value for value in values if value in everything], place
 
 
+def test_nothing_sealed_under_the_old_secret_is_left_in_free_pages(data, rekey):
+    """A database keeps what was replaced until it needs the room: years of secrets of others."""
+    large = {"synonyms": {f"word-{n}": [f"meaning-{n}"] for n in range(3_000)}, **WITH_SECRET}
+    filled(data, settings=large)
+    (blob,) = sealed(data)["index_record", "settings"]
+    middle = blob[len(blob) // 2 :][:500]  # Well inside a page.
+
+    async def replaced():
+        async with opened(data, OLD) as store:
+            intent = await started(store, lease := await lead(store))
+            await store.commit(intent, commit_record(), lease)
+
+    asyncio.run(replaced())
+    assert middle in (data / DATABASE_NAME).read_bytes(), "nothing is left over: no test"
+
+    assert rekey(secret_key=NEW, secret_key_old=OLD).exit_code == 0
+
+    assert middle not in b"".join(path.read_bytes() for path in data.iterdir())
+
+
 def test_every_column_that_holds_settings_is_known(data):
     """One that is left out could never be opened again."""
     filled(data)
