@@ -19,7 +19,7 @@ from miroir.core import adoption as rules
 from miroir.core.adoption import Held
 from miroir.core.features import class_shown
 from miroir.core.topology import RESERVED, IndexUid, NodeId
-from miroir.errors import IndexNotFound, NodeError, NotAdoptable, Unavailable
+from miroir.errors import IndexNotFound, MiroirError, NotAdoptable
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl
 from miroir.ports.records import IntentKind, TaskRecord
@@ -86,7 +86,7 @@ class Adoption:
         while True:
             try:
                 complete = await self.survey() or complete
-            except (NodeError, Unavailable) as error:
+            except MiroirError as error:
                 _log.info("survey_unanswered", why=str(error))
             await self._tools.clock.sleep(self._tools.interval_s if complete else _FIRST_S)
 
