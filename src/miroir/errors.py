@@ -248,6 +248,12 @@ class InvalidNote(RequestRefused):
     code = "miroir_invalid_note"
 
 
+class InvalidCanary(RequestRefused):
+    """A canary's golden queries are not as they should be written."""
+
+    code = "miroir_invalid_canary"
+
+
 class SettingsVersionNotFound(RequestRefused):
     """The index never had this settings version."""
 
