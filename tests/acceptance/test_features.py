@@ -21,6 +21,14 @@ def flags(cluster, feature):
     return {name: cluster.on_node(name).get(PATH)[feature] for name in cluster.nodes}
 
 
+def changed(cluster, uid):
+    """Change settings, on the half of the nodes that follows after the commit, too."""
+    cluster.do("PATCH", f"/indexes/{uid}/settings", {"stopWords": ["the"]})
+    version = cluster.version(uid)
+    until(lambda: cluster.proved(uid) == cluster.everywhere(version), "on every node")
+    return version
+
+
 def engines(cluster):
     return {node["engine"] for node in cluster.topology()["nodes"]}
 
@@ -54,8 +62,7 @@ def test_a_feature_that_was_switched_on_one_node_by_hand_is_switched_back(featur
 def test_another_engine_class_of_all_nodes_is_no_drift_either(features, uid):
     """The fingerprint changes with the shape; the version and its proofs do not."""
     features.create(uid, [{"id": 1}])
-    features.do("PATCH", f"/indexes/{uid}/settings", {"stopWords": ["the"]})
-    version, tasks = features.version(uid), features.all_tasks()
+    version, tasks = changed(features, uid), features.all_tasks()
 
     features.send("PATCH", PATH, {"chatCompletions": True, "foreignKeys": True}).ok()
 
@@ -73,8 +80,7 @@ def test_another_engine_class_of_all_nodes_is_no_drift_either(features, uid):
 def test_the_form_of_settings_is_learnt_for_the_new_engine_class(features, uid):
     """Until then a change of the new key behind our back would not be seen."""
     features.create(uid, [{"id": 1}])
-    features.do("PATCH", f"/indexes/{uid}/settings", {"stopWords": ["the"]})
-    version, tasks = features.version(uid), features.all_tasks()
+    version, tasks = changed(features, uid), features.all_tasks()
     assert "chat" not in features.client.get(f"/indexes/{uid}/settings")
 
     features.send("PATCH", PATH, {"chatCompletions": True}).ok()
