@@ -66,5 +66,5 @@ def test_the_seeds_meet_what_they_are_about():
     assert {plan_for(seed).style for seed in range(8)} == {world.faults.style for world in worlds}
     assert sum(len(world.writes) for world in worlds) > 150
     for sight in ("dies:", "crashes", "replica_out_of_sync", "resync_done", "store_unavailable",
-                  "fails tasks", "answer lost", "indexDeletion"):  # fmt: skip
+                  "fails tasks", "answer lost", "indexDeletion", "late: send"):  # fmt: skip
         assert sight in log, sight

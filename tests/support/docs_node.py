@@ -172,6 +172,10 @@ def parsed(method: str, path: str, body: bytes) -> Parsed | None:
     return Parsed(uid, method, {"documents": orjson.loads(body), "primaryKey": key})
 
 
+def _tag(path: str) -> str | None:
+    return parse_qs(urlsplit(path).query).get("customMetadata", [None])[0]
+
+
 class DocsNetwork(SimNetwork):
     """One process's way to nodes that hold documents."""
 
@@ -223,11 +227,14 @@ def _serve(node: SimNode, request: NodeRequest, origin: str) -> NodeReply:
 def _route(node: DocsNode, request: NodeRequest, origin: str) -> tuple[int, Any]:
     write = parsed(request.method, request.path, request.body)
     if write is not None:
-        uid = node.enqueue_documents(write.uid, write.action, write.body, origin)
+        body = {**write.body, "tag": _tag(request.path)}
+        uid = node.enqueue_documents(write.uid, write.action, body, origin)
         return 202, {"taskUid": uid, "indexUid": write.uid, "status": "enqueued"}
     url = urlsplit(request.path)
     if url.path == "/tasks":
         query = parse_qs(url.query)
+        if "statuses" not in query and "indexUids" in query:
+            return 200, _ended_and_open(node, query)
         types = set(query["types"][0].split(",")) if "types" in query else None
         pending = [
             {"uid": t.uid, "indexUid": t.index_uid, "type": t.type, "status": t.status}
@@ -249,6 +256,17 @@ def _route(node: DocsNode, request: NodeRequest, origin: str) -> tuple[int, Any]
         raise AssertionError(f"the simulation does not know {request.method} {request.path}")
     node.index(match["uid"])
     return _read(node.documents[match["uid"]], match["rest"], request)
+
+
+def _ended_and_open(node: DocsNode, query: Mapping[str, list[str]]) -> Mapping[str, Any]:
+    """List tasks of one index, newest first, with what they were tagged with."""
+    types, uid = set(query["types"][0].split(",")), query["indexUids"][0]
+    newest = int(query["from"][0]) if "from" in query else len(node.disk.tasks)
+    found = [t for t in node.disk.tasks if t.index_uid == uid and t.type in types]
+    found = [t for t in reversed(found) if t.uid <= newest]
+    limit = int(query["limit"][0])
+    rows = [{"uid": t.uid, "customMetadata": t.body.get("tag")} for t in found[:limit]]
+    return {"results": rows, "next": found[limit].uid if len(found) > limit else None}
 
 
 def _read(documents: Documents, rest: str | None, request: NodeRequest) -> tuple[int, Any]:

@@ -24,6 +24,7 @@ from miroir.telemetry import Metrics
 from tests.support.docs_node import DocsNetwork, DocsNode, deletes, parsed
 from tests.support.memory_store import MemoryStore
 from tests.support.sim_faults import CRASHES, NET, FaultPlan, FaultPoint as F
+from tests.support.sim_network import TIMEOUT_S
 from tests.support.sim_store import StoreDoor
 from tests.support.virtual_loop import VirtualClock, VirtualLoop
 
@@ -41,13 +42,14 @@ def plan_for(seed: int) -> FaultPlan:
     """Return the faults of a seed: each style leaves some kinds out."""
     chance = random.Random(f"documents {seed}")
     net: dict[F, float] = {k: v * 2 for k, v in NET.items() if k is not F.REQUEST_LATE}
+    late = {F.REQUEST_LATE: 0.08}
     nodes: dict[F, float] = {F.NODE_CRASHED: 0.15, F.NODE_UNREACHABLE: 0.05}
     nodes[F.NODE_CRASHED_AFTER_WORK] = 0.03
     crashes: dict[F, float] = {k: v for k, v in CRASHES.items() if k is not F.MIROIR_PAUSED}
     tasks: dict[F, float] = {F.TASK_FAILED: 0.04, F.TASK_SLOW: 0.04}
     styles: tuple[tuple[str, dict[F, float]], ...] = (
         ("calm", {}),
-        ("network", net),
+        ("network", {**net, **late}),
         ("nodes", nodes),
         ("tasks", {**tasks, **nodes}),
         ("crashes", {k: v * 3 for k, v in crashes.items()}),
@@ -67,6 +69,38 @@ class Accepted:
     parts: tuple[WritePart, ...]
 
 
+class LateParts:
+    """
+    The plan of faults, as the network asks it: late is only what Miroir can repair.
+
+    A part that comes late to the last replica of a shard lies over later ones for ever, and a late
+    change of an index is met by the settings simulation. So only parts of writes are late, one at
+    a time, and only where a sibling is in sync that nothing else happens to meanwhile.
+    """
+
+    def __init__(self, world: "DocsWorld", process: "Process") -> None:
+        self._world = world
+        self._process = process
+
+    def strikes(self, point: F, what: str = "") -> bool:
+        """See `FaultPlan.strikes`."""
+        world = self._world
+        if what == "send" and world.loop.time() < world.late_until_s:
+            return False
+        if point is F.REQUEST_LATE and not (what == "send" and self._has_siblings()):
+            return False
+        if not world.faults.strikes(point, what):
+            return False
+        if point is F.REQUEST_LATE:
+            world.late_until_s = world.loop.time() + 5 * TIMEOUT_S
+        return True
+
+    def _has_siblings(self) -> bool:
+        view = self._process.services.common.cluster.view
+        lagging = any(index.out_of_sync for index in view.indexes.values())
+        return not lagging and all(len(column) > 1 for column in view.topology.columns)
+
+
 class Process:
     """One Miroir process."""
 
@@ -77,7 +111,8 @@ class Process:
         self.gone = asyncio.Event()
         self._world = world
         chance = random.Random(f"{world.seed} {self.name}")
-        network = world.network_type(self, world.nodes, chance, world.faults, world.note)
+        faults: Any = LateParts(world, self)
+        network = world.network_type(self, world.nodes, chance, faults, world.note)
         store: Any = StoreDoor(
             world.store,
             self,
@@ -201,6 +236,7 @@ class DocsWorld:
             node.changed = lambda *_: None
         self.store = MemoryStore(self.clock, pause=self._trouble)
         self.store_fails = False
+        self.late_until_s = 0.0
         self._numbers = 0
         self.process: Process
         self._start()

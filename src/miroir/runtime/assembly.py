@@ -25,7 +25,7 @@ from miroir.services.cluster import Cluster
 from miroir.services.health import Health
 from miroir.services.intake import Intake
 from miroir.services.intent_run import Tools
-from miroir.services.lanes import Lanes
+from miroir.services.lanes import Lanes, LaneTools
 from miroir.services.leader import Leader
 from miroir.services.ledger import Ledger
 from miroir.services.leftovers import Leftovers, LeftoversTools
@@ -39,6 +39,7 @@ from miroir.services.resync import Resync
 from miroir.services.running import Running
 from miroir.services.scatter import Scatter
 from miroir.services.searcher import Searcher
+from miroir.services.strays import Strays
 from miroir.services.swaps import Standstill, Swapper
 from miroir.services.tasks import Tasks, TaskTools
 from miroir.services.tickets import TicketOffice
@@ -139,6 +140,7 @@ class Services:
             self.settings.leftovers.run,
             self.documents.resync.run,
             self.documents.census.run,
+            self.documents.lanes.strays.run,
             self.common.tickets.run,
         )
 
@@ -304,12 +306,15 @@ def _documents_side(
 ) -> DocumentsSide:
     replicas, order = common.replicas, Turns[IndexUid]()
     lanes = Lanes(
-        transport=outside.transport,
-        cluster=common.cluster,
-        replicas=replicas,
-        health=common.health,
-        clock=outside.clock,
-        timeout_s=config.limits.write_timeout_s,
+        LaneTools(
+            transport=outside.transport,
+            cluster=common.cluster,
+            replicas=replicas,
+            health=common.health,
+            strays=_strays(outside, common),
+            clock=outside.clock,
+            timeout_s=config.limits.write_timeout_s,
+        )
     )
     tasks = Tasks(
         TaskTools(
@@ -340,6 +345,17 @@ def _documents_side(
     settings.broadcaster.around_moves(still.wait, common.tickets.expect)
     swapper = Swapper(intake=settings.intake, order=order)
     return DocumentsSide(lanes, tasks, writer, copies.resync, copies.census, swapper)
+
+
+def _strays(outside: Outside, common: Common) -> Strays:
+    return Strays(
+        control=outside.control,
+        store=outside.store,
+        cluster=common.cluster,
+        clock=outside.clock,
+        replicas=common.replicas,
+        metrics=outside.metrics,
+    )
 
 
 def _copied(outside: Outside, common: Common, lanes: Lanes, tasks: Tasks) -> Copied:

@@ -55,6 +55,7 @@ def make_copies_side(config: Config, around: Copied) -> CopiesSide:
             cluster=around.cluster,
             clock=around.clock,
             quiet=quiet,
+            strays=around.lanes.strays,
             replicas=around.replicas,
             tasks=around.tasks,
             watcher=around.watcher,

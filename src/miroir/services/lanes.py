@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
+from urllib.parse import quote
 
 import orjson
 import structlog
@@ -29,6 +30,7 @@ from miroir.ports.records import NodeTaskRecord, TaskRecord, WritePart
 from miroir.services.cluster import Cluster, IndexView
 from miroir.services.health import Health
 from miroir.services.replicas import Replicas
+from miroir.services.strays import Strays, Tag, keeps_tags
 from miroir.services.turns import Turn, Turns
 
 _RETRY_FIRST_S: Final = 0.2
@@ -56,25 +58,36 @@ class Write:
         return sum(len(part.body) for part in self.parts)
 
 
+@dataclass(frozen=True)
+class LaneTools:
+    """
+    What lanes work with.
+
+    Attributes:
+        timeout_s: For the answer to one part; who has not answered then has missed it.
+    """
+
+    transport: NodeTransport
+    cluster: Cluster
+    replicas: Replicas
+    health: Health
+    strays: Strays
+    clock: Clock
+    timeout_s: float
+
+
 class Lanes:
     """Sends parts."""
 
-    def __init__(
-        self,
-        *,
-        transport: NodeTransport,
-        cluster: Cluster,
-        replicas: Replicas,
-        health: Health,
-        clock: Clock,
-        timeout_s: float,
-    ) -> None:
-        self._transport = transport
-        self._cluster = cluster
-        self._replicas = replicas
-        self._health = health
-        self._clock = clock
-        self._timeout_s = timeout_s
+    def __init__(self, tools: LaneTools) -> None:
+        self._transport = tools.transport
+        self._cluster = tools.cluster
+        self._replicas = tools.replicas
+        self._health = tools.health
+        self.strays = tools.strays
+        self._clock = tools.clock
+        self._timeout_s = tools.timeout_s
+        self._answered: dict[NodeId, int] = {}
         self._turns: Turns[tuple[IndexUid, ShardId]] = Turns()
         self._group: asyncio.TaskGroup | None = None
         self.waiting_bytes = 0
@@ -108,6 +121,12 @@ class Lanes:
                 for turn in turns:
                     turn.give_up()
             yield
+
+    def doubt(self, write: Write) -> None:
+        """A former process may have sent what is unsent of this write."""
+        for share in write.shares:
+            if share.status == "unsent":
+                self._expect(write.task.index_uid, share)
 
     def put(self, write: Write) -> "asyncio.Task[Shares]":
         """Queue a write, at once: the order of calls is that of sends. Ends with its shares."""
@@ -144,8 +163,10 @@ class Lanes:
         pause_s = _RETRY_FIRST_S
         while (index := self._cluster.view.live(index_uid)) is not None:
             asked, measure = self._takers(index, unsent)
-            replies = await self._to_all(part, asked) if measure else {}
+            tag = Tag(unsent[0].task_uid, part.shard_id) if unsent else None
+            replies = await self._to_all(part, tag, asked) if measure else {}
             shares = tuple(_judged(share, replies.get(share.node_id)) for share in unsent)
+            self._remember(index_uid, [s for s in shares if s.node_id in replies])
             # Another write may have ended differently on one of them while this one was sent.
             measure = {n for n in measure if self._in_sync(index_uid, n)}
             if any(s.status != "missed" for s in shares if s.node_id in measure):
@@ -170,6 +191,20 @@ class Lanes:
         index = self._cluster.view.live(index_uid)
         return index is None or node_id not in index.out_of_sync
 
+    def _remember(self, index_uid: IndexUid, shares: Sequence[NodeTaskRecord]) -> None:
+        """Note what was answered; a request that was not may still reach its node."""
+        for share in shares:
+            if share.status == "missed":
+                self._expect(index_uid, share)
+            elif share.node_task_uid is not None:
+                self._answered[share.node_id] = share.node_task_uid
+
+    def _expect(self, index_uid: str | None, share: NodeTaskRecord) -> None:
+        assert index_uid is not None
+        after_uid = self._answered.get(share.node_id, -1)
+        tag = Tag(share.task_uid, share.shard_id)
+        self.strays.expect(share.node_id, IndexUid(index_uid), tag, after_uid=after_uid)
+
     async def _too_late(self, index_uid: IndexUid, unsent: Sequence[NodeTaskRecord]) -> Shares:
         """Fail what waited so long that its index is gone; a node would create it anew."""
         error = IndexNotFound(f"Index `{index_uid}` not found.").body()
@@ -178,13 +213,14 @@ class Lanes:
         return shares
 
     async def _to_all(
-        self, part: WritePart, node_ids: Sequence[NodeId]
+        self, part: WritePart, tag: Tag | None, node_ids: Sequence[NodeId]
     ) -> Mapping[NodeId, NodeReply | None]:
         """Write to every node, then await every answer; None for no answer."""
-        request = NodeRequest(part.method, part.path, part.body, part.content_type)
         calls = {
             node_id: asyncio.ensure_future(
-                self._transport.send(node_id, request, timeout_s=self._timeout_s)
+                self._transport.send(
+                    node_id, self._request(node_id, part, tag), timeout_s=self._timeout_s
+                )
             )
             for node_id in node_ids
         }
@@ -196,6 +232,12 @@ class Lanes:
             for call in calls.values():
                 call.cancel()  # Only at the end of the process are there any left.
         return replies
+
+    def _request(self, node_id: NodeId, part: WritePart, tag: Tag | None) -> NodeRequest:
+        path = part.path
+        if tag is not None and keeps_tags(self._cluster.view.engines.get(node_id, "")):
+            path += ("&" if "?" in path else "?") + f"customMetadata={quote(str(tag))}"
+        return NodeRequest(part.method, path, part.body, part.content_type)
 
     async def _reply(self, node_id: NodeId, call: Awaitable[NodeReply]) -> NodeReply | None:
         try:

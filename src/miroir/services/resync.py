@@ -38,6 +38,7 @@ from miroir.ports.records import IntentKind
 from miroir.services.cluster import Cluster, IndexView
 from miroir.services.quiet import Quiet
 from miroir.services.replicas import Replicas
+from miroir.services.strays import Strays
 from miroir.services.tasks import Tasks
 from miroir.services.tickets import TicketOffice
 from miroir.services.watcher import TaskWatcher
@@ -68,6 +69,7 @@ class ResyncTools:
     cluster: Cluster
     clock: Clock
     quiet: Quiet
+    strays: Strays
     replicas: Replicas
     tasks: Tasks
     watcher: TaskWatcher
@@ -83,6 +85,7 @@ class Resync:
         self._cluster = tools.cluster
         self._clock = tools.clock
         self._quiet_moments = tools.quiet
+        self._strays = tools.strays
         self._replicas = tools.replicas
         self._tasks = tools.tasks
         self._watcher = tools.watcher
@@ -154,6 +157,7 @@ class Resync:
 
     async def _bring_up(self, index_uid: IndexUid, node_id: NodeId, sibling: NodeId) -> None:
         pair = (sibling, node_id)
+        await self._strays.look(node_id, index_uid)  # What has come before does no harm.
         async with self._quiet(index_uid, pair):
             self._undisturbed(index_uid, node_id)
             self._cluster.apply_catching_up(index_uid, node_id)
@@ -177,6 +181,7 @@ class Resync:
         await self._tasks.reported(index_uid)
         if sibling in self._undisturbed(index_uid, node_id).out_of_sync:
             raise Interrupted("the sibling has strayed meanwhile")
+        await self._strays.look(node_id, index_uid)  # A late part may lie over the copy.
         if not await self._replicas.join(index_uid, node_id):
             raise Interrupted("it missed a write meanwhile")
         _log.info("resync_done", index=index_uid, node=node_id, documents=len(ids))

@@ -69,7 +69,9 @@ class Tasks:
                 assert task.index_uid is not None
                 # Which of them had to wait for a change is not kept: all of them do.
                 gate = partial(self._settled, task.index_uid)
-                _ = self.follow(Write(task, parts, shares, gate=gate))
+                write = Write(task, parts, shares, gate=gate)
+                tools.lanes.doubt(write)
+                _ = self.follow(write)
             self._loaded.set()
             await asyncio.get_running_loop().create_future()  # For ever.
 
