@@ -95,7 +95,7 @@ def test_the_majority_of_three_fills_the_one_that_differs():
     async def scene(world):
         await serving(world)
         await add(world, 1, 2)
-        world.nodes["n1"].enqueue_documents(MOVIES, "/delete-batch", {"ids": ["1"]}, "foreign")
+        world.nodes["n1"].enqueue_documents(MOVIES, "/delete-batch", {"ids": ["1"]}, "somebody")
         await asyncio.sleep(SWEEP_S)
         await comes_true(lambda: set(world.nodes["n1"].documents.get(MOVIES, {})) == {"1", "2"})
 
@@ -109,7 +109,7 @@ def test_of_two_that_differ_without_a_reason_none_is_dropped_and_an_operator_is_
         await serving(world)
         await add(world, 1, 2)
         extra = {"primaryKey": "id", "documents": [{"id": 9}]}
-        world.nodes["n1"].enqueue_documents(MOVIES, "POST", extra, "foreign")
+        world.nodes["n1"].enqueue_documents(MOVIES, "POST", extra, "somebody")
         await asyncio.sleep(4 * SWEEP_S)
         assert out_of_sync(world) == set()
         assert set(world.nodes["n1"].documents.get(MOVIES, {})) == {"1", "2", "9"}
@@ -129,7 +129,7 @@ def test_nobody_is_dropped_while_nobody_is_there_who_has_kept_what_is_missing():
         cut_off(world, "n0")
         world.nodes["n1"].lose(MOVIES)
         world.nodes["n1"].enqueue_documents(
-            MOVIES, "POST", {"primaryKey": "id", "documents": [{"id": 9}]}, "foreign"
+            MOVIES, "POST", {"primaryKey": "id", "documents": [{"id": 9}]}, "somebody"
         )
         await asyncio.sleep(2 * SWEEP_S)
         assert out_of_sync(world) == set()

@@ -156,7 +156,7 @@ def test_an_index_that_miroir_has_never_known_is_neither_deleted_nor_taken_over(
         await serving(world)
         node = world.nodes["n1"]
         foreign = {"primaryKey": "id", "documents": [{"id": 5}]}
-        node.enqueue_documents(MOVIES, "POST", foreign, "foreign")
+        node.enqueue_documents(MOVIES, "POST", foreign, "somebody")
         await asyncio.sleep(40.0)  # Three sweeps.
         assert node.documents[MOVIES] == {"5": {"id": 5}}
 
@@ -177,7 +177,7 @@ def test_what_an_aborted_creation_has_left_on_a_node_is_taken_away():
     async def scene(world):
         await serving(world)
         world.nodes["n0"].enqueue_documents(
-            MOVIES, "POST", {"primaryKey": "id", "documents": [{"id": 5}]}, "foreign"
+            MOVIES, "POST", {"primaryKey": "id", "documents": [{"id": 5}]}, "somebody"
         )
         waiting = asyncio.ensure_future(create(world))
         await until(lambda: MOVIES in world.nodes["n1"].disk.indexes)
@@ -198,7 +198,7 @@ def test_what_somebody_has_made_their_own_after_an_aborted_creation_stays(made_t
     async def scene(world):
         await serving(world)
         world.nodes["n0"].enqueue_documents(
-            MOVIES, "POST", {"primaryKey": "id", "documents": [{"id": 5}]}, "foreign"
+            MOVIES, "POST", {"primaryKey": "id", "documents": [{"id": 5}]}, "somebody"
         )
         node = world.nodes["n1"]
         waiting = asyncio.ensure_future(create(world))
@@ -206,12 +206,15 @@ def test_what_somebody_has_made_their_own_after_an_aborted_creation_stays(made_t
         cut_off(world, "n1")
         if made_their_own == "documents":
             node.enqueue_documents(
-                MOVIES, "POST", {"primaryKey": "id", "documents": [{"id": 6}]}, "foreign"
+                MOVIES,
+                "POST",
+                {"primaryKey": "id", "documents": [{"id": 6}, {"id": 7}]},
+                "somebody",
             )
         elif made_their_own == "settings":
-            node.handle_settings_patch(MOVIES, {"stopWords": ["the"]}, "foreign")
+            node.handle_settings_patch(MOVIES, {"stopWords": ["the"]}, "somebody")
         else:
-            node.handle_update(MOVIES, "another", "foreign")
+            node.handle_update(MOVIES, "another", "somebody")
         await waiting
         cut_off(world, "n1", reachable=True)
         await asyncio.sleep(40.0)  # Three sweeps.
@@ -226,11 +229,11 @@ def test_an_index_made_by_somebody_where_an_aborted_creation_was_undone_stays():
     async def scene(world):
         await serving(world)
         world.nodes["n0"].enqueue_documents(
-            MOVIES, "POST", {"primaryKey": "id", "documents": [{"id": 5}]}, "foreign"
+            MOVIES, "POST", {"primaryKey": "id", "documents": [{"id": 5}]}, "somebody"
         )
         assert (await create(world)).status == "failed"
         assert MOVIES not in world.nodes["n1"].disk.indexes
-        world.nodes["n1"].handle_create(MOVIES, "id", "foreign")
+        world.nodes["n1"].handle_create(MOVIES, "id", "somebody")
         await asyncio.sleep(40.0)  # Three sweeps.
         assert MOVIES in world.nodes["n1"].disk.indexes
 
