@@ -45,10 +45,10 @@ have on one node. Reads that nodes answer (**pass**, **merge**) also take any ot
 node which answers knows. `/_miroir/*` needs the admin key. Keys and features are answered when
 every node that can be reached has been read back; 503 `miroir_not_everywhere` if that takes long.
 
-Settings are read with an `ETag` and written, where the client asks for it, only at the version that
-it has seen (docs/reference/headers.md). Lists of intents and versions are read newest first: `limit`
-(20, at most 1000) and `from`; `next` in the answer is the `from` of the next page, or null. Intents
-are found by `index` (uids) and `state`: a phase, `open`, or `closed`; several with commas.
+Settings are read with an `ETag` and written, where the client asks for it, only at the version
+that it has seen (docs/reference/headers.md). Lists of intents and versions are read newest first:
+`limit` (20, at most 1000) and `from`; `next` in the answer is the `from` of the next page, or null.
+Intents are found by `index` (uids) and `state`: a phase, `open`, or `closed`; several with commas.
 `POST /_miroir/settings/{uid}/rollback` takes `{"version": 12, "reason": "why"}` and answers like a
 settings change.
 
