@@ -189,7 +189,7 @@ class IntentRun:
         except NodeSilenceError:
             return t.NodeSilent(node_id)
         self._hear(node_id)
-        if task is None:
+        if task is None or task.status == "canceled":  # By somebody else; it has done nothing.
             return t.PatchUnanswered(node_id, round_)
         self._ended.append(_ended(node_id, task))
         return t.TaskEnded(node_id, round_, task.error)

@@ -28,7 +28,7 @@ from miroir.services.carriers import (
     SwapCarrier,
 )
 from miroir.services.carriers.lifecycle import already_exists
-from miroir.services.cluster import Cluster, View
+from miroir.services.cluster import Cluster, IndexView, View
 from miroir.services.prober import Prober, Verdict
 from miroir.services.watcher import TaskWatcher
 
@@ -96,7 +96,7 @@ class Planner:
             intent,
             target=target,
             undo=base,
-            state=replace(state, blind=_is_blind(intent, base, target)),
+            state=replace(state, blind=_is_blind(intent, base, target) or _doubted(index, view)),
             base_version=record.version if record else 0,
         )
 
@@ -232,3 +232,11 @@ def _is_blind(intent: Intent, base: Settings, target: Settings) -> bool:
         return rules.has_secrets(target)
     changed = base.get(rules.EMBEDDERS) != target.get(rules.EMBEDDERS)
     return changed and (rules.has_secrets(base) or rules.has_secrets(target))
+
+
+def _doubted(index: IndexView | None, view: View) -> bool:
+    """Whether a node was left behind before, perhaps with another secret behind an equal mask."""
+    if index is None or not rules.has_secrets(index.record.settings or {}):
+        return False
+    version = index.record.version
+    return any(index.proved.get(n) != version for n in view.topology.node_ids)

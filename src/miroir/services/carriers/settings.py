@@ -10,7 +10,7 @@ from miroir.core.fingerprint import fingerprint
 from miroir.core.topology import NodeId
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, Settings
-from miroir.ports.records import CommitRecord, Intent, IntentKind
+from miroir.ports.records import CommitRecord, Intent
 from miroir.services.carriers.base import (
     ReadBack,
     by_engine,
@@ -45,8 +45,7 @@ class SettingsCarrier:
         # Sent even where a node seems to show it already: a mask hides another secret, and a
         # field that was reset hides behind what cannot be foretold.
         changed = intent.target.get(rules.EMBEDDERS) != intent.undo.get(rules.EMBEDDERS)
-        repair = intent.kind is IntentKind.REPAIR and rules.has_secrets(intent.target)
-        self._forced = changed or repair
+        self._forced = changed or intent.state.blind
 
     async def send(self, node_id: NodeId, engine: str, state: Broadcast) -> int | None:
         """
