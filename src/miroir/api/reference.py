@@ -47,8 +47,9 @@ every node that can be reached has been read back; 503 `miroir_not_everywhere` i
 
 Settings are read with an `ETag` and written, where the client asks for it, only at the version
 that it has seen (docs/reference/headers.md). Lists of intents and versions are read newest first:
-`limit` (20, at most 1000) and `from`; `next` in the answer is the `from` of the next page, or null.
-Intents are found by `index` (uids) and `state`: a phase, `open`, or `closed`; several with commas.
+`limit` (20, at most 1000) and `from`; `next` in the answer is the `from` of the next page, or
+null. Intents are found by `index` (uids) and `state`: a phase, `open`, or `closed`; several with
+commas.
 `POST /_miroir/settings/{uid}/rollback` takes `{"version": 12, "reason": "why"}` and answers like a
 settings change.
 
