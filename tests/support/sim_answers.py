@@ -104,7 +104,8 @@ class AnswerJudge:
         truths: dict[str, dict[bytes, str]] = defaultdict(dict)
         for look in event.looks:
             if not self._excused(look.node, event):
-                truths[self._meanings.engines[look.node].version][look.truth] = look.node
+                engine = look.engine or self._meanings.engines[look.node].version
+                truths[engine][look.truth] = look.node
         for by_truth in truths.values():
             if len(by_truth) > 1:
                 nodes = ", ".join(sorted(by_truth.values()))
@@ -115,7 +116,9 @@ class AnswerJudge:
 
     def _shows_what_the_header_says(self, event: Answered) -> None:
         for look in event.looks:
-            right = self._meanings.shows(look.node, event.index, event.version, look.truth)
+            right = self._meanings.shows(
+                look.node, event.index, event.version, look.truth, engine=look.engine
+            )
             if not right and not self._excused(look.node, event):
                 raise Violation(
                     f"{event.index}: the header says {event.version}, but on {look.node} "

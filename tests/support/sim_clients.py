@@ -176,7 +176,9 @@ class Clients:
         wish = Wish(IndexUid(index), request, timeout_s=_SEARCH_MAX_S, floor=floor)
         gathered = await world.process.ask(lambda s: s.reads.scatter.ask(wish))
         bodies = [orjson.loads(reply.body) for reply in gathered.replies]
-        looks = tuple(e.Look(b["node"], b["truth"].encode(), b["asked"]) for b in bodies)
+        looks = tuple(
+            e.Look(b["node"], b["truth"].encode(), b["asked"], b["engine"]) for b in bodies
+        )
         now_s, flagged = world.loop.time(), gathered.inconsistent
         event = e.Answered(now_s, began_s, index, floor, gathered.version, flagged, looks)
         self.counts["answer, flagged" if flagged else "answer"] += 1

@@ -86,16 +86,28 @@ class Ends:
         return None
 
     def _given_up(self) -> set[tuple[str, str]]:
-        """What was reported to the operator: nobody can fill it, or the repairs do not hold."""
+        """
+        What was reported to the operator: repairs do not hold, or nobody has the index any more.
+
+        Where every replica of a column that counts as in sync has lost it, the others cannot be
+        filled either.
+        """
         world = self._world
-        lonely = world.topology.group_count == 1
+        indexes = world.process.services.common.cluster.view.indexes
         drifts: Any = world.process.services.settings.reconciler.drifts
-        return {
+        alerts = {d for d in drifts if d.action.value == "alert"}
+        given_up = {
             (d.index_uid, d.node_id)
-            for d in drifts
-            if d.action.value == "alert"
-            and (lonely if d.finding.state.value == "missing" else self._disturbed(d.node_id))
+            for d in alerts
+            if d.finding.state.value != "missing" and self._disturbed(d.node_id)
         }
+        for uid in {d.index_uid for d in alerts if d.finding.state.value == "missing"}:
+            lagging = indexes[uid].out_of_sync if uid in indexes else {}
+            for column in world.topology.columns:
+                sources = [n for n in column if n not in lagging]
+                if not any(uid in world.nodes[n].disk.indexes for n in sources):
+                    given_up |= {(uid, n) for n in column}
+        return given_up
 
     def _disturbed(self, node_id: str) -> bool:
         """Whether a node was touched by others so often that repairs may have been given up."""
@@ -108,6 +120,8 @@ class Ends:
         for uid, index in list(world.process.services.common.cluster.view.indexes.items()):
             if self._given_up() or index.record.settings is None:
                 continue
+            if index.record.frozen_reason is not None:
+                continue  # A change that ends well is the way out, equal or not.
             sent, opened = world.departures, len(world.opened)
             settings = {k: v for k, v in index.record.settings.items() if k != "embedders"}
             task = await self._clients.change(uid, dict(settings))

@@ -173,11 +173,13 @@ class Look:
     Attributes:
         truth: What it served.
         asked_s: When the request left for it.
+        engine: Its engine version at that moment; empty: the one that it has now.
     """
 
     node: str
     truth: bytes
     asked_s: float
+    engine: str = ""
 
 
 @dataclass(frozen=True)

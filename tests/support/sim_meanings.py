@@ -70,13 +70,16 @@ class Meanings:
         known = {k: v for k, v in patch.items() if k not in engine.lacks}
         return engine.apply(base, [engine.parse(known)])
 
-    def shows(self, node: str, uid: str, version: int, truth: bytes | None) -> bool:
-        """Whether what a node serves is what a version means."""
+    def shows(
+        self, node: str, uid: str, version: int, truth: bytes | None, *, engine: str = ""
+    ) -> bool:
+        """Whether what a node serves, or served with another engine, is what a version means."""
         if truth is None:
             return False
-        key = (truth, uid, version, self.engines[node].version)
+        engine = engine or self.engines[node].version
+        key = (truth, uid, version, engine)
         if key not in self._fits:
-            self._fits[key] = self._compare(self.engines[node], uid, version, truth)
+            self._fits[key] = self._compare(self._kinds[engine], uid, version, truth)
         return self._fits[key]
 
     def _compare(self, engine: Engine, uid: str, version: int, truth: bytes) -> bool:

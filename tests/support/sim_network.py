@@ -425,7 +425,8 @@ def _route(node: SimNode, request: NodeRequest, origin: str) -> tuple[int, Any]:
     uid, rest = unquote(match["uid"]), match["rest"] or ""
     if rest == "/search":
         index = node.index(uid)
-        return 200, {"hits": [], "truth": index.truth.decode(), "node": node.node_id}
+        me = {"node": node.node_id, "engine": node.engine.version}
+        return 200, {"hits": [], "truth": index.truth.decode(), **me}
     if rest == "/settings" and request.method == "DELETE":
         return 202, {"taskUid": node.handle_settings_patch(uid, node.reset(), origin)}
     if rest == "/settings" and request.method == "PATCH":

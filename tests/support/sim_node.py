@@ -424,6 +424,9 @@ class SimNode:
         if self.up:
             return
         self.up, self.stuck, self.starts = True, False, self.starts + 1
+        for task in self.disk.tasks:
+            if task.status == "processing":  # As a snapshot has it; what ran is run again.
+                self._mark(task, "enqueued")
         self.noted(f"{self.node_id} is up")
         self._kick()
 
