@@ -135,6 +135,24 @@ def test_a_node_that_comes_back_as_another_is_believed_nothing(cluster, uid, ver
     until(lambda: all_right(cluster, uid, version), "with its settings")
 
 
+def test_a_deleted_index_is_never_made_again(cluster, uid, version):
+    """A PATCH that somebody's tool sends once more makes it anew on its node; nobody follows."""
+    cluster.do("DELETE", f"/indexes/{uid}")
+    patch(cluster, NODE, uid, {"synonyms": {"car": ["automobile"]}})
+    witness = f"{uid}-witness"
+    cluster.create(witness)
+    until(lambda: set(cluster.states(witness).values()) == {"synced"}, "made everywhere")
+    task = patch(cluster, NODE, witness, {"synonyms": {}})
+    seen = lambda: [e for e in cluster.log() if e["event"] == "foreign_task" and e["uid"] == task]  # noqa: E731
+    until(seen, "the feed has read past it")
+
+    assert cluster.send("GET", f"/indexes/{uid}").status == 404
+    assert cluster.on_node(OTHER).request("GET", f"/indexes/{uid}").status == 404
+    kinds = [intent["kind"] for intent in cluster.intents(uid)]
+    assert kinds[0] == "delete"
+    foreign(cluster, NODE, "DELETE", f"/indexes/{uid}")
+
+
 @pytest.mark.parametrize("uid", ["watched"])
 def test_where_only_alerts_are_wanted_an_operator_has_the_word(cluster, uid, version):
     """The node is out all the same; what becomes of the change is decided by hand."""
