@@ -30,7 +30,10 @@ class SwapsNode(DocsNode):
         swapped: How often it has exchanged or renamed anything.
     """
 
-    swapped = 0
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.swapped = 0
+        self._refused: set[str] = set()
 
     def handle_swap(self, swaps: Any, origin: str) -> int:
         return self._enqueue("", "indexSwap", {"swaps": swaps}, origin)
@@ -53,14 +56,25 @@ class SwapsNode(DocsNode):
         """A swap that a crash has made run again is carried out again: nobody noted the first."""
         if batch[0].type != "indexSwap":
             return super()._applied(batch)
-        if self._faults.strikes(F.TASK_FAILED, "swap"):
-            return ApiError("internal", "no space left for the time being").body()
+        if self._will_not(batch[0]):
+            return ApiError("internal", "no space left for this").body()
         try:
             self._swap_all(batch[0])
         except ApiError as error:
             self.noted(f"{self.node_id} refuses task {batch[0].uid}: {error}")
             return error.body()
         return None
+
+    def _will_not(self, task: SimTask) -> bool:
+        """Whether it fails this swap: now, or whenever it is sent, but never the way back."""
+        if self._faults.strikes(F.TASK_FAILED, "swap"):
+            return True
+        stamp = str(task.body["swaps"][-1]["indexes"][0])
+        if "_go_" not in stamp:
+            return False
+        if self._faults.strikes(F.TASK_FAILED, "stubborn"):
+            self._refused.add(stamp.split("_go_", maxsplit=1)[0])
+        return stamp.split("_go_", maxsplit=1)[0] in self._refused
 
     def _swap_all(self, task: SimTask) -> None:
         pairs = [(*swap["indexes"], swap["rename"]) for swap in task.body["swaps"]]

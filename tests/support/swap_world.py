@@ -20,7 +20,8 @@ from tests.support.docs_world import DocsWorld, carry_out, plan_for as docs_plan
 from tests.support.sim_faults import FaultPlan, FaultPoint as F
 from tests.support.swap_node import TICKET, SwapsNetwork, SwapsNode
 
-_ABOUT_SWAPS: Final = ("swap_indexes", "issue_ticket", "withdraw_ticket")
+_REQUESTS: Final = ("swap_indexes", "issue_ticket", "withdraw_ticket")
+_ABOUT_SWAPS: Final = (*_REQUESTS, "swap", "stubborn")
 _WATCH_S: Final = 0.2
 _TARGETS: Final = (
     *((point, name)
@@ -29,7 +30,7 @@ _TARGETS: Final = (
     *((point, name)
       for point in (F.MIROIR_CRASHED_BEFORE_CALL, F.MIROIR_CRASHED_IN_CALL, F.REQUEST_LATE,
                     F.MIROIR_CRASHED_AFTER_CALL, F.ANSWER_LOST, F.REQUEST_LOST)
-      for name in (*_ABOUT_SWAPS, "indexes", "tasks")),
+      for name in (*_REQUESTS, "indexes", "tasks")),
 )  # fmt: skip
 
 
@@ -55,7 +56,9 @@ def plan_for(seed: int) -> SwapFaults:
     base = docs_plan_for(seed)
     chance = random.Random(f"swaps {seed}")
     net = {F.REQUEST_LATE: 0.15, F.ANSWER_LOST: 0.15, F.REQUEST_LOST: 0.08, F.ANSWER_SLOW: 0.1}
-    about = net if base.style in {"network", "all", "no refusals"} else {}
+    about: dict[F, float] = dict(net) if base.style in {"network", "all", "no refusals"} else {}
+    if base.style in {"tasks", "all"}:
+        about[F.TASK_FAILED] = 0.08
     style, rates, target = base.style, dict(base.rates), None
     if style == "store":  # There is a simulation of its own for a disk that is full.
         style, rates = "targeted", {F.NODE_CRASHED: 0.05, F.NODE_CRASHED_AFTER_WORK: 0.05}
