@@ -141,7 +141,7 @@ class Steward:
             try:
                 async with self._tools.leader.lead("commons"), asyncio.TaskGroup() as group:
                     self._group = group
-                    await self._take_over()
+                    group.create_task(self._take_over())
                     group.create_task(self._sweep_for_ever())
                     group.create_task(self._look_at_urgent())
             except* LeaseLost:
