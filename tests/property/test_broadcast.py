@@ -5,14 +5,8 @@ import random
 from hypothesis import event, given, settings, strategies as st
 from tests.support.broadcast_world import World
 
-from miroir.core.broadcast_types import (
-    ApplySettings,
-    Broadcast,
-    CommitVersion,
-    Decision,
-    NodeState,
-    Phase,
-)
+from miroir.core.broadcast_messages import ApplySettings, CommitVersion
+from miroir.core.broadcast_types import Broadcast, Decision, NodeState, Phase
 
 FAULTS_MAX = 40
 TURNS_MAX = 2_000

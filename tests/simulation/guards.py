@@ -12,7 +12,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-from miroir.core import broadcast as machine, broadcast_types as t, settings as rules
+from miroir.core import (
+    broadcast as machine,
+    broadcast_messages as m,
+    broadcast_types as t,
+    settings as rules,
+)
 from miroir.services import carriers, inspector, planner
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.cluster import Cluster
@@ -74,10 +79,10 @@ def _durable_then_act() -> list[Patch]:
     """Requests leave although the state that orders them is not stored."""
     advance = IntentRun._advance
 
-    async def hasty(self: IntentRun) -> tuple[t.Command, ...]:
+    async def hasty(self: IntentRun) -> tuple[m.Command, ...]:
         event = await self._events.get()
         state, commands = machine.step(self._intent.state, event)
-        if any(isinstance(command, t.ApplySettings) for command in commands):
+        if any(isinstance(command, m.ApplySettings) for command in commands):
             self._intent = replace(self._intent, state=state)
             return commands
         self._events.put_nowait(event)
@@ -91,7 +96,7 @@ def _verify_before_commit() -> list[Patch]:
     read_back = machine._read_back
 
     def trusting(state: Any, event: Any) -> Any:
-        if isinstance(event, t.SettingsRead):
+        if isinstance(event, m.SettingsRead):
             wanted = state.expected.get(event.engine, event.fingerprint)
             event = replace(event, faults=(), fingerprint=wanted)
         return read_back(state, event)
@@ -167,7 +172,7 @@ def _undo_is_verified() -> list[Patch]:
     read_back = machine._read_back
 
     def trusting(state: Any, event: Any) -> Any:
-        if isinstance(event, t.SettingsRead) and state.undoing:
+        if isinstance(event, m.SettingsRead) and state.undoing:
             event = replace(event, faults=())
         return read_back(state, event)
 

@@ -12,16 +12,14 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar, assert_never
 
 from miroir.core.broadcast import step
-from miroir.core.broadcast_types import (
+from miroir.core.broadcast_messages import (
     ApplySettings,
     AwaitTask,
     BackoffElapsed,
     Begin,
-    Broadcast,
     Command,
     CommitDoubted,
     CommitVersion,
-    Decision,
     Drain,
     Drained,
     Event,
@@ -31,7 +29,6 @@ from miroir.core.broadcast_types import (
     PatchAccepted,
     PatchRejected,
     PatchUnanswered,
-    Phase,
     Probe,
     Probed,
     ProbeRefused,
@@ -42,6 +39,7 @@ from miroir.core.broadcast_types import (
     TaskEnded,
     VersionCommitted,
 )
+from miroir.core.broadcast_types import Broadcast, Decision, Phase
 from miroir.core.topology import NodeId
 from tests.support.playbook import stored
 

@@ -10,7 +10,8 @@ from typing import Self
 import msgspec
 
 from miroir.core.broadcast import step
-from miroir.core.broadcast_types import Broadcast, Command, Event, NodeState, Phase
+from miroir.core.broadcast_messages import Command, Event
+from miroir.core.broadcast_types import Broadcast, NodeState, Phase
 from miroir.core.topology import NodeId
 
 _DECODER = msgspec.json.Decoder(Broadcast)

@@ -41,31 +41,26 @@ from dataclasses import replace
 from typing import assert_never
 
 from miroir.core import broadcast_judge as judge
-from miroir.core.broadcast_types import (
+from miroir.core.broadcast_messages import (
     ApplySettings,
     AwaitTask,
     BackoffElapsed,
     Begin,
-    Broadcast,
     Command,
     CommitDoubted,
     CommitVersion,
-    Decision,
     Drain,
     Drained,
     Event,
     Freeze,
     Frozen,
     NodeSilent,
-    NodeState,
     PatchAccepted,
     PatchRejected,
     PatchUnanswered,
-    Phase,
     Probe,
     Probed,
     ProbeRefused,
-    Progress,
     ReadFailed,
     ReadSettings,
     Refused,
@@ -74,6 +69,7 @@ from miroir.core.broadcast_types import (
     TaskEnded,
     VersionCommitted,
 )
+from miroir.core.broadcast_types import Broadcast, Decision, NodeState, Phase, Progress
 from miroir.core.topology import NodeId
 
 _UNENDED = frozenset({NodeState.SENDING, NodeState.SENT})

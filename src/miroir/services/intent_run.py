@@ -15,7 +15,7 @@ from typing import assert_never
 
 import structlog
 
-from miroir.core import broadcast as machine, broadcast_types as t
+from miroir.core import broadcast as machine, broadcast_messages as m, broadcast_types as t
 from miroir.core.moments import moment_ms
 from miroir.core.topology import NodeId
 from miroir.errors import NodeError, NodeRefused
@@ -68,7 +68,7 @@ class IntentRun:
         self._tools = tools
         self._intent = intent
         self._lease = lease
-        self._events: asyncio.Queue[t.Event] = asyncio.Queue()
+        self._events: asyncio.Queue[m.Event] = asyncio.Queue()
         self._heard_s: dict[NodeId, float] = {}
         self._started_s = tools.clock.monotonic_s()
         self._carrier: Carrier | None = None
@@ -99,14 +99,14 @@ class IntentRun:
         _log.info("intent_taken_up", **_sentence(self._intent))
         if self._intent.committed_version is not None and self._intent.state.version is None:
             # The commit was durable and the step after it was not.
-            self._events.put_nowait(t.VersionCommitted(self._intent.committed_version))
+            self._events.put_nowait(m.VersionCommitted(self._intent.committed_version))
         elif (error := tools.planner.impossible(self._intent, tools.cluster.view)) is not None:
-            self._events.put_nowait(t.Refused(error))
+            self._events.put_nowait(m.Refused(error))
         else:
             down = frozenset(tools.cluster.view.topology.by_id) - tools.cluster.view.healthy
-            self._events.put_nowait(t.Begin(down))
+            self._events.put_nowait(m.Begin(down))
 
-    async def _advance(self) -> tuple[t.Command, ...]:
+    async def _advance(self) -> tuple[m.Command, ...]:
         """Take in every event that is there, save once, and return what is to be done."""
         state, commands = machine.step(self._intent.state, await self._events.get())
         while not self._events.empty():
@@ -123,48 +123,48 @@ class IntentRun:
                 _log.info("intent_moved", **_sentence(self._intent), was=before.phase.value)
         return commands
 
-    async def _obey(self, command: t.Command) -> None:
+    async def _obey(self, command: m.Command) -> None:
         event = await self._answer(command)
         self._events.put_nowait(event)
 
-    async def _answer(self, command: t.Command) -> t.Event:
+    async def _answer(self, command: m.Command) -> m.Event:
         match command:
-            case t.Probe():
+            case m.Probe():
                 return await self._probe()
-            case t.Drain(node_ids=node_ids, round=round_):
+            case m.Drain(node_ids=node_ids, round=round_):
                 return await self._drain(node_ids, round_)
-            case t.ApplySettings(node_id=node_id, round=round_):
+            case m.ApplySettings(node_id=node_id, round=round_):
                 return await self._apply(node_id, round_)
-            case t.AwaitTask(node_id=node_id, task_uid=task_uid, round=round_):
+            case m.AwaitTask(node_id=node_id, task_uid=task_uid, round=round_):
                 return await self._await_task(node_id, task_uid, round_)
-            case t.ReadSettings(node_id=node_id, round=round_):
+            case m.ReadSettings(node_id=node_id, round=round_):
                 return await self._read(node_id, round_)
-            case t.StartBackoff(retry=retry, round=round_):
+            case m.StartBackoff(retry=retry, round=round_):
                 ceiling_s = min(_BACKOFF_MAX_S, _BACKOFF_BASE_S * 2.0**retry)
                 await self._tools.clock.sleep(self._tools.chance.uniform(0.0, ceiling_s))
-                return t.BackoffElapsed(round_)
-            case t.CommitVersion(doubts=doubts):
+                return m.BackoffElapsed(round_)
+            case m.CommitVersion(doubts=doubts):
                 return await self._doubted(doubts) or await self._commit()
-            case t.Freeze():
+            case m.Freeze():
                 return await self._freeze()
             case _:
                 assert_never(command)
 
-    async def _probe(self) -> t.Event:
+    async def _probe(self) -> m.Event:
         verdict = await self._tools.planner.expected(self._intent, self._tools.cluster.view)
         if verdict.refusal is not None:
-            return t.ProbeRefused(self._tools.planner.error_of(verdict.refusal))
-        return t.Probed(verdict.expected)
+            return m.ProbeRefused(self._tools.planner.error_of(verdict.refusal))
+        return m.Probed(verdict.expected)
 
-    async def _drain(self, node_ids: tuple[NodeId, ...], round_: int) -> t.Event:
+    async def _drain(self, node_ids: tuple[NodeId, ...], round_: int) -> m.Event:
         """Wait for searches that were sent to these nodes before the view spared them."""
         uid, within_s = self._intent.index_uid, self._tools.drain_max_s
         if not await self._tools.running.drained(uid, node_ids, within_s=within_s):
             # Their answers are thrown away when they come: the nodes have lost their proof.
             _log.info("searches_outlast_drain", index=uid, nodes=node_ids, after_s=within_s)
-        return t.Drained(round_)
+        return m.Drained(round_)
 
-    async def _apply(self, node_id: NodeId, round_: int) -> t.Event:
+    async def _apply(self, node_id: NodeId, round_: int) -> m.Event:
         assert self._carrier is not None
         if self._mixed_since_s is None and not self._intent.state.drains:
             self._mixed_since_s = self._tools.clock.monotonic_s()
@@ -173,28 +173,28 @@ class IntentRun:
             uid = await self._carrier.send(node_id, self._engine(node_id), state)
         except NodeRefused as refused:
             self._hear(node_id)
-            return t.PatchRejected(node_id, round_, refused.error)
+            return m.PatchRejected(node_id, round_, refused.error)
         except NodeError as error:
             patience_s = self._tools.node_silence_s
             silent = self._unheard(node_id, str(error), patience_s)
-            return silent or t.PatchUnanswered(node_id, round_)
+            return silent or m.PatchUnanswered(node_id, round_)
         self._hear(node_id)
         if uid is None:
-            return t.TaskEnded(node_id, round_)
-        return t.PatchAccepted(node_id, round_, uid)
+            return m.TaskEnded(node_id, round_)
+        return m.PatchAccepted(node_id, round_, uid)
 
-    async def _await_task(self, node_id: NodeId, task_uid: int, round_: int) -> t.Event:
+    async def _await_task(self, node_id: NodeId, task_uid: int, round_: int) -> m.Event:
         try:
             task = await self._tools.watcher.ended(node_id, task_uid)
         except NodeSilenceError:
-            return t.NodeSilent(node_id)
+            return m.NodeSilent(node_id)
         self._hear(node_id)
         if task is None or task.status == "canceled":  # By somebody else; it has done nothing.
-            return t.PatchUnanswered(node_id, round_)
+            return m.PatchUnanswered(node_id, round_)
         self._ended.append(_ended(node_id, task))
-        return t.TaskEnded(node_id, round_, task.error)
+        return m.TaskEnded(node_id, round_, task.error)
 
-    async def _read(self, node_id: NodeId, round_: int) -> t.Event:
+    async def _read(self, node_id: NodeId, round_: int) -> m.Event:
         assert self._carrier is not None
         try:
             state = self._intent.state
@@ -204,20 +204,20 @@ class IntentRun:
                 await self._doubts.about_to_read(node_id, state.nodes[node_id].task_uid)
             seen = await self._carrier.read(node_id, self._engine(node_id), state)
             if await self._was_upgraded(node_id):
-                return t.ReadFailed(node_id, round_)
+                return m.ReadFailed(node_id, round_)
         except NodeRefused as refused:
             self._hear(node_id)
             faults = (f"not readable: {refused}",)
-            return t.SettingsRead(node_id, round_, "", self._engine(node_id), faults)
+            return m.SettingsRead(node_id, round_, "", self._engine(node_id), faults)
         except NodeError as error:
             silent = self._unheard(node_id, str(error), self._tools.verify_timeout_s)
-            return silent or t.ReadFailed(node_id, round_)
+            return silent or m.ReadFailed(node_id, round_)
         self._hear(node_id)
         engine = seen.engine or self._engine(node_id)
         unexpected = state.expected.get(engine, seen.fingerprint) != seen.fingerprint
         if not state.undoing and (seen.faults or unexpected):
             self._tools.metrics.hash_mismatch()
-        return t.SettingsRead(node_id, round_, seen.fingerprint, engine, seen.faults)
+        return m.SettingsRead(node_id, round_, seen.fingerprint, engine, seen.faults)
 
     async def _was_upgraded(self, node_id: NodeId) -> bool:
         """
@@ -251,14 +251,14 @@ class IntentRun:
                 "documents_lag", index=uid, node=node_id, after_s=tools.document_wait_max_s
             )
 
-    async def _doubted(self, doubts: int) -> t.Event | None:
+    async def _doubted(self, doubts: int) -> m.Event | None:
         """Look once more whether what was read back is still what is there."""
         if not self._intent.kind.changes_settings:
             return None
         touched = await self._doubts.arisen(self._intent.state.verified)
-        return t.CommitDoubted(touched, doubts) if touched else None
+        return m.CommitDoubted(touched, doubts) if touched else None
 
-    async def _commit(self) -> t.Event:
+    async def _commit(self) -> m.Event:
         assert self._carrier is not None
         tools = self._tools
         record = self._carrier.commit(self._intent.state)
@@ -272,22 +272,22 @@ class IntentRun:
             took_ms = tools.clock.wall_ms() - self._intent.at_ms
             tools.metrics.time_to_consistent(max(0, took_ms) / 1000)
             self._no_longer_mixed()
-        return t.VersionCommitted(version)
+        return m.VersionCommitted(version)
 
-    async def _commit_swap(self, record: SwapRecord) -> t.Event:
+    async def _commit_swap(self, record: SwapRecord) -> m.Event:
         version = await self._tools.store.commit_swap(self._intent, record, self._lease)
         # As above: nothing is awaited in between.
         self._intent = replace(self._intent, committed_version=version)
         self._tools.cluster.apply_swap(self._intent, record)
-        return t.VersionCommitted(version)
+        return m.VersionCommitted(version)
 
-    async def _freeze(self) -> t.Event:
+    async def _freeze(self) -> m.Event:
         reason = f"neither the change nor its undoing could be verified ({_faults(self._intent)})"
         await self._tools.store.freeze(self._intent, reason, self._lease)
         index = self._tools.cluster.view.live(self._intent.index_uid)
         if index is not None:
             self._tools.cluster.apply_record(replace(index.record, frozen_reason=reason))
-        return t.Frozen()
+        return m.Frozen()
 
     def _no_longer_mixed(self) -> None:
         """Observe, once, how long nodes could differ; a take-over counts from itself on."""
@@ -302,12 +302,12 @@ class IntentRun:
     def _hear(self, node_id: NodeId) -> None:
         self._heard_s[node_id] = self._tools.clock.monotonic_s()
 
-    def _unheard(self, node_id: NodeId, why: str, patience_s: float) -> t.NodeSilent | None:
+    def _unheard(self, node_id: NodeId, why: str, patience_s: float) -> m.NodeSilent | None:
         """Note that a node did not answer; NodeSilent when that has lasted too long."""
         _log.info("node_unanswered", node=node_id, intent=self._intent.intent_id, why=why)
         since_s = self._heard_s.setdefault(node_id, self._started_s)
         silent_s = self._tools.clock.monotonic_s() - since_s
-        return t.NodeSilent(node_id) if silent_s >= patience_s else None
+        return m.NodeSilent(node_id) if silent_s >= patience_s else None
 
 
 def _ended(node_id: NodeId, task: NodeTask) -> IntentTask:

@@ -4,29 +4,24 @@ import pytest
 from tests.support.playbook import Playbook
 
 from miroir.core.broadcast import step
-from miroir.core.broadcast_types import (
+from miroir.core.broadcast_messages import (
     ApplySettings,
     AwaitTask,
     BackoffElapsed,
     Begin,
-    Broadcast,
     CommitDoubted,
     CommitVersion,
-    Decision,
     Drain,
     Drained,
     Freeze,
     Frozen,
     NodeSilent,
-    NodeState,
     PatchAccepted,
     PatchRejected,
     PatchUnanswered,
-    Phase,
     Probe,
     Probed,
     ProbeRefused,
-    Progress,
     ReadFailed,
     ReadSettings,
     Refused,
@@ -35,6 +30,7 @@ from miroir.core.broadcast_types import (
     TaskEnded,
     VersionCommitted,
 )
+from miroir.core.broadcast_types import Broadcast, Decision, NodeState, Phase, Progress
 
 V = "1.50.0"
 NEW, OLD = "fingerprint of the target", "fingerprint of the base"

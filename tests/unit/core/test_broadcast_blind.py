@@ -2,17 +2,14 @@
 
 from tests.support.playbook import Playbook
 
-from miroir.core.broadcast_types import (
+from miroir.core.broadcast_messages import (
     ApplySettings,
     AwaitTask,
     BackoffElapsed,
     Begin,
-    Broadcast,
     CommitVersion,
-    NodeState,
     PatchAccepted,
     PatchUnanswered,
-    Phase,
     Probe,
     Probed,
     ReadSettings,
@@ -20,6 +17,7 @@ from miroir.core.broadcast_types import (
     StartBackoff,
     TaskEnded,
 )
+from miroir.core.broadcast_types import Broadcast, NodeState, Phase
 from miroir.core.topology import IndexUid, NodeId
 
 A, B = NodeId("a"), NodeId("b")

@@ -4,23 +4,21 @@ import pytest
 from tests.unit.core.test_broadcast import proposed, read
 
 from miroir.core.broadcast import step
-from miroir.core.broadcast_types import (
+from miroir.core.broadcast_messages import (
     ApplySettings,
     AwaitTask,
     BackoffElapsed,
     Begin,
-    Broadcast,
     CommitVersion,
     NodeSilent,
-    NodeState,
     PatchAccepted,
     PatchUnanswered,
-    Phase,
     ReadFailed,
     ReadSettings,
     StartBackoff,
     TaskEnded,
 )
+from miroir.core.broadcast_types import Broadcast, NodeState, Phase
 
 DONE = "done"
 

@@ -2,8 +2,9 @@
 
 import asyncio
 
-from miroir.services.running import Running
 from tests.support.virtual_loop import run_virtual
+
+from miroir.services.running import Running
 
 
 async def waits(running, nodes, within_s=5.0):
