@@ -42,5 +42,6 @@ class Admin:
 
     async def metrics(self, _request: Request, _named: Mapping[str, str]) -> Reply:
         """`GET /_miroir/metrics`, in Prometheus's text form."""
-        await refresh(self._edge.metrics, self._edge.cluster.view, self._edge.store)
+        edge = self._edge
+        await refresh(edge.metrics, edge.cluster.view, edge.commons.view, edge.store)
         return Reply(200, self._edge.metrics.exposition(), content_type=_METRICS_TYPE)

@@ -26,9 +26,17 @@ _PHASES: Final[Mapping[Phase, BroadcastPhase]] = {
 }
 
 
-async def refresh(metrics: Metrics, view: View, store: Store) -> None:
-    """Set every gauge: from the view, and the number of tasks from the store."""
+async def refresh(metrics: Metrics, view: View, commons: View, store: Store) -> None:
+    """Set every gauge: from the views, and the number of tasks from the store."""
     _refresh(metrics, view)
+    # By number: one that moves several indexes stands in the queue of each.
+    phases = {
+        intent.intent_id: intent.state.phase
+        for index in (*view.indexes.values(), *commons.indexes.values())
+        for intent in index.accepted
+    }
+    states = Counter(phases.values())
+    metrics.intents({phase.value: states[phase] for phase in _OPEN})
     try:
         unfinished = await store.unfinished_tasks()
     except Unavailable:
@@ -40,10 +48,8 @@ async def refresh(metrics: Metrics, view: View, store: Store) -> None:
 def _refresh(metrics: Metrics, view: View) -> None:
     for node_id in view.topology.node_ids:
         metrics.node_up(node_id, healthy=node_id in view.healthy)
-    states: Counter[Phase] = Counter()
     quarantined: set[NodeId] = set()
     for uid, index in view.indexes.items():
-        states.update(intent.state.phase for intent in index.accepted)
         if index.record.deleted:
             metrics.forget_index(uid)
             continue
@@ -54,7 +60,6 @@ def _refresh(metrics: Metrics, view: View) -> None:
         quarantined |= set(view.topology.node_ids).difference(current, _in_work(index))
     for uid in view.deleted:
         metrics.forget_index(uid)
-    metrics.intents({phase.value: states[phase] for phase in _OPEN})
     metrics.quarantined_nodes(len(quarantined))
     frozen = [i for i in view.indexes.values() if i.record.frozen_reason is not None]
     metrics.frozen_indexes(len(frozen))

@@ -68,10 +68,11 @@ def open_with(cluster, wanted):
     cluster.apply_progress(wanted)
 
 
-async def shown(cluster, store=None):
+async def shown(cluster, store=None, commons=None):
     """Return sample -> value as a scraper reads them."""
     metrics = Metrics()
-    await refresh(metrics, cluster.view, store or MemoryStore(FixedClock()))
+    commons = commons or Cluster(cluster.view.topology)
+    await refresh(metrics, cluster.view, commons.view, store or MemoryStore(FixedClock()))
     lines = metrics.exposition().decode().splitlines()
     samples = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
     return {name: float(value) for name, value in samples}
@@ -92,6 +93,21 @@ async def test_every_open_phase_has_a_number_and_is_counted(cluster, phase, deci
         assert (number == 0) == (phase is Phase.QUEUED)
     states = {p: samples[f'miroir_intents{{state="{p.value}"}}'] for p in OPEN}
     assert states == {p: float(p is phase) for p in OPEN}
+
+
+async def test_a_change_is_counted_once_and_those_of_keys_and_features_too(cluster):
+    """One that moves two indexes waits in two queues; keys have a view of their own."""
+    books, keys = IndexUid("books"), IndexUid("_miroir_keys")
+    commons = Cluster(cluster.view.topology)
+    swap = intent()
+    cluster.apply_queued(swap)
+    cluster.apply_queued(replace(swap, index_uid=books))
+    commons.apply_queued(replace(intent(), index_uid=keys, intent_id=2))
+
+    samples = await shown(cluster, commons=commons)
+
+    assert samples['miroir_intents{state="queued"}'] == 2.0
+    assert not [name for name in samples if "_miroir_keys" in name]
 
 
 async def test_with_no_change_open_every_state_is_there_and_zero(cluster):
