@@ -29,7 +29,7 @@ from miroir.errors import NodeError, NodeRefused
 from miroir.ports.node import NodeControl, NodeIndex, NodeReply, NodeRequest, NodeTask, Settings
 
 _UIDS_MAX: Final = 10_000
-_LOST_MAX: Final = 1_000
+_LOST_MAX: Final = 100
 _log = structlog.get_logger(__name__)
 
 
