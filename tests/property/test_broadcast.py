@@ -40,6 +40,7 @@ def broadcasts(draw):
         retries_max=draw(st.integers(0, 2)),
         undoable=not forward and draw(st.booleans()),
         drains=draw(st.booleans()),
+        canary=not forward and draw(st.booleans()),
         forward=forward,
         freeze=not forward and draw(st.booleans()),
     )

@@ -17,6 +17,7 @@ from miroir.core.broadcast_messages import (
     AwaitTask,
     BackoffElapsed,
     Begin,
+    CanaryJudged,
     Command,
     CommitDoubted,
     CommitVersion,
@@ -32,6 +33,7 @@ from miroir.core.broadcast_messages import (
     Probe,
     Probed,
     ProbeRefused,
+    PutCanary,
     ReadFailed,
     ReadSettings,
     SettingsRead,
@@ -184,6 +186,8 @@ class World:
                 return self._read(command)
             case StartBackoff(round=round_):
                 return BackoffElapsed(round_)
+            case PutCanary():
+                return CanaryJudged(self._fault([None, ERROR]))
             case CommitVersion(doubts=doubts):
                 return self._committed(doubts)
             case Freeze():

@@ -22,6 +22,7 @@ _PHASES: Final[Mapping[Phase, BroadcastPhase]] = {
     Phase.PROPOSING: BroadcastPhase.PROPOSE,
     Phase.VERIFYING: BroadcastPhase.VERIFY,
     Phase.WAITING: BroadcastPhase.VERIFY,
+    Phase.CHECKING: BroadcastPhase.VERIFY,
     Phase.COMMITTING: BroadcastPhase.COMMIT,
 }
 

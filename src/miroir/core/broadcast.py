@@ -40,35 +40,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
-from miroir.core import broadcast_judge as judge
-from miroir.core.broadcast_messages import (
-    ApplySettings,
-    AwaitTask,
-    BackoffElapsed,
-    Begin,
-    Command,
-    CommitDoubted,
-    CommitVersion,
-    Drain,
-    Drained,
-    Event,
-    Freeze,
-    Frozen,
-    NodeSilent,
-    PatchAccepted,
-    PatchRejected,
-    PatchUnanswered,
-    Probe,
-    Probed,
-    ProbeRefused,
-    ReadFailed,
-    ReadSettings,
-    Refused,
-    SettingsRead,
-    StartBackoff,
-    TaskEnded,
-    VersionCommitted,
-)
+from miroir.core import broadcast_judge as judge, broadcast_messages as m
 from miroir.core.broadcast_types import Broadcast, Decision, NodeState, Phase, Progress
 from miroir.core.topology import NodeId
 
@@ -77,10 +49,10 @@ _GIVEN_UP = frozenset({NodeState.SILENT, NodeState.REJECTED})
 _PACE_MAX = 6
 
 
-Step = tuple[Broadcast, tuple[Command, ...]]
+Step = tuple[Broadcast, tuple[m.Command, ...]]
 
 
-def step(state: Broadcast, event: Event) -> Step:  # noqa: PLR0911 - one return per event
+def step(state: Broadcast, event: m.Event) -> Step:  # noqa: PLR0911 - one return per event
     """
     Take one event in; give the next state and the orders that follow from it.
 
@@ -90,34 +62,36 @@ def step(state: Broadcast, event: Event) -> Step:  # noqa: PLR0911 - one return 
     if state.closed:
         return state, ()  # Late.
     match event:
-        case Begin():
+        case m.Begin():
             return _begin(state, event)
-        case Refused() | ProbeRefused() | Probed():
+        case m.Refused() | m.ProbeRefused() | m.Probed():
             return _probe_answered(state, event)
-        case Drained() | BackoffElapsed():
+        case m.Drained() | m.BackoffElapsed():
             return _waited(state, event)
-        case VersionCommitted() | CommitDoubted():
+        case m.CanaryJudged():
+            return _canary_judged(state, event)
+        case m.VersionCommitted() | m.CommitDoubted():
             return _commit_answered(state, event)
-        case Frozen():
+        case m.Frozen():
             assert state.undoing
             return replace(state, phase=Phase.FROZEN), ()
-        case NodeSilent(node_id=node_id):
+        case m.NodeSilent(node_id=node_id):
             return _silent(state, node_id)
-        case PatchAccepted() | PatchRejected() | PatchUnanswered() | TaskEnded():
+        case m.PatchAccepted() | m.PatchRejected() | m.PatchUnanswered() | m.TaskEnded():
             return _proposal_answered(state, event)
-        case SettingsRead() | ReadFailed():
+        case m.SettingsRead() | m.ReadFailed():
             return _read_back(state, event)
         case _:
             assert_never(event)
 
 
-def _begin(state: Broadcast, event: Begin) -> Step:
+def _begin(state: Broadcast, event: m.Begin) -> Step:
     """Start, or go on from the stored state after a crash or a take-over."""
     match state.phase:
         case Phase.QUEUED | Phase.PROBING:
             # Nothing has been sent yet: who was left out before a crash may be back.
             fresh = replace(state, phase=Phase.PROBING, nodes={})
-            return _leave_out(fresh, event.down), (Probe(),)
+            return _leave_out(fresh, event.down), (m.Probe(),)
         case Phase.DRAINING:
             return _enter_wave(state)
         case Phase.PROPOSING:
@@ -125,8 +99,8 @@ def _begin(state: Broadcast, event: Begin) -> Step:
         case Phase.VERIFYING:
             return _verify(state)
         case Phase.WAITING:
-            return state, (StartBackoff(_pace(state), state.round),)
-        case Phase.COMMITTING:
+            return state, (m.StartBackoff(_pace(state), state.round),)
+        case Phase.CHECKING | Phase.COMMITTING:
             # What was read before the crash is no longer evidence, of no wave.
             return _verify(replace(state, wave=0, retries=0))
         case _:
@@ -134,16 +108,16 @@ def _begin(state: Broadcast, event: Begin) -> Step:
 
 
 def _go_on_proposing(state: Broadcast) -> Step:
-    commands: list[Command] = []
+    commands: list[m.Command] = []
     for node_id in state.waves[state.wave]:
         progress = _progress(state, node_id)
         if progress.state is NodeState.SENT:
             assert progress.task_uid is not None
-            commands.append(AwaitTask(node_id, progress.task_uid, state.round))
+            commands.append(m.AwaitTask(node_id, progress.task_uid, state.round))
         elif progress.state is NodeState.SENDING:  # Unknown outcome: idempotent.
             again = replace(progress, proposals=progress.proposals + 1)
             state = _with(state, node_id, again)
-            commands.append(ApplySettings(node_id, state.round))
+            commands.append(m.ApplySettings(node_id, state.round))
     return (state, tuple(commands)) if commands else _verify(state)
 
 
@@ -156,11 +130,11 @@ def _leave_out(state: Broadcast, down: frozenset[NodeId]) -> Broadcast:
     return replace(state, nodes=silent)
 
 
-def _probe_answered(state: Broadcast, event: Refused | ProbeRefused | Probed) -> Step:
-    if state.phase is not Phase.PROBING and not isinstance(event, Refused):
+def _probe_answered(state: Broadcast, event: m.Refused | m.ProbeRefused | m.Probed) -> Step:
+    if state.phase is not Phase.PROBING and not isinstance(event, m.Refused):
         return state, ()  # Late or repeated: live nodes have been asked by now.
     assert state.phase in {Phase.QUEUED, Phase.PROBING}, "nothing live has been touched"
-    if isinstance(event, Probed):
+    if isinstance(event, m.Probed):
         return _enter_wave(replace(state, expected=dict(event.expected)))
     return replace(state, phase=Phase.REFUSED, error=event.error), ()
 
@@ -171,7 +145,7 @@ def _enter_wave(state: Broadcast) -> Step:
     if not state.drains:
         return _propose(state, wave)
     after = replace(state, phase=Phase.DRAINING, round=state.round + 1)
-    return after, (Drain(wave, after.round),)
+    return after, (m.Drain(wave, after.round),)
 
 
 def _propose(state: Broadcast, node_ids: Iterable[NodeId]) -> Step:
@@ -183,11 +157,11 @@ def _propose(state: Broadcast, node_ids: Iterable[NodeId]) -> Step:
     for n in chosen:
         nodes[n] = Progress(NodeState.SENDING, proposals=_progress(state, n).proposals + 1)
     after = replace(state, phase=Phase.PROPOSING, round=state.round + 1, nodes=nodes)
-    return after, tuple(ApplySettings(n, after.round) for n in chosen)
+    return after, tuple(m.ApplySettings(n, after.round) for n in chosen)
 
 
 def _proposal_answered(
-    state: Broadcast, event: PatchAccepted | PatchRejected | PatchUnanswered | TaskEnded
+    state: Broadcast, event: m.PatchAccepted | m.PatchRejected | m.PatchUnanswered | m.TaskEnded
 ) -> Step:
     before = _progress(state, event.node_id)
     if state.phase is not Phase.PROPOSING or event.round != state.round:
@@ -195,17 +169,17 @@ def _proposal_answered(
     if before.state not in _UNENDED:
         return state, ()  # Repeated, or given up meanwhile.
     match event:
-        case PatchAccepted() if before.state is NodeState.SENT:
+        case m.PatchAccepted() if before.state is NodeState.SENT:
             return state, ()  # Repeated: its task is awaited already.
-        case PatchAccepted(task_uid=task_uid):
+        case m.PatchAccepted(task_uid=task_uid):
             now = replace(before, state=NodeState.SENT, task_uid=task_uid)
             after = _with(state, event.node_id, now)
-            return after, (AwaitTask(event.node_id, task_uid, state.round),)
-        case PatchRejected(error=error):
+            return after, (m.AwaitTask(event.node_id, task_uid, state.round),)
+        case m.PatchRejected(error=error):
             now = replace(before, state=NodeState.REJECTED, error=error)
-        case PatchUnanswered():
+        case m.PatchUnanswered():
             now = replace(before, state=NodeState.UNANSWERED)
-        case TaskEnded(error=error):
+        case m.TaskEnded(error=error):
             now = replace(before, state=NodeState.ENDED, error=error)
         case _:
             assert_never(event)
@@ -225,24 +199,24 @@ def _verify(state: Broadcast) -> Step:
     for n in chosen:
         nodes[n] = replace(nodes[n], state=NodeState.READING)
     after = replace(state, phase=Phase.VERIFYING, nodes=nodes)
-    return after, tuple(ReadSettings(n, state.round) for n in chosen)
+    return after, tuple(m.ReadSettings(n, state.round) for n in chosen)
 
 
-def _read_back(state: Broadcast, event: SettingsRead | ReadFailed) -> Step:
+def _read_back(state: Broadcast, event: m.SettingsRead | m.ReadFailed) -> Step:
     before = _progress(state, event.node_id)
     if state.phase is not Phase.VERIFYING or event.round != state.round:
         return state, ()  # Late.
     if before.state is not NodeState.READING:
         return state, ()  # Repeated, or given up meanwhile.
     match event:
-        case SettingsRead(fingerprint=seen, engine=engine, faults=faults):
+        case m.SettingsRead(fingerprint=seen, engine=engine, faults=faults):
             fits = not faults and state.expected.get(engine, seen) == seen
             fits = fits or (state.undoing and not faults)
             if state.blind and before.error is not None:
                 fits = False  # A failed task has left out what is not seen, too.
             kind = NodeState.VERIFIED if fits else NodeState.DIFFERENT
             now = replace(before, state=kind, fingerprint=seen, engine=engine, faults=faults)
-        case ReadFailed():
+        case m.ReadFailed():
             now = replace(before, state=NodeState.UNANSWERED)
         case _:
             assert_never(event)
@@ -269,7 +243,7 @@ def _judge(state: Broadcast) -> Step:
     # Going forward is for ever: who does not answer gets the whole of its patience.
     if (unanswered and state.forward) or ((different or unanswered) and not used_up):
         after = replace(state, phase=Phase.WAITING, retries=state.retries + bool(different))
-        return after, (StartBackoff(_pace(after), after.round),)
+        return after, (m.StartBackoff(_pace(after), after.round),)
     if state.decision is None and not state.forward and (used_up or not judge.carries(state)):
         return _abort(state)
     return _wave_done(state)
@@ -285,16 +259,31 @@ def _wave_done(state: Broadcast) -> Step:
         return _restored(state)
     state = replace(state, expected={**judge.shown(state), **state.expected})
     if state.decision is None and state.wave + 1 == state.commit_after:
-        return replace(state, phase=Phase.COMMITTING, retries=0), (CommitVersion(state.doubts),)
+        return _ready_to_commit(replace(state, retries=0))
     if state.wave + 1 == len(state.waves):
         return replace(state, phase=Phase.CONVERGED), ()
     return _enter_wave(replace(state, wave=state.wave + 1, retries=0))
 
 
-def _commit_answered(state: Broadcast, event: VersionCommitted | CommitDoubted) -> Step:
+def _ready_to_commit(state: Broadcast) -> Step:
+    """Everything before the commit is verified; what only searches can tell comes last."""
+    if state.canary:
+        return replace(state, phase=Phase.CHECKING), (m.PutCanary(state.verified),)
+    return replace(state, phase=Phase.COMMITTING), (m.CommitVersion(state.doubts),)
+
+
+def _canary_judged(state: Broadcast, event: m.CanaryJudged) -> Step:
+    if state.phase is not Phase.CHECKING:
+        return state, ()  # Late or repeated.
+    if event.error is not None:
+        return _abort(replace(state, error=event.error))
+    return replace(state, phase=Phase.COMMITTING), (m.CommitVersion(state.doubts),)
+
+
+def _commit_answered(state: Broadcast, event: m.VersionCommitted | m.CommitDoubted) -> Step:
     if state.decision is Decision.COMMIT:
         return state, ()  # Repeated.
-    if isinstance(event, CommitDoubted):
+    if isinstance(event, m.CommitDoubted):
         late = state.phase is not Phase.COMMITTING or event.doubts != state.doubts
         return (state, ()) if late else _commit_doubted(state, event)
     assert state.phase is Phase.COMMITTING, state.phase
@@ -304,7 +293,7 @@ def _commit_answered(state: Broadcast, event: VersionCommitted | CommitDoubted) 
     return _enter_wave(replace(after, wave=state.wave + 1))
 
 
-def _commit_doubted(state: Broadcast, event: CommitDoubted) -> Step:
+def _commit_doubted(state: Broadcast, event: m.CommitDoubted) -> Step:
     """Read everything before the commit again, but not for ever."""
     if state.doubts >= state.retries_max and not state.forward:
         error = judge.meddled(state.index_uid, event.node_ids)
@@ -329,7 +318,7 @@ def _restored(state: Broadcast) -> Step:
     """End an abort: a covering set at base is enough, what lags behind stays unproved."""
     if judge.restored(state) or not state.freeze:
         return replace(state, phase=Phase.ABORTED), ()
-    return state, (Freeze(),)
+    return state, (m.Freeze(),)
 
 
 def _silent(state: Broadcast, node_id: NodeId) -> Step:
@@ -354,16 +343,16 @@ def _silent(state: Broadcast, node_id: NodeId) -> Step:
 def _unheard(state: Broadcast, node_id: NodeId) -> Step:
     """Go on asking a node that has been silent for long: the change stands or falls with it."""
     if state.phase is Phase.PROPOSING:
-        return _proposal_answered(state, PatchUnanswered(node_id, state.round))
-    return _read_back(state, ReadFailed(node_id, state.round))
+        return _proposal_answered(state, m.PatchUnanswered(node_id, state.round))
+    return _read_back(state, m.ReadFailed(node_id, state.round))
 
 
-def _waited(state: Broadcast, event: Drained | BackoffElapsed) -> Step:
-    awaited = Phase.DRAINING if isinstance(event, Drained) else Phase.WAITING
+def _waited(state: Broadcast, event: m.Drained | m.BackoffElapsed) -> Step:
+    awaited = Phase.DRAINING if isinstance(event, m.Drained) else Phase.WAITING
     if state.phase is not awaited or event.round != state.round:
         return state, ()  # Late or repeated.
     wave = state.waves[state.wave]
-    if isinstance(event, Drained):
+    if isinstance(event, m.Drained):
         return _propose(state, wave)
     again = {NodeState.DIFFERENT, NodeState.UNANSWERED}
     return _propose(state, [n for n in wave if _progress(state, n).state in again])

@@ -117,6 +117,13 @@ class BackoffElapsed:
 
 
 @dataclass(frozen=True)
+class CanaryJudged:
+    """The golden queries were answered; with an error where they do not hold."""
+
+    error: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class CommitDoubted:
     """
     Nodes have a change that is not ours, newer than ours: what was read is no evidence.
@@ -154,6 +161,7 @@ Event = (
     | ReadFailed
     | NodeSilent
     | BackoffElapsed
+    | CanaryJudged
     | CommitDoubted
     | VersionCommitted
     | Frozen
@@ -210,6 +218,13 @@ class StartBackoff:
 
 
 @dataclass(frozen=True)
+class PutCanary:
+    """Put the golden queries to these nodes; answer CanaryJudged."""
+
+    node_ids: tuple[NodeId, ...]
+
+
+@dataclass(frozen=True)
 class CommitVersion:
     """Commit in the store; answer VersionCommitted, or CommitDoubted with the same `doubts`."""
 
@@ -228,6 +243,7 @@ Command = (
     | AwaitTask
     | ReadSettings
     | StartBackoff
+    | PutCanary
     | CommitVersion
     | Freeze
 )

@@ -23,6 +23,7 @@ class Phase(StrEnum):
     PROPOSING = "proposing"
     VERIFYING = "verifying"
     WAITING = "waiting"
+    CHECKING = "checking"
     COMMITTING = "committing"
     CONVERGED = "converged"
     ABORTED = "aborted"
@@ -97,6 +98,7 @@ class Broadcast:
         retries_max: Proposals after the first that a differing node gets.
         undoable: Whether an abort restores the base. A repair has no other base than its target.
         drains: Whether searches are kept away from each wave, and waited for, before it changes.
+        canary: Whether golden queries are put to the nodes that are verified before the commit.
         forward: Whether it is never aborted once a node may have acted, as there is no way back.
         patient: Whether a node that the cover needs is never given up: what it did must be known.
         blind: Whether a part of the target cannot be read back (secrets): then only a task that
@@ -122,6 +124,7 @@ class Broadcast:
     retries_max: int = 3
     undoable: bool = True
     drains: bool = False
+    canary: bool = False
     forward: bool = False
     patient: bool = False
     freeze: bool = True

@@ -9,6 +9,7 @@ from miroir.core.broadcast_messages import (
     AwaitTask,
     BackoffElapsed,
     Begin,
+    CanaryJudged,
     CommitDoubted,
     CommitVersion,
     Drain,
@@ -22,6 +23,7 @@ from miroir.core.broadcast_messages import (
     Probe,
     Probed,
     ProbeRefused,
+    PutCanary,
     ReadFailed,
     ReadSettings,
     Refused,
@@ -213,6 +215,36 @@ def test_a_foreign_change_before_the_commit_has_everything_read_again():
     play = play >> CommitDoubted({"b"}, 0) << set()  # An answer to the first order.
 
     (play >> VersionCommitted(4) << set()).is_in(Phase.CONVERGED)
+
+
+def test_golden_queries_come_last_before_the_commit():
+    """They are put to nodes that show the target, while the others still serve."""
+    play = verifying(halves(canary=True), "a0", "a1") >> read("a0") << set() >> read("a1")
+    play = play << PutCanary(("a0", "a1"))
+    assert play.state.phase is Phase.CHECKING
+
+    assert (play >> CanaryJudged() << CommitVersion()).state.decision is None
+
+
+def test_golden_queries_that_do_not_hold_end_the_change():
+    """Nobody has seen the new settings yet, and nobody will."""
+    play = verifying(halves(canary=True), "a0", "a1") >> read("a0") << set() >> read("a1")
+
+    play = play << PutCanary(("a0", "a1")) >> CanaryJudged(NO)
+
+    assert (play.state.decision, play.state.error) == (Decision.ABORT, NO)
+    play << {ApplySettings("a0", 2), ApplySettings("a1", 2)}
+
+
+def test_golden_queries_are_put_again_after_a_crash():
+    """What was read before it is no evidence, and what was searched is none either."""
+    play = verifying(halves(canary=True), "a0", "a1") >> read("a0") << set() >> read("a1")
+    play = play << PutCanary(("a0", "a1"))
+
+    play = play >> Begin() << {ReadSettings("a0", 1), ReadSettings("a1", 1)} >> CanaryJudged()
+    play = play << set() >> read("a0") << set() >> read("a1")
+
+    play << PutCanary(("a0", "a1"))
 
 
 def test_somebody_who_never_stops_ends_the_change():

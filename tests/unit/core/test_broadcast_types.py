@@ -113,6 +113,7 @@ def test_the_stored_words_are_never_renamed():
         "proposing",
         "verifying",
         "waiting",
+        "checking",
         "committing",
         "converged",
         "aborted",
