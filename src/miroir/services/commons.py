@@ -67,8 +67,21 @@ class Commons:
     async def open(
         self, uid: IndexUid, kind: IntentKind, patch: Mapping[str, Any], *, by: str, reason: str
     ) -> Intent:
-        """Open an intent; to be called under the lock."""
-        return await self.intake.open(uid, Wish(kind, by, patch, reason=reason))
+        """
+        Open an intent; to be called under the lock.
+
+        A deletion goes to the nodes that answer, however few: one that returns is brought there
+        before it serves. Anything else needs a cover.
+
+        Raises:
+            NotEverywhere: Too many nodes are down; nothing was touched.
+        """
+        topology, healthy = self.cluster.view.topology, self.cluster.view.healthy
+        deletes = kind is IntentKind.DELETE
+        if not (healthy if deletes else topology.covers(healthy)):
+            raise NotEverywhere("Some shard has no node that answers.")
+        there = tuple(n for n in topology.node_ids if n in healthy) if deletes else ()
+        return await self.intake.open(uid, Wish(kind, by, patch, reason=reason, nodes=there))
 
     async def repair(self, uid: IndexUid, node_id: NodeId, reason: str) -> Intent:
         """Open an intent that brings one node back to what was committed."""
