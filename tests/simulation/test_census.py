@@ -195,3 +195,24 @@ def test_a_replica_that_was_given_its_index_back_is_not_dropped_for_that():
     assert len(logged(world, "replica_out_of_sync")) <= 1
     assert len(logged(world, "set_out_of_sync")) == 1
     assert len(logged(world, "resync_done")) == 1
+
+
+def test_a_replica_that_cannot_be_filled_now_is_tried_ever_more_rarely():
+    """The only one that has everything has lost its index: nothing is won by asking for ever."""
+
+    async def scene(world):
+        await serving(world)
+        await add(world, 1, 2)
+        cut_off(world, "n1")
+        await add(world, 3)
+        await comes_true(lambda: out_of_sync(world) == {"n1"})
+        node = world.nodes["n0"]
+        await comes_true(lambda: "3" in node.documents[MOVIES])
+        kept = node.snapshot()
+        node.lose(MOVIES)
+        cut_off(world, "n1", reachable=True)
+        await asyncio.sleep(300.0)
+        assert 3 < len(logged(world, "resync_interrupted")) < 12
+        node.come_back_as(kept)
+
+    played(scene)

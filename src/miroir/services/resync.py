@@ -36,6 +36,7 @@ from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, NodeReply, NodeRequest
 from miroir.ports.records import IntentKind
 from miroir.services.cluster import Cluster, IndexView
+from miroir.services.patience import Pauses
 from miroir.services.quiet import Quiet
 from miroir.services.replicas import Replicas
 from miroir.services.strays import Strays
@@ -44,6 +45,7 @@ from miroir.services.tickets import TicketOffice
 from miroir.services.watcher import TaskWatcher
 
 _ROUND_S: Final = 2.0
+_PAUSE_MAX_S: Final = 60.0
 _HOLD_MAX_S: Final = 20.0
 _JSON: Final = "application/json"
 _log = structlog.get_logger(__name__)
@@ -91,13 +93,17 @@ class Resync:
         self._watcher = tools.watcher
         self._tickets = tools.tickets
         self.page_documents = tools.page_documents
+        self._pauses: Pauses[tuple[IndexUid, NodeId]] = Pauses(
+            tools.clock, first_s=_ROUND_S, max_s=_PAUSE_MAX_S
+        )
 
     async def run(self) -> None:
         """Look for replicas to bring up, for ever; one after the other."""
         while True:
             for index in list(self._cluster.view.indexes.values()):
                 for node_id in list(index.out_of_sync):
-                    await self._try(index.record.uid, node_id)
+                    if not self._pauses.rests((index.record.uid, node_id)):
+                        await self._try(index.record.uid, node_id)
             await self._clock.sleep(_ROUND_S)
 
     async def _try(self, index_uid: IndexUid, node_id: NodeId) -> None:
@@ -115,6 +121,7 @@ class Resync:
                 _log.info("resync_begins", index=index_uid, node=node_id, sibling=sibling)
                 await self._bring_up(index_uid, node_id, sibling)
         except (NodeError, Unavailable, TimeoutError, Interrupted) as why:
+            self._pauses.lengthen((index_uid, node_id))
             _log.warning("resync_interrupted", index=index_uid, node=node_id, why=str(why))
             self._replicas.leave(index_uid, {node_id: f"resync interrupted: {why}"})
 
@@ -184,6 +191,7 @@ class Resync:
         await self._strays.look(node_id, index_uid)  # A late part may lie over the copy.
         if not await self._replicas.join(index_uid, node_id):
             raise Interrupted("it missed a write meanwhile")
+        self._pauses.forget((index_uid, node_id))
         _log.info("resync_done", index=index_uid, node=node_id, documents=len(ids))
 
     def _quiet(

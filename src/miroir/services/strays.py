@@ -15,8 +15,9 @@ Nothing is asked of nodes while nothing is expected. What is expected is kept in
 restart it is what was unsent then.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -67,6 +68,7 @@ class _Watched:
     seen_uid: int
     tags: dict[str, int]
     last_s: float
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Strays:
@@ -123,12 +125,13 @@ class Strays:
         watched = self._watched.get((node_id, index_uid))
         if watched is None:
             return
-        newest = watched.seen_uid
-        async for task in self._tasks_above(watched.seen_uid, node_id, index_uid):
-            newest = max(newest, task["uid"])
-            if task.get("customMetadata") in watched.tags:
-                await self._came(node_id, index_uid, watched, task)
-        watched.seen_uid = newest
+        async with watched.lock:  # Each task counts once, whoever sees it.
+            newest = watched.seen_uid
+            async for task in self._tasks_above(watched.seen_uid, node_id, index_uid):
+                newest = max(newest, task["uid"])
+                if task.get("customMetadata") in watched.tags:
+                    await self._came(node_id, index_uid, watched, task)
+            watched.seen_uid = newest
 
     async def _tasks_above(
         self, uid: int, node_id: NodeId, index_uid: IndexUid
