@@ -307,7 +307,7 @@ class MemoryStore:
         )
         if before.task_uid is not None:
             self._tables.start(before.task_uid, self._tables.clock.wall_ms())
-        self._record_proofs(row.intent)
+        self._record_proofs(row.intent, row.intent.state)
         return row.intent
 
     @_durable
@@ -326,6 +326,7 @@ class MemoryStore:
         assert committed or state.decision is not Decision.COMMIT
         assert not committed or state.decision is not Decision.ABORT
         now_ms = self._tables.clock.wall_ms()
+        before = row.intent.state
         row.intent = stored(
             replace(
                 row.intent,
@@ -337,18 +338,18 @@ class MemoryStore:
         for task in ended:
             key = (intent.intent_id, task.node_id, task.task_uid)
             self._tables.ended[key] = replace(task, error=copy_of(task.error))
-        self._record_proofs(row.intent)
+        self._record_proofs(row.intent, before)
         uid = row.intent.task_uid
         if state.closed and not committed and uid is not None:
             details = self._tables.tasks[uid].details
             self._tables.finish(uid, "failed", details, state.error, now_ms)
         return row.intent
 
-    def _record_proofs(self, intent: Intent) -> None:
+    def _record_proofs(self, intent: Intent, before: Broadcast) -> None:
         if intent.kind.moves_indexes:
             memory_swaps.record_progress(self._tables, intent)
         else:
-            self._tables.record_proofs(intent)
+            self._tables.record_proofs(intent, before)
 
     @_durable
     def commit(self, intent: Intent, record: CommitRecord, lease: Lease) -> int:

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
-from miroir.core.broadcast_types import Decision, NodeState
+from miroir.core.broadcast_types import Broadcast, Decision, NodeState
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import LeaseLost
 from miroir.ports.clock import Clock
@@ -114,8 +114,11 @@ class Tables:
         for node_id, seen in proved.items():
             self.versions[uid, node_id] = NodeVersion(uid, node_id, version, seen, at_ms)
 
-    def record_proofs(self, intent: Intent) -> None:
+    def record_proofs(self, intent: Intent, before: Broadcast) -> None:
         """A touched node serves what the decision says, once verified; nothing provable before."""
+        anew = set(intent.state.verified)
+        if intent.state.decision is before.decision:
+            anew -= set(before.verified)
         state = intent.state
         record = self.indexes.get(intent.index_uid)
         version: int | None = None
@@ -130,6 +133,8 @@ class Tables:
             seen = progress.fingerprint
             if progress.state is not NodeState.VERIFIED or version is None or seen is None:
                 self.unprove(intent.index_uid, (node_id,))
+            elif node_id not in anew:
+                continue  # Proved before, or found changed by somebody else since.
             elif known is None or (known.version, known.fingerprint) != (version, seen):
                 self.prove(intent.index_uid, {node_id: seen}, version, self.clock.wall_ms())
 

@@ -17,6 +17,7 @@ from miroir.adapters import (
     store_tasks,
 )
 from miroir.adapters.store_transaction import Row, Transaction
+from miroir.core.broadcast_judge import verified_anew
 from miroir.core.broadcast_types import Broadcast, Decision, NodeState
 from miroir.core.swaps import new_names
 from miroir.core.topology import IndexUid, NodeId
@@ -166,13 +167,14 @@ def _record_proofs(tx: Transaction, intent: Intent, row: Row, state: Broadcast) 
             "SELECT * FROM node_settings_version WHERE index_uid = ?", row["index_uid"]
         )
     }
+    anew = verified_anew(intent.state, state)
     proved: dict[NodeId, str] = {}
     for node_id in state.touched:
         progress = state.nodes[node_id]
         seen = progress.fingerprint
         if progress.state is not NodeState.VERIFIED or version is None or seen is None:
             store_indexes.unprove(tx, row["index_uid"], (node_id,))
-        elif known.get(node_id) != (version, seen):
+        elif node_id in anew and known.get(node_id) != (version, seen):
             proved[node_id] = seen
     if version is not None:
         store_indexes.set_proved(tx, row["index_uid"], proved, version, tx.now_ms)

@@ -51,6 +51,17 @@ def is_needed(state: Broadcast, node_id: NodeId) -> bool:
     return state.patient and not state.covers(set().union(*state.columns) - silent - {node_id})
 
 
+def verified_anew(before: Broadcast | None, after: Broadcast) -> frozenset[NodeId]:
+    """
+    Return the nodes that this step proves: read back in it, or first of all decided in it.
+
+    Of the others it says nothing: whoever was found changed by somebody else since it was read
+    stays unproved, however long the change goes on with other nodes.
+    """
+    same = before is not None and before.decision is after.decision
+    return frozenset(after.verified).difference(before.verified if before and same else ())
+
+
 def restored(state: Broadcast) -> bool:
     """Whether a covering set is back at the base of an abort, or never left it."""
     untouched = set().union(*state.columns) - set(state.touched)

@@ -216,9 +216,10 @@ class Store(Protocol):
         In the same transaction every node that `state` has touched is unproved, but for those
         verified in the direction of the decision: after the commit they are proved at the
         committed version, in an abort at `base_version` again (if there is a way back, or the
-        intent is a repair: without one the verified nodes show the target). A closed state that
-        was not committed fails the task with `state.error`. A decision to commit is saved only
-        after `commit`, one to abort never after it.
+        intent is a repair: without one the verified nodes show the target). Only the save that
+        brings verification or decision proves: whoever was unproved since stays so. A closed
+        state that was not committed fails the task with `state.error`. A decision to commit is
+        saved only after `commit`, one to abort never after it.
 
         Of an intent that moves indexes this holds for all of them, but that nothing is proved here
         (`commit_swap` does, or who reads the nodes afterwards). When it is aborted, nodes that may

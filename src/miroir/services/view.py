@@ -7,7 +7,7 @@ Values and pure functions; who replaces one view by the next is `cluster.py`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from miroir.core.broadcast_judge import stranded
+from miroir.core.broadcast_judge import stranded, verified_anew
 from miroir.core.broadcast_types import Decision, NodeState
 from miroir.core.swaps import sources
 from miroir.core.topology import IndexUid, NodeId, Topology
@@ -163,12 +163,14 @@ def proved_after(index: IndexView, intent: Intent) -> Mapping[NodeId, int]:
     restores = state.undoable or intent.kind is IntentKind.REPAIR
     restores = restores and state.undoing and not index.record.deleted
     follows = state.decision is Decision.COMMIT and not index.record.deleted
+    before = next((i for i in index.accepted if i.intent_id == intent.intent_id), None)
+    anew = verified_anew(before.state if before else None, state)
     proved = dict(index.proved)
     for node_id in state.touched:
-        if state.nodes[node_id].state is NodeState.VERIFIED and (restores or follows):
-            proved[node_id] = intent.base_version if restores else index.record.version
-        else:
+        if state.nodes[node_id].state is not NodeState.VERIFIED or not (restores or follows):
             proved.pop(node_id, None)
+        elif node_id in anew:
+            proved[node_id] = intent.base_version if restores else index.record.version
     return proved
 
 

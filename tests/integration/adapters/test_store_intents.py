@@ -463,6 +463,29 @@ async def test_nodes_of_a_later_wave_are_proved_as_they_are_verified(store):
 
 
 @contract
+async def test_a_node_found_changed_while_the_others_follow_stays_unproved(store):
+    """Somebody else changed it after the commit; later saves of the change know nothing of it."""
+    lease = await lead(store)
+    await commit_once(store, lease)
+    intent = await started(store, lease)
+    version = await store.commit(intent, commit_record(proved={A: "f1"}, unproved=(B,)), lease)
+    after = machine(
+        phase=Phase.PROPOSING,
+        decision=Decision.COMMIT,
+        version=version,
+        waves=((A,), (B,)),
+        wave=1,
+        nodes={A: verified(), B: SENDING},
+    )
+    intent = await store.save_intent(intent, after, lease)
+
+    await store.unprove(MOVIES, (A,))
+    await store.save_intent(intent, replace(after, nodes={A: verified(), B: verified()}), lease)
+
+    assert await proved(store) == {A: None, B: 2}
+
+
+@contract
 async def test_nodes_restored_by_an_abort_are_proved_at_the_base_again(store):
     """An abort that left its nodes unproved would take them from the readers for nothing."""
     lease = await lead(store)

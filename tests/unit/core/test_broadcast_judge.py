@@ -1,7 +1,7 @@
 """Questions about the nodes of a change, where a wrong answer would end it the wrong way."""
 
 from miroir.core import broadcast_judge as judge
-from miroir.core.broadcast_types import Broadcast, NodeState, Progress
+from miroir.core.broadcast_types import Broadcast, Decision, NodeState, Progress
 
 V = "1.50.0"
 GRID = {"columns": (("a0", "b0"), ("a1", "b1")), "waves": (("a0", "a1"), ("b0", "b1"))}
@@ -95,3 +95,15 @@ def test_stranded_is_who_may_have_acted_and_cannot_be_asked():
         "b1": Progress(NodeState.REJECTED, proposals=1),
     }
     assert judge.stranded(change(nodes)) == ("a1",)
+
+
+def test_who_was_proved_before_is_not_proved_again_by_a_later_step():
+    """A node that somebody changed since must not come back because another node made progress."""
+    before = change({"a0": verified(), "a1": verified()}, decision=None)
+    decided = change({"a0": verified(), "a1": verified()}, decision=Decision.COMMIT)
+    later = change({"a0": verified(), "b0": verified()}, decision=Decision.COMMIT)
+
+    assert judge.verified_anew(None, decided) == {"a0", "a1"}
+    assert judge.verified_anew(before, decided) == {"a0", "a1"}
+    assert judge.verified_anew(decided, decided) == set()
+    assert judge.verified_anew(decided, later) == {"b0"}
