@@ -28,7 +28,8 @@ from miroir.services.cluster import Cluster
 from miroir.services.intake import Intake, Wish, check_uid
 
 _FIRST_S: Final = 1.0
-"""Until every node has answered once, the list is asked for this often."""
+_GROWTH: Final = 2.0
+"""While a node does not answer it is tried again soon, then less and less."""
 _ASKED_MAX: Final = 1_000
 """Unknown indexes looked at in one survey; the rest is looked at when these are settled."""
 _log = structlog.get_logger(__name__)
@@ -82,13 +83,16 @@ class Adoption:
 
     async def run(self) -> None:
         """Survey for ever; soon again while nodes are missing at the start."""
-        complete = False
+        pause_s = _FIRST_S
         while True:
             try:
-                complete = await self.survey() or complete
+                complete = await self.survey()
             except MiroirError as error:
                 _log.info("survey_unanswered", why=str(error))
-            await self._tools.clock.sleep(self._tools.interval_s if complete else _FIRST_S)
+                complete = False
+            soon_s = self._tools.interval_s if complete else min(self._tools.interval_s, pause_s)
+            await self._tools.clock.sleep(soon_s)
+            pause_s = _FIRST_S if complete else pause_s * _GROWTH
 
     async def survey(self) -> bool:
         """List every healthy node's indexes and judge the unknown; False if a node was missing."""
@@ -121,6 +125,8 @@ class Adoption:
 
     async def _try(self, index_uid: IndexUid) -> str | None:
         """Take an index over if nothing speaks against it; else return what does."""
+        if self._shard_count() > 1:
+            return rules.objection({}, shard_count=self._shard_count())
         async with self._tools.intake.lock(index_uid):
             held = await self._held(index_uid)
             why = rules.objection(held, shard_count=self._shard_count())

@@ -7,18 +7,19 @@ is and what follows from it: `inspector.py`.
 
 import asyncio
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
 from miroir.core.topology import IndexUid, NodeId
-from miroir.errors import LeaseLost
+from miroir.errors import LeaseLost, Unavailable
 from miroir.ports.clock import Clock
 from miroir.services.cluster import Cluster
 from miroir.services.drift_book import Drift
 from miroir.services.inspector import Inspector
 from miroir.services.leader import Leader
 
+_AGAIN_S: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 
@@ -104,8 +105,9 @@ class Reconciler:
                         group.create_task(work.run())
                     group.create_task(self._sweep_for_ever())
                     group.create_task(self._look_at_returning())
-            except* LeaseLost:
-                _log.warning("deposed", scope="drift")
+            except* (LeaseLost, Unavailable) as lost:
+                _log.warning("deposed", scope="drift", why=str(lost.exceptions[0]))
+            await self._tools.clock.sleep(_AGAIN_S)
 
     async def sweep(self, *, over_s: float = 0.0) -> None:
         """Look at every healthy node of every index once, spread over `over_s` seconds."""
