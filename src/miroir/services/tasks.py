@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 
 from miroir.core import tasks as rules
 from miroir.core.topology import IndexUid, NodeId, ShardId
@@ -85,7 +86,8 @@ class Tasks:
         index_uid = write.task.index_uid
         assert index_uid is not None
         index = self._tools.cluster.view.indexes.get(index_uid)
-        accepted = index.accepted if index else ()
+        # A swap waits for the documents itself: what is behind it came later than the write.
+        accepted = takewhile(lambda i: not i.kind.moves_indexes, index.accepted if index else ())
         changes = tuple(i.intent_id for i in accepted if i.kind.changes_settings)
         order = _Order(self._last.get(index_uid), asyncio.Event(), changes)
         self._last[index_uid] = order.done
