@@ -126,8 +126,11 @@ class Tasks:
                 lambda: tools.store.start_task(task.uid, at_ms=tools.clock.wall_ms()),
             )
             by_node = {s.node_id: s for s in shares} | {s.node_id: s for s in fresh}
-            ended = await _Column.all_ended(tools, task, tuple(by_node.values()))
-            await self._turn_to_report(order)
+            while True:
+                ended = await _Column.all_ended(tools, task, tuple(by_node.values()))
+                await self._turn_to_report(order)
+                if not self._nobody_speaks(task, ended, by_node):
+                    break
             silent = [s for s in ended if s.status == "missed" and by_node[s.node_id] != s]
             await self._settle(task, ended, tuple(s.node_id for s in silent))
         finally:
@@ -135,6 +138,27 @@ class Tasks:
             order.done.set()
             if task.index_uid is not None and self._last.get(task.index_uid) is order.done:
                 del self._last[task.index_uid]
+
+    def _nobody_speaks(
+        self, task: TaskRecord, ended: Shares, sent: Mapping[NodeId, NodeTaskRecord]
+    ) -> bool:
+        """
+        Whether a replica in sync was left behind for one that is not in sync any more.
+
+        It may be the last one by now: what it did is what the write did.
+        """
+        view = self._tools.cluster.view
+        index = view.live(task.index_uid or "")
+        if index is None:
+            return False
+        known = view.topology.by_id.keys() - index.out_of_sync.keys()
+        told = {s.shard_id for s in ended if s.node_id in known and _speaks(s)}
+        silent = {
+            s.shard_id
+            for s in ended
+            if s.node_id in known and _is_silent(s) and sent[s.node_id].status == "sent"
+        }
+        return not silent <= told
 
     async def _turn_to_report(self, order: _Order) -> None:
         if order.before is not None:
@@ -181,7 +205,7 @@ class _Column:
     def __init__(self, tools: TaskTools, task: TaskRecord) -> None:
         self._tools = tools
         self._task = task
-        self._told = False
+        self._tellers: set[NodeId] = set()
 
     @staticmethod
     async def all_ended(tools: TaskTools, task: TaskRecord, shares: Shares) -> Shares:
@@ -209,16 +233,16 @@ class _Column:
                     return replace(share, status="missed")
                 continue  # It may be the only one that holds this write.
             if task is None or task.index_uid != self._task.index_uid:
-                return replace(share, status="missed")  # Its tasks are not those it had.
+                # Its tasks are not those it had: it can never tell.
+                return replace(share, status="missed", node_task_uid=None)
             told = replace(share, status=task.status, error=task.error, details=task.details)
             self._note(told)
             return told
 
     def _note(self, share: NodeTaskRecord) -> None:
         """Once a replica in sync has told, nobody else needs to be waited for."""
-        index = self._tools.cluster.view.live(self._task.index_uid or "")
-        in_sync = index is not None and share.node_id not in index.out_of_sync
-        self._told = self._told or (in_sync and _speaks(share))
+        if _speaks(share):
+            self._tellers.add(share.node_id)
 
     async def _node_task(self, share: NodeTaskRecord) -> NodeTask | None:
         assert share.node_task_uid is not None
@@ -228,7 +252,9 @@ class _Column:
         view = self._tools.cluster.view
         index = view.live(self._task.index_uid or "")
         gone = index is None or node_id not in view.topology.by_id
-        return self._told or gone or (index is not None and node_id in index.out_of_sync)
+        if gone or index is None or node_id in index.out_of_sync:
+            return True
+        return any(teller not in index.out_of_sync for teller in self._tellers)
 
 
 def _heard(shares: Sequence[NodeTaskRecord], out_of_sync: Mapping[NodeId, str]) -> Shares:
@@ -256,6 +282,11 @@ def _strays(
 
 def _speaks(share: NodeTaskRecord) -> bool:
     return share.status in rules.ENDED
+
+
+def _is_silent(share: NodeTaskRecord) -> bool:
+    """Whether it was not waited for any longer; who has forgotten its task has no uid of it."""
+    return share.status == "missed" and share.node_task_uid is not None
 
 
 def _share(record: NodeTaskRecord) -> rules.Share:
