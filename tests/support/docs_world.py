@@ -31,6 +31,8 @@ from tests.support.virtual_loop import VirtualClock, VirtualLoop
 _METRICS: Final = Metrics()
 _GRIDS: Final = ((1, 1), (1, 2), (1, 3), (2, 2), (2, 1), (1, 2))
 _ANYTHING: Final = object()
+_FOUND_S: Final = 10.0
+"""In this time a late part is found at the latest."""
 _BUSY: Final = {"save_shares", "start_task", "finish_task", "open_write", "set_in_sync", "shares"}
 
 
@@ -236,7 +238,7 @@ class DocsWorld:
             node.changed = lambda *_: None
         self.store = MemoryStore(self.clock, pause=self._trouble)
         self.store_fails = False
-        self.late_until_s = 0.0
+        self.late_until_s = -_FOUND_S
         self._numbers = 0
         self.process: Process
         self._start()
@@ -335,6 +337,8 @@ class DocsWorld:
             holders = [n for n in self.nodes if record.uid in self.nodes[n].disk.indexes]
             if record.deleted and holders:
                 return f"{record.uid} is deleted and on {holders}"
+        if self.loop.time() < self.late_until_s + _FOUND_S:
+            return "a late part may still come, or be found"
         busy = [n.node_id for n in self.nodes.values() if n.pending_any()]
         return f"busy nodes: {busy}" if busy else ""
 
