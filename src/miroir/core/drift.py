@@ -7,22 +7,21 @@ engine has by default, never by their fingerprint: version skew is not drift. Sa
 node is still drift.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
 
 from miroir.core import settings as rules
 from miroir.core.features import class_shown
 from miroir.core.fingerprint import fingerprint
 
-_DEFAULTS: Final[Mapping[str, tuple[Any, ...]]] = {
-    "rankingRules": (
-        rules.BY_KEY["rankingRules"].default,
-        ["words", "typo", "proximity", "attribute", "sort", "exactness"],  # Until 1.35.
-    )
-}
-"""Keys whose default differs between engine versions -> all of its defaults."""
+_FRESH: Final[tuple[Mapping[str, Any], ...]] = (
+    {"rankingRules": rules.BY_KEY["rankingRules"].default},
+    {"rankingRules": ["words", "typo", "proximity", "attribute", "sort", "exactness"]},
+)
+"""Defaults that are known to differ: of 1.36 and later, and of earlier engines."""
 
 
 class State(StrEnum):
@@ -64,6 +63,7 @@ def look(
     fingerprints: Mapping[str, str],
     engine: str,
     seen: Mapping[str, Any] | None,
+    fresh: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Finding:
     """
     Judge a read-back.
@@ -73,6 +73,7 @@ def look(
         fingerprints: Engine version -> fingerprint of the committed read-back.
         engine: Class of the node that was read, as old as its last health check.
         seen: What it showed, or None if it does not have the index.
+        fresh: Engine version -> what it shows of a fresh index, as far as that is known.
     """
     if seen is None:
         return Finding(State.MISSING, "", ("index: missing",))
@@ -80,7 +81,12 @@ def look(
     committed = fingerprints.get(class_shown(engine, seen))
     faults = rules.differences(desired, seen)
     if committed is None:
-        faults = tuple(key for key in faults if not _by_default(key, desired[key], seen.get(key)))
+        known, own = (*_FRESH, *fresh.values()), (*_FRESH, fresh.get(engine, {}))
+        faults = tuple(
+            key
+            for key in faults
+            if not (_is_default(key, desired[key], known) and _is_default(key, seen.get(key), own))
+        )
     if committed == shown and rules.EMBEDDERS not in faults:  # Masks are no part of a fingerprint.
         return Finding(State.SYNCED, shown, ())
     if not faults and committed is None:
@@ -88,10 +94,9 @@ def look(
     return Finding(State.DRIFTED, shown, faults or ("fingerprint",))
 
 
-def _by_default(key: str, wanted: Any, shown: Any) -> bool:
-    """Whether both are what some engine has where nobody has set anything."""
-    defaults = _DEFAULTS.get(key, ())
-    return wanted in defaults and shown in defaults
+def _is_default(key: str, value: Any, engines: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether one of these engines has this value where nobody has set any."""
+    return any(key in defaults and value == defaults[key] for defaults in engines)
 
 
 class Action(StrEnum):

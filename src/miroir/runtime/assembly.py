@@ -227,7 +227,7 @@ def _settings_side(config: Config, outside: Outside, common: Common) -> Settings
         broadcaster=broadcaster,
     )
     registrar = Registrar(intake=intake, prober=prober)
-    drift = _drift(config, outside, common, intake, registrar)
+    drift = _drift(config, outside, common, prober, intake, registrar)
     common.health.on_change(drift.feed.nudge)
     common.health.on_change(drift.reconciler.nudge)
     leftovers = _leftovers(config, outside, common, intake)
@@ -281,6 +281,7 @@ def _drift(
     config: Config,
     outside: Outside,
     common: Common,
+    prober: Prober,
     intake: Intake,
     registrar: Registrar,
 ) -> DriftSide:
@@ -294,6 +295,7 @@ def _drift(
             cluster=common.cluster,
             leader=common.leader,
             intake=intake,
+            prober=prober,
             registrar=registrar,
             broadcaster=intake.broadcaster,
             replicas=common.replicas,

@@ -14,6 +14,7 @@ from miroir.services.inspector import Inspector, InspectorTools, Modes
 from miroir.services.intake import Intake
 from miroir.services.leader import Leader
 from miroir.services.ledger import Ledger
+from miroir.services.prober import Prober
 from miroir.services.reconciler import Reconciler, SweepTools
 from miroir.services.registrar import Registrar
 from miroir.services.replicas import Replicas
@@ -43,6 +44,7 @@ class Around:
     cluster: Cluster
     leader: Leader
     intake: Intake
+    prober: Prober
     registrar: Registrar
     broadcaster: Broadcaster
     replicas: Replicas
@@ -51,21 +53,7 @@ class Around:
 def make_drift_side(config: Config, around: Around) -> DriftSide:
     """Make them, and have the feed run beside the sweep."""
     check = config.settings_drift_check
-    default = Mode.REPAIR if check.auto_repair else Mode.ALERT
-    inspector = Inspector(
-        InspectorTools(
-            control=around.ledger,
-            store=around.store,
-            cluster=around.cluster,
-            clock=around.clock,
-            registrar=around.registrar,
-            replicas=around.replicas,
-            metrics=around.metrics,
-            ended=around.broadcaster.ended,
-            modes=Modes(default, {uid: Mode(mode) for uid, mode in check.modes.items()}),
-            repairs_max=check.repair_attempts_max,
-        )
-    )
+    inspector = _inspector(config, around)
     reconciler = Reconciler(
         SweepTools(
             cluster=around.cluster,
@@ -102,3 +90,23 @@ def make_drift_side(config: Config, around: Around) -> DriftSide:
         reconciler.lead_beside(work)
     around.broadcaster.on_closed(reconciler.look_again)
     return DriftSide(inspector, suspects, feed, reconciler, adoption)
+
+
+def _inspector(config: Config, around: Around) -> Inspector:
+    check = config.settings_drift_check
+    default = Mode.REPAIR if check.auto_repair else Mode.ALERT
+    return Inspector(
+        InspectorTools(
+            control=around.ledger,
+            store=around.store,
+            cluster=around.cluster,
+            clock=around.clock,
+            prober=around.prober,
+            registrar=around.registrar,
+            replicas=around.replicas,
+            metrics=around.metrics,
+            ended=around.broadcaster.ended,
+            modes=Modes(default, {uid: Mode(mode) for uid, mode in check.modes.items()}),
+            repairs_max=check.repair_attempts_max,
+        )
+    )

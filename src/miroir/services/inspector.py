@@ -24,11 +24,13 @@ from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import MiroirError, NodeError, NodeRefused
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, NodeRequest, Settings
+from miroir.ports.records import IndexRecord
 from miroir.ports.store import Store
 from miroir.services.carriers import unfinished
 from miroir.services.cluster import Cluster, IndexView
 from miroir.services.drift_book import DriftBook, Pair
 from miroir.services.patience import until_stored
+from miroir.services.prober import Prober
 from miroir.services.registrar import Base, Registrar, SettingsWrite
 from miroir.services.replicas import Replicas
 from miroir.telemetry import Metrics
@@ -86,6 +88,7 @@ class InspectorTools:
     store: Store
     cluster: Cluster
     clock: Clock
+    prober: Prober
     registrar: Registrar
     replicas: Replicas
     metrics: Metrics
@@ -172,12 +175,23 @@ class Inspector:
         except NodeError as error:
             _log.info("look_unanswered", node=node_id, index=index_uid, why=str(error))
             return None
+        finding = await self._judge(index.record, node_id, shown)
         after = self._quiet(index_uid, node_id)
         if after is None or after.record.version != index.record.version:
             return None
-        engine = self._engine(node_id, shown)
-        finding = drift.look(index.record.settings, index.record.fingerprints, engine, shown)
         return _Seen(finding, shown)
+
+    async def _judge(
+        self, record: IndexRecord, node_id: NodeId, shown: Settings | None
+    ) -> Finding:
+        """Judge a read-back; of an engine of which nothing is committed, by its defaults, too."""
+        assert record.settings is not None, "nothing is committed"
+        engine, forms = self._engine(node_id, shown), record.fingerprints
+        finding = drift.look(record.settings, forms, engine, shown)
+        if finding.state is not State.DRIFTED or engine in forms:
+            return finding
+        fresh = await self._tools.prober.fresh((engine, *forms))
+        return drift.look(record.settings, forms, engine, shown, fresh)
 
     def _engine(self, node_id: NodeId, shown: Settings | None) -> str:
         """Return the engine class that a read-back tells of: features change its shape."""

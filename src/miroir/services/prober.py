@@ -11,7 +11,7 @@ store for ever; a target that was probed once is never sent again for that engin
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -149,6 +149,12 @@ class Prober:
             if shown is not None:
                 expected[engine] = fingerprint(shown)
         return Verdict(expected=expected)
+
+    async def fresh(self, engines: Iterable[str]) -> Mapping[str, Settings]:
+        """Return engine -> what it shows of a fresh index, if known in time: its defaults."""
+        await self.expected(None)
+        found = {engine: await self._kept(None, engine) for engine in engines}
+        return {engine: shown for engine, shown in found.items() if shown is not None}
 
     async def known_forms(self, target: Settings) -> Mapping[str, str]:
         """Return engine -> fingerprint of `target`, as far as it was probed before."""

@@ -85,6 +85,17 @@ def test_what_another_engine_has_by_default_is_no_drift() -> None:
     assert look(DESIRED, COMMITTED, "1.35.0", other).faults == ("rankingRules",)
 
 
+def test_defaults_are_compared_per_engine_as_far_as_they_are_known() -> None:
+    """A fresh index that one engine has made is wanted on another with its own defaults."""
+    fresh = {"0.9": {**DESIRED, "pagination": {"maxTotalHits": 2000}}, "1.51.0": DESIRED}
+    wanted, forms = fresh["0.9"], {"0.9": fingerprint(fresh["0.9"])}
+    assert look(wanted, forms, "1.51.0", DESIRED, fresh).state is State.SYNCED
+    changed = {**DESIRED, "pagination": {"maxTotalHits": 3000}}
+    assert look(wanted, forms, "1.51.0", changed, fresh).faults == ("pagination",)
+    set_on_purpose = {**wanted, "pagination": {"maxTotalHits": 4000}}
+    assert look(set_on_purpose, forms, "1.51.0", DESIRED, fresh).faults == ("pagination",)
+
+
 def test_an_index_that_is_not_there_is_missing() -> None:
     """That is not repaired with settings."""
     assert look(DESIRED, COMMITTED, "1.50.0", None).state is State.MISSING

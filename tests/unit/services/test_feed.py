@@ -62,6 +62,7 @@ class ListNode:
         self.asked: list[tuple[str, NodeId]] = []
         self.down: set[NodeId] = set()
         self.answers: asyncio.Event | None = None
+        self.slow_s: dict[NodeId, float] = {}
 
     def queue(self, node_id: NodeId, kind: str = "settingsUpdate", **changes: Any) -> int:
         tasks = self.lists[node_id]
@@ -81,6 +82,7 @@ class ListNode:
         return self.lists[node_id]
 
     async def newest_task_uid(self, node_id: NodeId) -> int:
+        await asyncio.sleep(self.slow_s.get(node_id, 0.0))
         tasks = self._ask("newest", node_id)
         return tasks[-1].uid if tasks else -1
 
@@ -125,6 +127,7 @@ class Scene:
                 store=self.store,
                 cluster=self.cluster,
                 clock=self.clock,
+                prober=nobody,
                 registrar=nobody,
                 replicas=replicas,
                 metrics=self.metrics,
@@ -287,6 +290,24 @@ def test_what_was_queued_before_the_feed_began_is_still_to_come() -> None:
         s.nodes.queue(A, "documentAdditionOrUpdate", status="enqueued", index_uid=None)
 
     scene(play, before=before)
+
+
+def test_one_slow_node_does_not_keep_the_others_from_being_read_after_a_start() -> None:
+    """What is changed on them meanwhile would show in answers for as long as it takes its time."""
+
+    def slow(s: Scene) -> None:
+        s.nodes.slow_s[B] = 60.0
+
+    async def play(s: Scene) -> None:
+        assert s.clock.monotonic_s() < INTERVAL_S
+        s.nodes.queue(A)
+        await s.pass_ticks()
+        assert s.proved == {B}
+        s.nodes.slow_s.clear()
+        await s.pass_ticks(count=60.0)
+        assert s.looked == [B]
+
+    scene(play, before=slow)
 
 
 def test_a_swap_demotes_both_and_has_the_replica_filled_again() -> None:
