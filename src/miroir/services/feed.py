@@ -120,7 +120,16 @@ class Feed:
         async with asyncio.TaskGroup() as group:
             for node_id, desk in self._desks.items():
                 if node_id in self._cluster.view.healthy:
-                    group.create_task(self._begin(node_id, desk))
+                    group.create_task(self._begin_soon(node_id, desk))
+
+    async def _begin_soon(self, node_id: NodeId, desk: _Desk) -> None:
+        """Begin, unless the node is slow: nobody is read before all have begun, or been left."""
+        try:
+            async with asyncio.timeout(self._interval_s / 2):
+                await self._begin(node_id, desk)
+        except TimeoutError:
+            # Its first reading begins it, and has it looked at.
+            _log.info("feed_unanswered", node=node_id, why="too slow for the start")
 
     async def _begin(self, node_id: NodeId, desk: _Desk) -> bool:
         """Begin behind the newest task, or before the oldest to come; False if not answered."""

@@ -121,14 +121,19 @@ class Reconciler:
                 await self._tools.clock.sleep(pause_s)
 
     async def _sweep_for_ever(self) -> None:
-        """The first sweep does not take its time: nobody knows what was changed before."""
-        over_s = 0.0
+        started_s = self._tools.clock.monotonic_s()
+        await self._first_sweep()
         while True:
-            started_s = self._tools.clock.monotonic_s()
-            await self.sweep(over_s=over_s)
             passed_s = self._tools.clock.monotonic_s() - started_s
             await self._tools.clock.sleep(max(0.05, self._tools.interval_s - passed_s))
-            over_s = self._tools.interval_s * 0.5
+            started_s = self._tools.clock.monotonic_s()
+            await self.sweep(over_s=self._tools.interval_s * 0.5)
+
+    async def _first_sweep(self) -> None:
+        """Look at all nodes, each as fast as it answers: who knows what was changed before."""
+        async with asyncio.TaskGroup() as nodes:
+            for node_id in self._tools.cluster.view.topology.node_ids:
+                nodes.create_task(self.look_at_node(node_id))
 
     async def _look_at_returning(self) -> None:
         while True:
