@@ -90,6 +90,10 @@ class LiveCluster:
             headers["Authorization"] = f"Bearer {key}"
         return self.client.request(method, path, body, headers=headers)
 
+    def admin(self, method: str, path: str, body: Any = None) -> Reply:
+        """Send one request to Miroir's admin API."""
+        return self._admin.request(method, path, body)
+
     def do(self, method: str, path: str, body: Any = None) -> Json:
         """Send a write to Miroir and return its task, which must succeed."""
         task = self.ended(self.send(method, path, body))

@@ -202,6 +202,15 @@ class MemoryStore:
         return self._tables.settings.get((index_uid, version))
 
     @_durable
+    def confirm(self, index_uid: IndexUid, version: int) -> bool:
+        """See `Store.confirm`."""
+        record = self._tables.indexes.get(index_uid)
+        if record is None or record.version != version or record.unconfirmed is None:
+            return False
+        self._tables.indexes[index_uid] = replace(record, unconfirmed=None)
+        return True
+
+    @_durable
     def thaw(self, index_uid: IndexUid) -> None:
         """See `Store.thaw`."""
         self._tables.set_frozen(index_uid, None)

@@ -169,9 +169,12 @@ class Tables:
             primary_key=old.primary_key if record.primary_key is None else record.primary_key,
             settings=old.settings if record.settings is None else copy_of(record.settings),
             fingerprints={**kept, **record.fingerprints},
+            unconfirmed=record.unconfirmed if record.raise_version else old.unconfirmed,
         )
         if record.deleted:
-            return replace(after, primary_key=None, settings=None, fingerprints={})
+            return replace(
+                after, primary_key=None, settings=None, unconfirmed=None, fingerprints={}
+            )
         return after
 
     def write_history(self, intent: Intent, record: CommitRecord, version: int) -> None:

@@ -13,6 +13,7 @@ from miroir.adapters.store_transaction import Row
 from miroir.core.broadcast_types import Broadcast
 from miroir.core.swaps import Swap
 from miroir.ports.records import (
+    Care,
     HistoryEntry,
     IndexRecord,
     Intent,
@@ -21,11 +22,14 @@ from miroir.ports.records import (
     NodeTaskRecord,
     NodeVersion,
     TaskRecord,
+    Unconfirmed,
     WritePart,
 )
 
 _STATE = msgspec.json.Decoder(Broadcast)
 _SWAPS = msgspec.json.Decoder(tuple[Swap, ...])
+_CARE = msgspec.json.Decoder(Care)
+_UNCONFIRMED = msgspec.json.Decoder(Unconfirmed | None)
 
 
 def to_json(value: Any) -> str:
@@ -61,6 +65,7 @@ def index_record(row: Row, seal: Seal) -> IndexRecord:
         deleted=bool(row["deleted"]),
         created_at_ms=row["created_at_ms"],
         updated_at_ms=row["updated_at_ms"],
+        unconfirmed=_UNCONFIRMED.decode(row["unconfirmed"] or "null"),
     )
 
 
@@ -105,6 +110,7 @@ def intent(row: Row, seal: Seal) -> Intent:
         at_ms=row["at_ms"],
         intent_id=row["intent_id"],
         swaps=_SWAPS.decode(row["swaps"]),
+        care=_CARE.decode(row["care"]),
         base_version=row["base_version"],
         task_uid=row["task_uid"],
         revision=row["revision"],

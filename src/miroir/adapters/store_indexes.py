@@ -97,16 +97,27 @@ def put_index(tx: Transaction, record: IndexRecord) -> None:
     sealed = None if settings is None else tx.seal.seal("index_record.settings", settings)
     tx.run(
         """INSERT INTO index_record (uid, primary_key, version, settings, fingerprints,
-        frozen_reason, deleted, created_at_ms, updated_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        frozen_reason, deleted, created_at_ms, updated_at_ms, unconfirmed)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (uid) DO UPDATE SET primary_key = excluded.primary_key,
         version = excluded.version, settings = excluded.settings,
         fingerprints = excluded.fingerprints, frozen_reason = excluded.frozen_reason,
         deleted = excluded.deleted, created_at_ms = excluded.created_at_ms,
-        updated_at_ms = excluded.updated_at_ms""",
+        updated_at_ms = excluded.updated_at_ms, unconfirmed = excluded.unconfirmed""",
         *(record.uid, record.primary_key, record.version, sealed),
         *(codec.to_json(record.fingerprints), record.frozen_reason, int(record.deleted)),
         *(record.created_at_ms, record.updated_at_ms),
+        None if record.unconfirmed is None else codec.to_json(record.unconfirmed),
     )
+
+
+def confirm(tx: Transaction, index_uid: IndexUid, version: int) -> bool:
+    """See `Store.confirm`."""
+    row = tx.row("SELECT version, unconfirmed FROM index_record WHERE uid = ?", index_uid)
+    if row is None or row["version"] != version or row["unconfirmed"] is None:
+        return False
+    tx.run("UPDATE index_record SET unconfirmed = NULL WHERE uid = ?", index_uid)
+    return True
 
 
 def set_frozen(tx: Transaction, uid: IndexUid, reason: str | None) -> None:

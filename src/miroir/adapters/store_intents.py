@@ -43,15 +43,15 @@ def open_intent(tx: Transaction, intent: NewIntent) -> Intent:
     intent_id = tx.next("intent")
     tx.run(
         """INSERT INTO intent (intent_id, index_uid, kind, patch, target, undo, primary_key,
-        made_by, reason, at_ms, state, phase, base_version, swaps, revision, started, closed)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0)""",
+        made_by, reason, at_ms, state, phase, base_version, swaps, care, revision, started,
+        closed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0)""",
         *(intent_id, intent.index_uid, intent.kind.value),
         tx.seal.seal("intent.patch", intent.patch),
         tx.seal.seal("intent.target", intent.target),
         tx.seal.seal("intent.undo", intent.undo),
         *(intent.primary_key, intent.by, intent.reason, intent.at_ms),
         *(codec.to_json(intent.state), intent.state.phase.value, _version(tx, intent.index_uid)),
-        codec.to_json(intent.swaps),
+        *(codec.to_json(intent.swaps), codec.to_json(intent.care)),
     )
     for index_uid in intent.index_uids:
         tx.run(
@@ -287,6 +287,7 @@ def _after_commit(
         primary_key=record.primary_key if record.primary_key is not None else old.primary_key,
         settings=record.settings if record.settings is not None else old.settings,
         fingerprints={**bound, **record.fingerprints},
+        unconfirmed=record.unconfirmed if record.raise_version else old.unconfirmed,
     )
 
 

@@ -198,9 +198,14 @@ _V3: Final = (
     "CREATE INDEX swap_task ON task (uid) WHERE type = 'indexSwap'",
 )
 
+_V4: Final = (
+    "ALTER TABLE intent ADD COLUMN care TEXT NOT NULL DEFAULT '{}'",
+    "ALTER TABLE index_record ADD COLUMN unconfirmed TEXT",
+)
+
 Step = str | Callable[[Transaction, str], None]
 
-MIGRATIONS: Final[tuple[tuple[Step, ...], ...]] = (_V1, _V2, _V3)
+MIGRATIONS: Final[tuple[tuple[Step, ...], ...]] = (_V1, _V2, _V3, _V4)
 """What leads from each schema version to the next; the first starts from nothing."""
 
 

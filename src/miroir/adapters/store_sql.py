@@ -133,6 +133,10 @@ class SqlStore:
         """See `Store.settings_of`."""
         return await self._run(store_history.settings_of, index_uid, version)
 
+    async def confirm(self, index_uid: IndexUid, version: int) -> bool:
+        """See `Store.confirm`."""
+        return await self._run(store_indexes.confirm, index_uid, version)
+
     async def thaw(self, index_uid: IndexUid) -> None:
         """See `Store.thaw`."""
         await self._run(store_indexes.thaw, index_uid)

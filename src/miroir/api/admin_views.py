@@ -12,7 +12,7 @@ from miroir.api.views import duration, moment
 from miroir.core import settings as rules
 from miroir.core.broadcast_types import Progress
 from miroir.core.topology import NodeId
-from miroir.ports.records import HistoryEntry, Intent, IntentTask
+from miroir.ports.records import HistoryEntry, IndexRecord, Intent, IntentTask
 from miroir.services.cluster import IndexView, View
 
 Tasks = tuple[IntentTask, ...]
@@ -49,8 +49,16 @@ def index_view(view: View, index: IndexView) -> dict[str, Any]:
         "primaryKey": index.record.primary_key,
         "phase": index.intent.state.phase.value if index.intent else "idle",
         "frozen": index.record.frozen_reason,
+        "unconfirmed": _unconfirmed(index.record),
         "nodes": {n: _node(view, index, n) for n in view.topology.node_ids},
     }
+
+
+def _unconfirmed(record: IndexRecord) -> dict[str, Any] | None:
+    waits = record.unconfirmed
+    if waits is None:
+        return None
+    return {"baseVersion": waits.base_version, "until": moment(waits.until_ms)}
 
 
 def _node(view: View, index: IndexView, node_id: NodeId) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import structlog
 
 from miroir.api import (
     admin,
+    admin_apply,
     admin_commons,
     admin_drift,
     admin_intents,
@@ -65,6 +66,7 @@ class App:
                 *admin_drift.routes(edge),
                 *admin_commons.routes(edge),
                 *admin_settings.routes(edge),
+                *admin_apply.routes(edge),
                 *admin_intents.routes(edge),
             )
         )

@@ -16,6 +16,7 @@ from miroir.ports.store import Store
 from miroir.services.adoption import Adoption
 from miroir.services.catalog import Catalog
 from miroir.services.cluster import Cluster, IndexView
+from miroir.services.confirmations import Confirmations
 from miroir.services.flags import Flags
 from miroir.services.inspector import Inspector
 from miroir.services.intake import check_uid
@@ -47,6 +48,7 @@ class Edge:
     store: Store
     registrar: Registrar
     lifecycle: Lifecycle
+    confirmations: Confirmations
     writer: Writer
     swapper: Swapper
     searcher: Searcher

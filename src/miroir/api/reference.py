@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 from miroir import errors
 from miroir.api import (
     admin,
+    admin_apply,
     admin_commons,
     admin_drift,
     admin_intents,
@@ -51,7 +52,11 @@ that it has seen (docs/reference/headers.md). Lists of intents and versions are 
 null. Intents are found by `index` (uids) and `state`: a phase, `open`, or `closed`; several with
 commas.
 `POST /_miroir/settings/{uid}/rollback` takes `{"version": 12, "reason": "why"}` and answers like a
-settings change.
+settings change. So does `.../apply`, with `{"settings": {...}, "baseVersion": 12, "by": "who",
+"reason": "why", "confirmWithinS": 600, "canary": {"queries": [...]}}`, of which only `settings`
+has to be there. With `confirmWithinS` the change undoes itself unless `.../confirm` with
+`{"version": 13}` comes in time. Golden queries (`core/canary.py` has their form) are put to the
+changed half of the nodes before the commit; where they do not hold, the change is aborted.
 
 | method | path | class |
 |---|---|---|
@@ -191,6 +196,7 @@ def _modules() -> tuple[Any, ...]:
         admin,
         admin_commons,
         admin_drift,
+        admin_apply,
         admin_settings,
         admin_intents,
     )

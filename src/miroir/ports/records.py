@@ -38,6 +38,20 @@ class Lease:
 
 
 @dataclass(frozen=True)
+class Unconfirmed:
+    """
+    A committed change that undoes itself unless somebody confirms it in time.
+
+    Attributes:
+        base_version: The version whose settings come back.
+        until_ms: When.
+    """
+
+    base_version: int
+    until_ms: int
+
+
+@dataclass(frozen=True)
 class IndexRecord:
     """
     One index as the cluster wants it.
@@ -52,6 +66,7 @@ class IndexRecord:
         deleted: Whether it was deleted through Miroir; repair never re-creates such an index.
         created_at_ms: First creation since the last deletion.
         updated_at_ms: Last committed change.
+        unconfirmed: Of the last committed change, if it waits to be confirmed.
     """
 
     uid: IndexUid
@@ -63,6 +78,7 @@ class IndexRecord:
     deleted: bool
     created_at_ms: int
     updated_at_ms: int
+    unconfirmed: Unconfirmed | None = None
 
 
 class IntentKind(StrEnum):
@@ -91,6 +107,20 @@ class IntentKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class Care:
+    """
+    How carefully a change is made.
+
+    Attributes:
+        canary: Golden queries as the client wrote them (`core/canary.py`), or None.
+        confirm_within_ms: Undone unless confirmed within this time from its commit on; None: not.
+    """
+
+    canary: Mapping[str, Any] | None = None
+    confirm_within_ms: int | None = None
+
+
+@dataclass(frozen=True)
 class NewIntent:
     """
     One wanted change of one index, as it is first written.
@@ -107,6 +137,7 @@ class NewIntent:
         state: The machine before its first event.
         at_ms: When.
         swaps: Of SWAP and RENAME: the pairs, all or none.
+        care: How carefully it is made.
     """
 
     index_uid: IndexUid
@@ -120,6 +151,7 @@ class NewIntent:
     state: Broadcast
     at_ms: int
     swaps: tuple[Swap, ...] = field(default=(), kw_only=True)
+    care: Care = field(default=Care(), kw_only=True)
 
     @property
     def index_uids(self) -> tuple[IndexUid, ...]:
@@ -205,6 +237,7 @@ class CommitRecord:
         primary_key: New primary key, or None to leave it.
         deleted: Whether the index ends here.
         task_details: Details of the succeeded task, secrets masked.
+        unconfirmed: Whether and until when the new version waits to be confirmed.
     """
 
     settings: Mapping[str, Any] | None
@@ -217,6 +250,7 @@ class CommitRecord:
     deleted: bool
     task_details: Mapping[str, Any]
     at_ms: int
+    unconfirmed: Unconfirmed | None = None
 
 
 @dataclass(frozen=True)

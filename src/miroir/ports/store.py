@@ -136,6 +136,10 @@ class Store(Protocol):
         """
         ...
 
+    async def confirm(self, index_uid: IndexUid, version: int) -> bool:
+        """Keep a committed version for good; False if it is not the last, or does not wait."""
+        ...
+
     async def thaw(self, index_uid: IndexUid) -> None:
         """Let document writes through again; an unknown index is nothing to thaw."""
         ...

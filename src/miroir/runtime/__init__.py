@@ -6,7 +6,8 @@ Joins services and adapters into a running Miroir: the only package that knows b
     serving.py   the real outside world; start, listen, stop
 """
 
-from miroir.runtime.assembly import Outside, Services, make_services
+from miroir.runtime.assembly import Services, make_services
+from miroir.runtime.outside import Outside
 from miroir.runtime.serving import make_app, serve
 
 __all__ = ["Outside", "Services", "make_app", "make_services", "serve"]

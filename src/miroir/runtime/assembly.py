@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 
 from miroir.config import Config
 from miroir.core.topology import IndexUid, Topology
-from miroir.ports.clock import Chance, Clock
-from miroir.ports.node import NodeControl, NodeTransport
-from miroir.ports.store import Store
 from miroir.runtime.commons import CommonsSide, make_commons_side
 from miroir.runtime.copies_side import Copied, make_copies_side
 from miroir.runtime.drift_side import Around, DriftSide, make_drift_side
+from miroir.runtime.outside import Outside
+from miroir.runtime.read_side import ReadSide, ReadTools, make_read_side
 from miroir.services.broadcaster import Broadcaster
-from miroir.services.catalog import Catalog
+from miroir.services.canaries import Canaries
 from miroir.services.census import Census
 from miroir.services.cluster import Cluster
+from miroir.services.confirmations import Confirmations
 from miroir.services.health import Health
 from miroir.services.intake import Intake
 from miroir.services.intent_run import Tools
@@ -37,8 +37,6 @@ from miroir.services.registrar import Registrar
 from miroir.services.replicas import Replicas
 from miroir.services.resync import Resync
 from miroir.services.running import Running
-from miroir.services.scatter import Scatter
-from miroir.services.searcher import Searcher
 from miroir.services.strays import Strays
 from miroir.services.swaps import Standstill, Swapper
 from miroir.services.tasks import Tasks, TaskTools
@@ -46,19 +44,6 @@ from miroir.services.tickets import TicketOffice
 from miroir.services.turns import Turns
 from miroir.services.watcher import TaskWatcher
 from miroir.services.writer import Writer, WriteTools
-from miroir.telemetry import Metrics
-
-
-@dataclass(frozen=True)
-class Outside:
-    """What the services need from the world; simulations bring their own."""
-
-    control: NodeControl
-    transport: NodeTransport
-    store: Store
-    clock: Clock
-    chance: Chance
-    metrics: Metrics
 
 
 @dataclass(frozen=True)
@@ -84,6 +69,7 @@ class SettingsSide:
     intake: Intake
     registrar: Registrar
     lifecycle: Lifecycle
+    confirmations: Confirmations
     drift: DriftSide
     leftovers: Leftovers
     commons: CommonsSide
@@ -104,15 +90,6 @@ class DocumentsSide:
     resync: Resync
     census: Census
     swapper: Swapper
-
-
-@dataclass(frozen=True)
-class ReadSide:
-    """Searches and other reads."""
-
-    scatter: Scatter
-    searcher: Searcher
-    catalog: Catalog
 
 
 @dataclass(frozen=True)
@@ -138,6 +115,7 @@ class Services:
             self.common.health.run,
             self.settings.reconciler.run,
             self.settings.leftovers.run,
+            self.settings.confirmations.run,
             self.documents.resync.run,
             self.documents.census.run,
             self.documents.lanes.strays.run,
@@ -150,13 +128,26 @@ def make_services(config: Config, topology: Topology, outside: Outside) -> Servi
     ledger = Ledger(outside.control)
     outside = replace(outside, control=ledger)  # Whoever writes to nodes is written down.
     common = _common(config, topology, outside, ledger)
-    settings = _settings_side(config, outside, common)
+    reads = _read_side(config, outside, common)
+    settings = _settings_side(config, outside, common, reads.canaries)
     return Services(
         common=common,
         settings=settings,
         documents=_documents_side(config, outside, common, settings),
-        reads=_read_side(config, outside, common),
+        reads=reads,
     )
+
+
+def _read_side(config: Config, outside: Outside, common: Common) -> ReadSide:
+    tools = ReadTools(
+        transport=outside.transport,
+        control=outside.control,
+        clock=outside.clock,
+        cluster=common.cluster,
+        health=common.health,
+        running=common.running,
+    )
+    return make_read_side(config, tools)
 
 
 def _common(config: Config, topology: Topology, outside: Outside, ledger: Ledger) -> Common:
@@ -194,7 +185,9 @@ def _common(config: Config, topology: Topology, outside: Outside, ledger: Ledger
     )
 
 
-def _settings_side(config: Config, outside: Outside, common: Common) -> SettingsSide:
+def _settings_side(
+    config: Config, outside: Outside, common: Common, canaries: Canaries
+) -> SettingsSide:
     wanted = config.settings_broadcast
     prober = Prober(
         control=outside.control,
@@ -217,7 +210,7 @@ def _settings_side(config: Config, outside: Outside, common: Common) -> Settings
         cluster=common.cluster,
         watcher=common.watcher,
     )
-    tools = _tools(config, outside, common, planner, prober)
+    tools = _tools(config, outside, common, planner, prober, canaries)
     broadcaster = Broadcaster(tools)
     intake = Intake(
         store=outside.store,
@@ -233,12 +226,30 @@ def _settings_side(config: Config, outside: Outside, common: Common) -> Settings
     leftovers = _leftovers(config, outside, common, intake)
     commons = make_commons_side(config, tools, common.health)
     return SettingsSide(
-        prober, broadcaster, intake, registrar, Lifecycle(intake), drift, leftovers, commons
+        prober=prober,
+        broadcaster=broadcaster,
+        intake=intake,
+        registrar=registrar,
+        lifecycle=Lifecycle(intake),
+        confirmations=Confirmations(
+            store=outside.store,
+            cluster=common.cluster,
+            clock=outside.clock,
+            registrar=registrar,
+        ),
+        drift=drift,
+        leftovers=leftovers,
+        commons=commons,
     )
 
 
 def _tools(
-    config: Config, outside: Outside, common: Common, planner: Planner, prober: Prober
+    config: Config,
+    outside: Outside,
+    common: Common,
+    planner: Planner,
+    prober: Prober,
+    canaries: Canaries,
 ) -> Tools:
     wanted = config.settings_broadcast
     return Tools(
@@ -254,6 +265,7 @@ def _tools(
         control=outside.control,
         ledger=common.ledger,
         running=common.running,
+        canaries=canaries,
         node_silence_s=wanted.node_silence_s,
         verify_timeout_s=wanted.verify_timeout_s,
         drain_max_s=wanted.drain_max_s,
@@ -373,26 +385,4 @@ def _copied(outside: Outside, common: Common, lanes: Lanes, tasks: Tasks) -> Cop
         lanes=lanes,
         tasks=tasks,
         replicas=common.replicas,
-    )
-
-
-def _read_side(config: Config, outside: Outside, common: Common) -> ReadSide:
-    scatter = Scatter(
-        transport=outside.transport,
-        cluster=common.cluster,
-        health=common.health,
-        running=common.running,
-        when_no_cover=config.settings_broadcast.when_no_cover,
-    )
-    timeout_s = config.limits.search_timeout_s
-    shard_count = common.cluster.view.topology.shard_count
-    return ReadSide(
-        scatter,
-        Searcher(scatter=scatter, shard_count=shard_count, timeout_s=timeout_s),
-        Catalog(
-            scatter=scatter,
-            control=outside.control,
-            cluster=common.cluster,
-            timeout_s=timeout_s,
-        ),
     )

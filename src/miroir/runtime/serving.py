@@ -34,8 +34,9 @@ from miroir.config import Config
 from miroir.core.topology import Topology
 from miroir.errors import ConfigError
 from miroir.ports.clock import SystemClock, system_chance
-from miroir.runtime.assembly import Outside, Services, make_services
+from miroir.runtime.assembly import Services, make_services
 from miroir.runtime.facts import check_facts
+from miroir.runtime.outside import Outside
 from miroir.telemetry import Metrics
 
 _GRACE_S = 10
@@ -116,6 +117,7 @@ def make_app(config: Config, services: Services, outside: Outside) -> App:
             store=outside.store,
             registrar=services.settings.registrar,
             lifecycle=services.settings.lifecycle,
+            confirmations=services.settings.confirmations,
             writer=services.documents.writer,
             swapper=services.documents.swapper,
             searcher=services.reads.searcher,

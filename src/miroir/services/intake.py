@@ -12,14 +12,15 @@ from typing import Any, Final
 
 from miroir.core.swaps import Swaps, uids_of
 from miroir.core.topology import RESERVED, IndexUid, NodeId
-from miroir.errors import IndexNotFound, InvalidIndexUid, TooManyIntents
+from miroir.errors import ConfirmationPending, IndexNotFound, InvalidIndexUid, TooManyIntents
 from miroir.ports.clock import Clock
 from miroir.ports.node import Settings
-from miroir.ports.records import Intent, IntentKind, NewIntent, NewTask, TaskRecord
+from miroir.ports.records import Care, Intent, IntentKind, NewIntent, NewTask, TaskRecord
 from miroir.ports.store import Store
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.cluster import Cluster, View
 from miroir.services.planning import Plans
+from miroir.services.view import IndexView
 
 _UID_CHARACTERS: Final = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
@@ -40,6 +41,7 @@ class Wish:
     reason: str = ""
     nodes: tuple[NodeId, ...] = ()
     swaps: Swaps = ()
+    care: Care = field(default_factory=Care)
 
 
 class Intake:
@@ -97,6 +99,7 @@ class Intake:
         view = self.cluster.view
         for uid in uids_of(wish.swaps) or (index_uid,):
             self._check_queue(view, uid)
+            _check_confirmed(view.indexes.get(uid), wish.kind)
         nodes = wish.nodes or view.topology.node_ids
         return NewIntent(
             index_uid=index_uid,
@@ -110,6 +113,7 @@ class Intake:
             state=self._planner.machine(index_uid, wish.kind, view.topology, nodes),
             at_ms=self._clock.wall_ms(),
             swaps=wish.swaps,
+            care=wish.care,
         )
 
     @staticmethod
@@ -131,6 +135,18 @@ class Intake:
     async def fail(self, task: NewTask, error: Mapping[str, Any]) -> TaskRecord:
         """Answer a request that is accepted and can only fail: its task has failed."""
         return await self.store.open_task(task, status="failed", error=error)
+
+
+def _check_confirmed(index: IndexView | None, kind: IntentKind) -> None:
+    """Nothing is built on a change that may undo itself."""
+    if index is None or not (kind is IntentKind.CHANGE or kind.moves_indexes):
+        return
+    waits = any(intent.care.confirm_within_ms is not None for intent in index.accepted)
+    if waits or index.record.unconfirmed is not None:
+        raise ConfirmationPending(
+            f"A change of index `{index.record.uid}` waits to be confirmed: confirm it, roll it "
+            "back, or wait until it undoes itself."
+        )
 
 
 def check_uid(index_uid: str) -> None:

@@ -23,6 +23,7 @@ from miroir.ports.clock import Chance, Clock
 from miroir.ports.node import NodeControl, NodeTask
 from miroir.ports.records import Intent, IntentTask, Lease, SwapRecord
 from miroir.ports.store import Store
+from miroir.services.canaries import Canaries
 from miroir.services.carriers import DOCUMENT_TYPES, Carrier, unfinished
 from miroir.services.cluster import Cluster
 from miroir.services.doubts import Doubts
@@ -55,6 +56,7 @@ class Tools:
     control: NodeControl
     ledger: Ledger
     running: Running
+    canaries: Canaries
     node_silence_s: float
     verify_timeout_s: float
     drain_max_s: float
@@ -143,10 +145,8 @@ class IntentRun:
                 ceiling_s = min(_BACKOFF_MAX_S, _BACKOFF_BASE_S * 2.0**retry)
                 await self._tools.clock.sleep(self._tools.chance.uniform(0.0, ceiling_s))
                 return m.BackoffElapsed(round_)
-            case m.CommitVersion(doubts=doubts):
-                return await self._doubted(doubts) or await self._commit()
-            case m.Freeze():
-                return await self._freeze()
+            case m.PutCanary() | m.CommitVersion() | m.Freeze():
+                return await self._decide(command)
             case _:
                 assert_never(command)
 
@@ -250,6 +250,20 @@ class IntentRun:
             _log.warning(
                 "documents_lag", index=uid, node=node_id, after_s=tools.document_wait_max_s
             )
+
+    async def _decide(self, command: m.PutCanary | m.CommitVersion | m.Freeze) -> m.Event:
+        match command:
+            case m.PutCanary(node_ids=node_ids):
+                return await self._put_canary(node_ids)
+            case m.CommitVersion(doubts=doubts):
+                return await self._doubted(doubts) or await self._commit()
+            case m.Freeze():
+                return await self._freeze()
+
+    async def _put_canary(self, node_ids: tuple[NodeId, ...]) -> m.Event:
+        index = self._tools.cluster.view.indexes[self._intent.index_uid]
+        error = await self._tools.canaries.judged(self._intent, index, node_ids)
+        return m.CanaryJudged(error)
 
     async def _doubted(self, doubts: int) -> m.Event | None:
         """Look once more whether what was read back is still what is there."""

@@ -16,7 +16,7 @@ from miroir.core.broadcast_types import Broadcast, Phase
 from miroir.core.swaps import Swaps, exists_already, fault
 from miroir.core.topology import IndexUid, NodeId, Topology
 from miroir.core.waves import halves
-from miroir.errors import IndexNotFound
+from miroir.errors import IndexNotFound, NoSecondCover
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, NodeReply, Settings
 from miroir.ports.records import Intent, IntentKind
@@ -113,7 +113,8 @@ class Planner:
         waves = halves(view.topology, usable)
         if waves is None:
             return state
-        return replace(state, waves=waves, commit_after=1, drains=True)
+        canary = intent.care.canary is not None
+        return replace(state, waves=waves, commit_after=1, drains=True, canary=canary)
 
     def impossible(self, intent: Intent, view: View) -> Mapping[str, Any] | None:
         """Return why an intent cannot even begin, e.g. its index is gone; else None."""
@@ -128,7 +129,7 @@ class Planner:
             # The deletion before it may have been refused.
             return already_exists(intent.index_uid) if exists else None
         if exists:
-            return None
+            return _no_second_cover(intent)
         return IndexNotFound(f"Index `{intent.index_uid}` not found.").body()
 
     def carrier(self, intent: Intent, view: View) -> Carrier:
@@ -224,6 +225,17 @@ def _target(intent: Intent, base: Settings) -> Settings:
     if intent.kind is IntentKind.ROLLBACK:
         return rollback.target(base, intent.target)
     return intent.target if intent.kind is IntentKind.ADOPT else base
+
+
+def _no_second_cover(intent: Intent) -> Mapping[str, Any] | None:
+    """Return why golden queries cannot be put, if they cannot."""
+    if intent.care.canary is None or intent.state.canary:
+        return None
+    message = (
+        f"Golden queries cannot be put: index `{intent.index_uid}` has no second cover of usable "
+        "nodes that could serve meanwhile."
+    )
+    return NoSecondCover(message).body()
 
 
 def _is_blind(intent: Intent, base: Settings, target: Settings) -> bool:

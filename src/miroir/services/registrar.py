@@ -7,7 +7,7 @@ no node. What a write was made for (`If-Match`) is judged under the lock of the 
 nothing can be accepted in between.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -22,7 +22,7 @@ from miroir.errors import (
     Unavailable,
 )
 from miroir.ports.node import NodeReply, NodeRequest, Settings
-from miroir.ports.records import Intent, IntentKind, NewTask, TaskRecord
+from miroir.ports.records import Care, Intent, IntentKind, NewTask, TaskRecord
 from miroir.services.cluster import IndexView
 from miroir.services.intake import Intake, Wish, check_uid, not_found
 from miroir.services.prober import Prober
@@ -90,6 +90,7 @@ class SettingsWrite:
         base: What it was made for; None: it does not matter.
         by: Who asks.
         reason: Why.
+        care: How carefully it is made.
     """
 
     index_uid: IndexUid
@@ -99,6 +100,7 @@ class SettingsWrite:
     base: Base | None = None
     by: str = "client"
     reason: str = ""
+    care: Care = field(default_factory=Care)
 
 
 class Registrar:
@@ -133,7 +135,9 @@ class Registrar:
             raise RefusedByNode(refusal) if refusal else Unavailable("no node can judge the body")
         patch = rules.reset_patch(base) if write.resets and not write.patch else write.patch
         target = rules.resolve(base, patch)
-        wish = Wish(IntentKind.CHANGE, write.by, patch, target, reason=write.reason)
+        wish = Wish(
+            IntentKind.CHANGE, write.by, patch, target, reason=write.reason, care=write.care
+        )
         return await self._accept(write.index_uid, wish, write.request, self._task(write, patch))
 
     async def roll_back(self, wanted: Rollback) -> TaskRecord:

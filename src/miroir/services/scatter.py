@@ -37,6 +37,8 @@ class Wish:
         request: The same for every node.
         floor: Lowest settings version, or None.
         shard: The only shard concerned; None = all.
+        only: Ask these nodes, whatever they are proved at; None = a covering set. Their answers
+            are for nobody but whoever changes the settings.
     """
 
     index_uid: IndexUid
@@ -44,6 +46,7 @@ class Wish:
     timeout_s: float
     floor: int | None = None
     shard: ShardId | None = None
+    only: frozenset[NodeId] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,8 @@ class Scatter:
         view = self._cluster.view
         index = _live(view, wish.index_uid)
         ready = view.ready(index)
+        if wish.only is not None:
+            return index, _cover_of(view, index, (ready & wish.only) - passed_over, wish.shard)
         candidates = Candidates(
             topology=view.topology,
             proved=index.proved,
@@ -184,6 +189,19 @@ class Scatter:
             raise SettingsVersionStale("the settings changed while the nodes answered")
         committed = _live(self._cluster.view, wish.index_uid).record.version
         return Gathered(answers, committed, inconsistent=True)
+
+
+def _cover_of(
+    view: View, index: IndexView, node_ids: frozenset[NodeId], shard: ShardId | None
+) -> Cover:
+    """Return one of these nodes for each shard; it says of itself that it may mix versions."""
+    columns = enumerate(view.topology.columns)
+    wanted = [column for number, column in columns if shard in {None, number}]
+    chosen = [next((n for n in column if n in node_ids), None) for column in wanted]
+    nodes = tuple(n for n in chosen if n is not None)
+    if len(nodes) < len(wanted):
+        raise NoCoveringSet("the changed nodes do not hold every shard")
+    return Cover(nodes, index.record.version, inconsistent=True)
 
 
 def _others(topology: Topology, shard: ShardId | None) -> frozenset[ShardId]:

@@ -18,7 +18,7 @@ import orjson
 from miroir.core import merge
 from miroir.core.merge import CannotMerge, SearchSettings
 from miroir.core.numbers import unsigned
-from miroir.core.topology import IndexUid, ShardId
+from miroir.core.topology import IndexUid, NodeId, ShardId
 from miroir.errors import CannotBeMerged
 from miroir.ports.node import NodeRequest
 from miroir.services.cluster import IndexView
@@ -54,6 +54,7 @@ class SearchRequest:
         authorization: The client's own token for the nodes; None = the cluster's.
         floor: Lowest settings version.
         headers: Further headers for the nodes.
+        only: See `Wish.only`.
     """
 
     index: IndexView
@@ -64,6 +65,7 @@ class SearchRequest:
     authorization: str | None
     floor: int | None
     headers: Mapping[str, str]
+    only: frozenset[NodeId] | None = None
 
 
 class Searcher:
@@ -92,7 +94,7 @@ class Searcher:
         if (refusal := gathered.refusal) is not None:
             return Answer(refusal.status, refusal.body, gathered.headers)
         bodies = [reply.body for reply in gathered.replies]
-        mixed = gathered.inconsistent
+        mixed = gathered.inconsistent and request.only is None
         merged = merge.merge_search(bodies, rewritten.asked, str(uuid4()), mixed=mixed)
         if isinstance(merged, CannotMerge):
             raise CannotBeMerged(merged.reason)
@@ -114,6 +116,7 @@ class Searcher:
                 timeout_s=self._timeout_s,
                 floor=request.floor,
                 shard=shard,
+                only=request.only,
             )
         )
 

@@ -196,7 +196,8 @@ def committed(old: IndexRecord, commit: CommitRecord, version: int) -> IndexReco
         primary_key=commit.primary_key or (None if old.deleted else old.primary_key),
         settings=old.settings if commit.settings is None else commit.settings,
         fingerprints={**kept, **commit.fingerprints},
+        unconfirmed=commit.unconfirmed if commit.raise_version else old.unconfirmed,
     )
     if commit.deleted:
-        return replace(row, primary_key=None, settings=None, fingerprints={})
+        return replace(row, primary_key=None, settings=None, unconfirmed=None, fingerprints={})
     return row

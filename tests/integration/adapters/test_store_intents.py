@@ -27,7 +27,7 @@ from tests.support.store_contract import (
 
 from miroir.core.broadcast_types import Decision, NodeState, Phase, Progress
 from miroir.errors import LeaseLost
-from miroir.ports.records import NOT_CREATED, IntentKind
+from miroir.ports.records import NOT_CREATED, Care, IntentKind, Unconfirmed
 
 SENDING = Progress(NodeState.SENDING, proposals=1)
 
@@ -625,3 +625,37 @@ async def test_an_unknown_index_can_be_neither_frozen_nor_thawed_into_being(stor
 
     assert await store.indexes() == ()
     assert await store.index(MOVIES) is None
+
+
+@contract
+async def test_a_change_that_waits_to_be_confirmed_waits_in_its_record(store):
+    """It must undo itself also after a crash; only its own confirmation keeps it."""
+    lease = await lead(store)
+    care = Care({"queries": [{"search": {"q": "a"}}]}, confirm_within_ms=5)
+    intent = await started(store, lease, new_intent(care=care))
+    assert (await store.intent(intent.intent_id)).care == care
+    intent = await store.save_intent(intent, committing(), lease)
+    waits = Unconfirmed(base_version=0, until_ms=17)
+    version = await store.commit(intent, commit_record(unconfirmed=waits), lease)
+    await store.save_intent(intent, converged(version), lease)
+
+    assert (await store.index(intent.index_uid)).unconfirmed == waits
+    assert not await store.confirm(intent.index_uid, version + 1)
+    assert not await store.confirm("unknown", 1)
+    assert await store.confirm(intent.index_uid, version)
+    assert (await store.index(intent.index_uid)).unconfirmed is None
+    assert not await store.confirm(intent.index_uid, version)
+
+
+@contract
+async def test_a_repair_does_not_confirm_and_a_new_version_does_not_wait(store):
+    """A drifted node says nothing about what people think of the change."""
+    lease = await lead(store)
+    waits = Unconfirmed(base_version=0, until_ms=17)
+    version = await commit_once(store, lease, commit_record(unconfirmed=waits))
+    repair = commit_record(raise_version=False, settings=None)
+    await commit_once(store, lease, repair)
+    assert (await store.index("movies")).unconfirmed == waits
+
+    assert await commit_once(store, lease) == version + 1
+    assert (await store.index("movies")).unconfirmed is None

@@ -321,6 +321,8 @@ def test_a_started_intent_of_an_older_release_holds_its_place(tmp_path):
         connection.executescript(
             "DROP INDEX one_holder; DROP INDEX intent_of_index; DROP TABLE intent_index;"
             "DROP INDEX swap_task; ALTER TABLE intent DROP COLUMN swaps;"
+            "ALTER TABLE intent DROP COLUMN care;"
+            "ALTER TABLE index_record DROP COLUMN unconfirmed;"
             "CREATE UNIQUE INDEX one_started_intent ON intent (index_uid)"
             " WHERE started = 1 AND closed = 0;"
             "CREATE INDEX intent_by_index ON intent (index_uid, intent_id);"

@@ -10,7 +10,7 @@ from miroir.core.fingerprint import fingerprint
 from miroir.core.topology import NodeId
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, Settings
-from miroir.ports.records import CommitRecord, Intent
+from miroir.ports.records import CommitRecord, Intent, Unconfirmed
 from miroir.services.carriers.base import (
     ReadBack,
     by_engine,
@@ -129,4 +129,11 @@ class SettingsCarrier:
             deleted=False,
             task_details=rules.shown(self._intent.patch),
             at_ms=self._clock.wall_ms(),
+            unconfirmed=self._unconfirmed(),
         )
+
+    def _unconfirmed(self) -> Unconfirmed | None:
+        within_ms = self._intent.care.confirm_within_ms
+        if within_ms is None:
+            return None
+        return Unconfirmed(self._intent.base_version, self._clock.wall_ms() + within_ms)

@@ -1,0 +1,20 @@
+"""The world as the services get it; simulations bring one of their own."""
+
+from dataclasses import dataclass
+
+from miroir.ports.clock import Chance, Clock
+from miroir.ports.node import NodeControl, NodeTransport
+from miroir.ports.store import Store
+from miroir.telemetry import Metrics
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What the services need from the world; simulations bring their own."""
+
+    control: NodeControl
+    transport: NodeTransport
+    store: Store
+    clock: Clock
+    chance: Chance
+    metrics: Metrics

@@ -1,0 +1,55 @@
+"""Makes what answers reads, and what golden queries are put with."""
+
+from dataclasses import dataclass
+
+from miroir.config import Config
+from miroir.ports.clock import Clock
+from miroir.ports.node import NodeControl, NodeTransport
+from miroir.services.canaries import Canaries
+from miroir.services.catalog import Catalog
+from miroir.services.cluster import Cluster
+from miroir.services.health import Health
+from miroir.services.running import Running
+from miroir.services.scatter import Scatter
+from miroir.services.searcher import Searcher
+
+
+@dataclass(frozen=True)
+class ReadSide:
+    """Searches and other reads."""
+
+    scatter: Scatter
+    searcher: Searcher
+    catalog: Catalog
+    canaries: Canaries
+
+
+@dataclass(frozen=True)
+class ReadTools:
+    """What reads work with."""
+
+    transport: NodeTransport
+    control: NodeControl
+    clock: Clock
+    cluster: Cluster
+    health: Health
+    running: Running
+
+
+def make_read_side(config: Config, tools: ReadTools) -> ReadSide:
+    """Make the services of reads."""
+    scatter = Scatter(
+        transport=tools.transport,
+        cluster=tools.cluster,
+        health=tools.health,
+        running=tools.running,
+        when_no_cover=config.settings_broadcast.when_no_cover,
+    )
+    timeout_s = config.limits.search_timeout_s
+    shard_count = tools.cluster.view.topology.shard_count
+    searcher = Searcher(scatter=scatter, shard_count=shard_count, timeout_s=timeout_s)
+    catalog = Catalog(
+        scatter=scatter, control=tools.control, cluster=tools.cluster, timeout_s=timeout_s
+    )
+    canaries = Canaries(searcher=searcher, clock=tools.clock)
+    return ReadSide(scatter, searcher, catalog, canaries)
