@@ -87,7 +87,8 @@ def test_nodes_that_differ_are_listed_and_left_alone(before, uid):
     directly(cluster, "n1", "PATCH", f"/indexes/{uid}/settings", {"synonyms": SYNONYMS})
     task = cluster.ended(order(cluster, uid))
     assert (task["status"], task["type"]) == ("succeeded", "indexCreation")
-    assert cluster.proved(uid) == cluster.everywhere(1)
+    # The PATCH above may be read in the feed now only: it costs a look.
+    until(lambda: cluster.proved(uid) == cluster.everywhere(1), "in use")
 
 
 def test_hidden_keys_are_never_taken_over(before, uid):
