@@ -88,7 +88,7 @@ class App:
         return compressed(response, request.headers.get("accept-encoding", ""))
 
     async def _routed(self, request: Request, receive: Receive) -> Response:
-        route, arguments, known = TABLE.find(request.method, request.path)
+        route, arguments, known = TABLE.find(request.method, request.raw_path)
         if route is None:
             return Response(405 if known else 404)
         access = Access()

@@ -13,7 +13,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from miroir.node.documents.table import stored_documents
-from miroir.node.engine import FacetQuery, FacetResult, Features, SearchQuery, SearchResult
+from miroir.node.engine import (
+    FacetCounter,
+    FacetQuery,
+    FacetResult,
+    Features,
+    Finding,
+    SearchQuery,
+    SearchResult,
+    SimilarQuery,
+)
 from miroir.node.indexes import IndexRow, all_indexes, find_index
 from miroir.node.json_text import decode
 from miroir.node.settings import engine_form
@@ -46,8 +55,23 @@ class Engine(Protocol):
     def search(self, query: SearchQuery, /) -> SearchResult:
         """Return the answer to a query."""
 
+    def find(self, query: SearchQuery, /, *, limit: int, exact_totals: bool) -> Finding:
+        """Return what a query finds, before it is shown."""
+
+    def facets(self) -> FacetCounter:
+        """Return what counts facet values."""
+
+    def similar(self, query: SimilarQuery, /) -> SearchResult:
+        """Return the neighbours of a document."""
+
+    def embeddings(self) -> tuple[int, int]:
+        """Return the number of vectors, and of documents that have any."""
+
     def facet_search(self, query: FacetQuery, /) -> FacetResult:
         """Return the facet values that meet a query."""
+
+    def field_names(self) -> list[str]:
+        """Return the paths of all fields."""
 
     def field_distribution(self) -> dict[str, int]:
         """Return how many documents have each field."""

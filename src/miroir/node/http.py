@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from miroir.node.errors import ApiError
 from miroir.node.json_text import decode_body, encode
@@ -35,6 +35,7 @@ class Request:
     Attributes:
         method: Upper-case verb.
         path: Percent-decoded path.
+        raw_path: The path as sent, for routing: `%2F` is part of a segment.
         arguments: What the path's `{names}` matched.
         query: The parameters of the query string, in order.
         raw_query: The query string as sent, without `?`.
@@ -47,6 +48,7 @@ class Request:
     query: list[tuple[str, str]]
     raw_query: str
     headers: dict[str, str]
+    raw_path: str = ""
     body: bytes = b""
     arguments: dict[str, str] = field(default_factory=dict)
 
@@ -122,6 +124,7 @@ def read_head(scope: Scope) -> Request:
         headers={
             key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
         },
+        raw_path=scope.get("raw_path", b"").decode("latin-1") or quote(scope["path"]),
     )
 
 

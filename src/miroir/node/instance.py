@@ -1,5 +1,5 @@
 """
-One node, put together: store, catalog, queue, scheduler, keys, features, faults.
+One node, put together: store, catalog, queue, scheduler, keys, webhooks, features, faults.
 
 The only file that knows which search engine is used and that starts the scheduler. It serves no
 request; `app.py` does, with this object in hand.
@@ -19,6 +19,8 @@ from miroir.node.tasks.bench import Bench
 from miroir.node.tasks.model import Task
 from miroir.node.tasks.queue import Queue
 from miroir.node.tasks.scheduler import Scheduler
+from miroir.node.tasks.views import task_view
+from miroir.node.webhooks import Webhooks
 
 
 class Node:
@@ -37,21 +39,27 @@ class Node:
         self.catalog = Catalog(self.store, SearchIndex)
         self.queue = Queue(self.store, self._registered)
         self.keys = Keys(self.store, master_key)
+        self.webhooks = Webhooks(self.store)
         bench = Bench(self.store, self.catalog, self.queue, faults or Faults())
-        self._scheduler = Scheduler(bench)
+        self._scheduler = Scheduler(bench, self._ended)
 
     def start(self) -> None:
         """Build the engines from the store and begin to do tasks."""
         self.catalog.load()
+        self.webhooks.start()
         self._scheduler.start()
 
     def stop(self) -> None:
         """Stop doing tasks and close the database."""
         self._scheduler.stop()
+        self.webhooks.stop()
         self.store.close()
 
     def _registered(self, task: Task) -> None:
         self._scheduler.registered(task)
+
+    def _ended(self, tasks: list[Task]) -> None:
+        self.webhooks.notify([task_view(task) for task in tasks])
 
     @property
     def features(self) -> dict[str, bool]:

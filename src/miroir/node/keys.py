@@ -73,21 +73,30 @@ def _expiry(value: Any, place: Place) -> int:
 
 
 def _uuid(value: Any, place: Place) -> str:
-    text = string(value, place)
+    try:
+        return parse_uuid(string(value, place))
+    except ValueError as error:
+        raise place.invalid(str(error)) from error
+
+
+def parse_uuid(text: str) -> str:
+    """Return a UUID in its usual form; ValueError in the words of the `uuid` crate."""
     wrong = next(
         ((at, char) for at, char in enumerate(text) if char not in "0123456789abcdefABCDEF-"), None
     )
     if not text or len(text) > 45:
-        raise place.invalid(f"invalid length: found {len(text)}")
+        raise ValueError(f"invalid length: found {len(text)}")
     if wrong is not None:
-        raise place.invalid(f"invalid character: found `{wrong[1]}` at {wrong[0]}")
+        raise ValueError(f"invalid character: found `{wrong[1]}` at {wrong[0]}")
     groups = text.split("-")
+    if len(groups) == 1 and len(text) != 32:
+        raise ValueError(f"invalid length: found {len(text)}")
     if len(groups) not in {1, 5}:
-        raise place.invalid(f"invalid group count: expected 5, found {len(groups)}")
+        raise ValueError(f"invalid group count: expected 5, found {len(groups)}")
     lengths = (8, 4, 4, 4, 12) if len(groups) == 5 else (32,)
     for number, (group, length) in enumerate(zip(groups, lengths, strict=True)):
         if len(group) != length:
-            raise place.invalid(
+            raise ValueError(
                 f"invalid group length in group {number}: expected {length}, found {len(group)}"
             )
     return str(uuid.UUID(text))

@@ -6,9 +6,11 @@ faults differently and lists their names in different orders. What needs an inde
 engine.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
-from miroir.node.engine import FacetQuery, Features, SearchQuery
+from miroir.node.engine import FacetQuery, Features, SearchQuery, Semantic
+from miroir.node.engine.vectors import single
 from miroir.node.errors import ApiError
 from miroir.node.json_text import decode_loosely, encode_text
 from miroir.node.query import Parameter, choice, comma_list, count, flag, text
@@ -50,19 +52,21 @@ def _ratio(name: str) -> str:
     return f"the value of `{name}` is invalid, expected a float between `0.0` and `1.0`."
 
 
-def _share(name: str) -> Check:
+def share(name: str) -> Check:
+    """Return a check of a number from 0 to 1."""
+
     def check(value: Any, place: Place) -> float:
-        share = number(value, place)
-        if not 0 <= share <= 1:
+        found = number(value, place)
+        if not 0 <= found <= 1:
             raise place.invalid(_ratio(name))
-        return share
+        return found
 
     return check
 
 
 _strings: Final = nullable(array(string))
 _hybrid: Final = struct(
-    semanticRatio=Member(_share("semanticRatio"), "invalid_search_semantic_ratio"),
+    semanticRatio=Member(share("semanticRatio"), "invalid_search_semantic_ratio"),
     embedder=Member(string, "invalid_search_embedder", required=True),
 )
 _personalize: Final = struct(
@@ -75,7 +79,7 @@ def _member(name: str, check: Check) -> Member:
     return Member(check, f"invalid_search_{code}")
 
 
-_CHECKS: Final[dict[str, Check]] = {
+SEARCH_CHECKS: Final[dict[str, Check]] = {
     "q": nullable(string),
     "offset": unsigned(),
     "limit": unsigned(),
@@ -95,7 +99,7 @@ _CHECKS: Final[dict[str, Check]] = {
     "facets": _strings,
     "matchingStrategy": one_of(*STRATEGIES),
     "attributesToSearchOn": _strings,
-    "rankingScoreThreshold": nullable(_share("rankingScoreThreshold")),
+    "rankingScoreThreshold": nullable(share("rankingScoreThreshold")),
     "locales": nullable(array(one_of(*LOCALES))),
     "hybrid": nullable(_hybrid),
     "vector": nullable(array(number)),
@@ -107,7 +111,7 @@ _CHECKS: Final[dict[str, Check]] = {
     "showRankingScoreDetails": boolean,
     "showPerformanceDetails": boolean,
 }
-_MEMBERS: Final = {name: _member(name, check) for name, check in _CHECKS.items()} | {
+_MEMBERS: Final = {name: _member(name, check) for name, check in SEARCH_CHECKS.items()} | {
     "hybrid": Member(nullable(_hybrid), "invalid_search_hybrid_query")
 }
 SEARCH_BODY: Final = Struct(_MEMBERS)
@@ -146,14 +150,15 @@ def members_in_multi_search() -> dict[str, Member]:
     }
 
 
-def _share_text(value: str) -> float:
+def share_text(value: str) -> float:
+    """Read a number from 0 to 1."""
     try:
-        share = float(value)
+        found = float(value)
     except ValueError as error:
         raise ValueError(_ratio("rankingScoreThreshold")) from error
-    if not 0 <= share <= 1:
+    if not 0 <= found <= 1:
         raise ValueError(_ratio("rankingScoreThreshold"))
-    return share
+    return found
 
 
 def _locales_text(value: str) -> list[str]:
@@ -167,7 +172,7 @@ def _locales_text(value: str) -> list[str]:
 
 def _ratio_text(value: str) -> float:
     try:
-        return _share_text(value)
+        return share_text(value)
     except ValueError as error:
         raise ValueError(_ratio("semanticRatio")) from error
 
@@ -199,7 +204,7 @@ _GET: Final = {
     "facets": comma_list,
     "matchingStrategy": choice(*STRATEGIES),
     "attributesToSearchOn": comma_list,
-    "rankingScoreThreshold": _share_text,
+    "rankingScoreThreshold": share_text,
     "locales": _locales_text,
     "hybridEmbedder": text,
     "hybridSemanticRatio": _ratio_text,
@@ -224,7 +229,7 @@ SEARCH_PARAMETERS: Final = {
 def from_query_string(asked: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters of a GET in the shape of a body."""
     _require_embedder(asked)
-    body = {name: value for name, value in asked.items() if name in _CHECKS}
+    body = {name: value for name, value in asked.items() if name in SEARCH_CHECKS}
     if body.get("filter") is not None:
         body["filter"] = decode_loosely(body["filter"])
     if body.get("sort") is not None:
@@ -318,15 +323,34 @@ def _given(body: dict[str, Any], plain: dict[str, str], tuples: dict[str, str]) 
     return found | {field: tuple(values[key]) for key, field in tuples.items() if key in values}
 
 
+def engine_features(features: Mapping[str, bool]) -> Features:
+    """Return those experimental features that the engine knows."""
+    return Features(
+        contains_filter=features["containsFilter"],
+        foreign_keys=features["foreignKeys"],
+        multimodal=features["multimodal"],
+    )
+
+
 def search_query(body: dict[str, Any], features: dict[str, bool]) -> SearchQuery:
     """Return the engine's query for checked search parameters."""
-    allowed = Features(contains_filter=features["containsFilter"])
+    allowed = engine_features(features)
     if not body.get("facets"):
         body = {**body, "facets": None}  # an empty list asks for none, not for an empty answer
-    return SearchQuery(**_given(body, _PLAIN, _TUPLES), features=allowed)
+    semantic = _semantic(body)
+    return SearchQuery(**_given(body, _PLAIN, _TUPLES), semantic=semantic, features=allowed)
+
+
+def _semantic(body: dict[str, Any]) -> Semantic | None:
+    hybrid, vector = body.get("hybrid"), body.get("vector")
+    if hybrid is None:
+        return None
+    ratio = single(hybrid.get("semanticRatio", 0.5))
+    return Semantic(hybrid["embedder"], ratio, None if vector is None else tuple(vector))
 
 
 def facet_query(body: dict[str, Any], features: dict[str, bool]) -> FacetQuery:
     """Return the engine's query for checked facet-search parameters."""
-    allowed = Features(contains_filter=features["containsFilter"])
-    return FacetQuery(**_given(body, _FACET_PLAIN, _FACET_TUPLES), features=allowed)
+    allowed = engine_features(features)
+    given = _given(body, _FACET_PLAIN, _FACET_TUPLES)
+    return FacetQuery(**given, semantic=_semantic(body), features=allowed)

@@ -1,6 +1,6 @@
 """Which part of a document is shown: the `fields` of document routes. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from miroir.node.json_text import Raw, RawDocument, decode, encode, raw_fields
@@ -8,21 +8,27 @@ from miroir.node.json_text import Raw, RawDocument, decode, encode, raw_fields
 VECTORS = "_vectors"
 
 
-def shown_document(raw: bytes, fields: Iterable[str] | None, *, vectors: bool) -> Raw:
+def shown_document(
+    raw: bytes, fields: Iterable[str] | None, *, vectors: bool, embedders: Container[str] = ()
+) -> Raw:
     """
     Return a stored document as document routes show it.
 
     Args:
         raw: The stored JSON object.
         fields: Top-level names or dotted paths to keep; None keeps everything.
-        vectors: Whether `_vectors` may be shown.
+        vectors: Whether `_vectors` are shown.
+        embedders: Those whose vectors are shown though the fields do not name `_vectors`.
     """
     document = raw_fields(raw)
     if not vectors:
         document.pop(VECTORS, None)
     shown = document if fields is None else _selected(document, list(fields))
     if vectors:
-        shown[VECTORS] = document.get(VECTORS, Raw(b"{}"))
+        held = document.get(VECTORS, Raw(b"{}"))
+        if fields is not None and VECTORS not in shown:
+            held = Raw(encode({k: v for k, v in decode(held).items() if k in embedders}))
+        shown[VECTORS] = held
     return Raw(encode(shown))
 
 

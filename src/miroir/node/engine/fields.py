@@ -10,7 +10,8 @@ No index structures here; values are looked at only to walk through them.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-RESERVED = ("_vectors", "_geo", "_geojson")
+VECTORS = "_vectors"
+RESERVED = (VECTORS, "_geo", "_geojson")
 
 
 def covers(attribute: str, path: str) -> bool:
@@ -43,7 +44,9 @@ def walk(document: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
     items of arrays) do not stand directly under a key.
     """
     for key, value in document.items():
-        if isinstance(value, dict):
+        if key == VECTORS:
+            pass  # thousands of numbers that are no fields
+        elif isinstance(value, dict):
             yield from _walk_object(value, key)
         elif isinstance(value, list):
             yield from _walk_array(value, key)

@@ -18,7 +18,6 @@ from pyroaring import BitMap
 
 from miroir.node.engine.errors import EvaluationError
 from miroir.node.engine.facet_index import FieldValues, facet_normalized
-from miroir.node.engine.fields import covers
 from miroir.node.engine.filter_parser import parse_expression, parse_filter
 from miroir.node.engine.filter_text import rendered
 from miroir.node.engine.filter_tree import (
@@ -26,6 +25,7 @@ from miroir.node.engine.filter_tree import (
     Between,
     Compare,
     Filter,
+    Foreign,
     GeoBox,
     GeoPolygon,
     GeoRadius,
@@ -34,8 +34,12 @@ from miroir.node.engine.filter_tree import (
     Not,
     Or,
     Piece,
+    Vectors,
     conditions,
+    foreigns,
+    nodes,
 )
+from miroir.node.engine.filter_vectors import matching_vectors
 from miroir.node.engine.index_settings import FilterableRule
 from miroir.node.engine.sort_parser import bad_coordinate, number_shown
 from miroir.node.engine.sorting import distance_m
@@ -51,6 +55,10 @@ _CONTAINS_IS_OFF: Final = (
 _VECTORS_ARE_OFF: Final = (
     "using a vector filter requires enabling the `multimodal` experimental feature. "
     "See https://github.com/orgs/meilisearch/discussions/846"
+)
+_FOREIGN_IS_OFF: Final = (
+    "using a foreign filter requires enabling the `foreign_keys` experimental feature. "
+    "See https://github.com/orgs/meilisearch/discussions/873"
 )
 _NO_SHAPES: Final = "Shapes of `_geojson` are not available in the embedded node yet."
 _RESOLUTIONS: Final = range(3, 1001)
@@ -68,10 +76,14 @@ class FilterEvaluator:
 
     def matching(self, value: Any, features: Features) -> BitMap:
         """Return the documents that a filter of a request matches; all, if it is empty."""
-        root = parse_filter(value, code=self._code)
+        root = value if isinstance(value, Filter) else parse_filter(value, code=self._code)
         if root is None:
             return BitMap(self._documents)
-        _require_features(root, features)
+        if root is not value:
+            require_features(root, features)
+        if (found := next(foreigns(root), None)) is not None:
+            message = "Filter condition `_foreign` is not supported for this endpoint."
+            raise ApiError(self._code, found.field.error(message))
         if self._code == _SEARCH_CODE:
             root = parse_expression(rendered(root))
             assert root is not None, "a rendered filter is never empty"
@@ -99,6 +111,11 @@ class FilterEvaluator:
                 return found
             case GeoRadius() | GeoBox() | GeoPolygon():
                 return self._geo(node)
+            case Vectors():
+                store = self._store
+                return matching_vectors(node, store.vectors, store.contents, self._code)
+            case Foreign():
+                raise AssertionError("refused before")
             case Compare() | Between() | In() | Is():
                 return self._condition(node)
 
@@ -216,16 +233,18 @@ _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 }
 
 
-def _require_features(root: Filter, features: Features) -> None:
-    """Refuse operators of experimental features; vectors are none of this engine's."""
-    for condition in conditions(root):
-        field = condition.field
-        if isinstance(condition, Compare) and condition.operator == "CONTAINS":
-            if not features.contains_filter:
-                raise ApiError("feature_not_enabled", condition.keyword.error(_CONTAINS_IS_OFF))
-        elif isinstance(condition, Is) and covers("_vectors", field.raw):
-            piece = Piece("_vectors", "_vectors", field.column, field.whole)
-            raise ApiError("feature_not_enabled", piece.error(_VECTORS_ARE_OFF))
+def require_features(root: Filter, features: Features) -> None:
+    """Refuse operators of experimental features that are off (`feature_not_enabled`)."""
+    for node in nodes(root):
+        match node:
+            case Compare(operator="CONTAINS") if not features.contains_filter:
+                raise ApiError("feature_not_enabled", node.keyword.error(_CONTAINS_IS_OFF))
+            case Foreign() if not features.foreign_keys:
+                raise ApiError("feature_not_enabled", node.field.error(_FOREIGN_IS_OFF))
+            case Vectors() if not features.multimodal:
+                raise ApiError("feature_not_enabled", node.field.error(_VECTORS_ARE_OFF))
+            case _:
+                pass
 
 
 def _not_allowed(path: str, operator: str, rule: FilterableRule, number: int) -> str:

@@ -18,7 +18,19 @@ from typing import Any, Final, NoReturn
 
 from miroir.node.engine.filter_geo import geo_filter, refuse_geo_as_value
 from miroir.node.engine.filter_scanner import FilterSyntaxError, Scanner, Soft, shown
-from miroir.node.engine.filter_tree import And, Between, Compare, Filter, In, Is, Not, Or, Piece
+from miroir.node.engine.filter_tree import (
+    And,
+    Between,
+    Compare,
+    Filter,
+    Foreign,
+    In,
+    Is,
+    Not,
+    Or,
+    Piece,
+)
+from miroir.node.engine.filter_vectors import vector_filter
 from miroir.node.errors import ApiError
 
 DEPTH_MAX: Final = 150
@@ -27,10 +39,6 @@ _OPERATORS_SHOWN: Final = (
     "`=`, `!=`, `>=`, `>`, `<=`, `<`, `IN`, `NOT IN`, `TO`, `EXISTS`, `NOT EXISTS`, `IS NULL`, "
     "`IS NOT NULL`, `IS EMPTY`, `IS NOT EMPTY`, `CONTAINS`, `NOT CONTAINS`, `STARTS WITH`, "
     "`NOT STARTS WITH`, `_geoRadius`, `_geoBoundingBox` or `_geoPolygon`"
-)
-_FOREIGN_IS_OFF: Final = (
-    "using a foreign filter requires enabling the `foreign_keys` experimental feature. "
-    "See https://github.com/orgs/meilisearch/discussions/873"
 )
 _TOO_DEEP: Final = (
     "The filter exceeded the maximum depth limit. Try rewriting the filter so that it contains "
@@ -179,8 +187,13 @@ class _Parser:
         found = geo_filter(scan)
         if found is not None:
             return found
+        if scan.at < len(scan.whole) and (vectors := vector_filter(scan)) is not None:
+            return vectors
         if scan.whole_word("_foreign"):
-            self._foreign(depth)
+            if scan.rest().raw.startswith("(") or not scan.rest().raw:
+                return self._foreign(depth)
+            scan.at = start
+            scan.skip_space()
         refuse_geo_as_value(scan)
         try:
             field = scan.value()
@@ -193,21 +206,35 @@ class _Parser:
             raise Soft(scan.rest(start))
         return condition
 
-    def _foreign(self, depth: int) -> NoReturn:
-        """Refuse `_foreign(field, filter)`: other indexes are an experimental feature."""
+    def _foreign(self, depth: int) -> Filter:
+        """Read the rest of `_foreign(field, filter)`."""
         scan, start = self._scan, self._scan.at
+        if not scan.literal("("):
+            self._bad_foreign(start)
+        at = scan.at
         try:
-            inside = scan.literal("(")
             field = scan.value()
-            inside = inside and scan.literal(",")
-            self.either(depth + 1)
+            scan.skip_space()
+            at = scan.at
+            if not scan.literal(","):
+                self._bad_foreign(at)
+            scan.skip_space()
+            at = scan.at
+            inner = self.either(depth + 1)
         except Soft:
-            inside, field = False, scan.rest(start)
-        if not inside or not scan.literal(")"):
-            rest = scan.rest(start)
-            message = "Was expecting a field name and an condition inside `_foreign(..)` filter"
-            scan.fail(f"{message} but instead found `{shown(rest.raw)}`.", rest)
-        raise ApiError("feature_not_enabled", field.error(_FOREIGN_IS_OFF))
+            self._bad_foreign(at)
+        except FilterSyntaxError as error:
+            if str(error).startswith(_TOO_DEEP):
+                raise
+            self._bad_foreign(at)
+        if not scan.literal(")"):
+            self._bad_foreign(scan.at)
+        return Foreign(field, inner)
+
+    def _bad_foreign(self, at: int) -> NoReturn:
+        rest = self._scan.rest(at)
+        message = "Was expecting a field name and an condition inside `_foreign(..)` filter"
+        self._scan.fail(f"{message} but instead found `{shown(rest.raw)}`.", rest)
 
     def _condition(self, field: Piece) -> Filter | None:
         """Read what follows a field name; None if it is no operator."""

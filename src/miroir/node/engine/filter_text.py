@@ -13,6 +13,7 @@ from miroir.node.engine.filter_tree import (
     Between,
     Compare,
     Filter,
+    Foreign,
     GeoBox,
     GeoPolygon,
     GeoRadius,
@@ -21,10 +22,11 @@ from miroir.node.engine.filter_tree import (
     Not,
     Or,
     Piece,
+    Vectors,
 )
 
 
-def rendered(node: Filter) -> str:
+def rendered(node: Filter) -> str:  # noqa: PLR0911  one line for each kind of node
     """Return a filter that means the same, with everything quoted and bracketed."""
     match node:
         case Not(inner):
@@ -43,8 +45,23 @@ def rendered(node: Filter) -> str:
             return f"{_quoted(field)} {what}"
         case GeoRadius() | GeoBox() | GeoPolygon():
             return _geo(node)
+        case Foreign(field, inner):
+            return f"_foreign({_quoted(field)}, {rendered(inner)})"
+        case Vectors():
+            return _vectors(node)
         case _:
             assert_never(node)
+
+
+def _vectors(node: Vectors) -> str:
+    parts = ["_vectors"]
+    if node.embedder is not None:
+        parts.append(_quoted(node.embedder))
+    if node.what is not None:
+        parts.append(node.what.text)
+    if node.fragment is not None:
+        parts.append(_quoted(node.fragment))
+    return f"{'.'.join(parts)} EXISTS"
 
 
 def _geo(node: GeoRadius | GeoBox | GeoPolygon) -> str:

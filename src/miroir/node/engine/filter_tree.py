@@ -96,6 +96,24 @@ class GeoPolygon:
 
 
 @dataclass(frozen=True, slots=True)
+class Vectors:
+    """`_vectors EXISTS`, `_vectors.embedder EXISTS`, and what may stand after the embedder."""
+
+    field: Piece
+    embedder: Piece | None
+    what: Piece | None
+    fragment: Piece | None
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """`_foreign(field, filter)`: the filter is about the index that the field refers to."""
+
+    field: Piece
+    inner: "Filter"
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     """`NOT filter`."""
 
@@ -116,7 +134,20 @@ class Or:
     parts: tuple["Filter", ...]
 
 
-Filter = Compare | Between | In | Is | GeoRadius | GeoBox | GeoPolygon | Not | And | Or
+Filter = (
+    Compare
+    | Between
+    | In
+    | Is
+    | GeoRadius
+    | GeoBox
+    | GeoPolygon
+    | Foreign
+    | Vectors
+    | Not
+    | And
+    | Or
+)
 
 
 def conditions(root: Filter) -> Iterator[Compare | Between | In | Is]:
@@ -131,5 +162,23 @@ def conditions(root: Filter) -> Iterator[Compare | Between | In | Is]:
                 stack.extend(parts)
             case Compare() | Between() | In() | Is():
                 yield node
-            case GeoRadius() | GeoBox() | GeoPolygon():
-                pass  # these name no field
+            case GeoRadius() | GeoBox() | GeoPolygon() | Foreign() | Vectors():
+                pass  # these name no field of this index
+
+
+def nodes(root: Filter) -> Iterator[Filter]:
+    """Yield every part of a filter, from left to right; not what is inside `_foreign`."""
+    yield root
+    match root:
+        case Not(inner):
+            yield from nodes(inner)
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from nodes(part)
+        case _:
+            pass
+
+
+def foreigns(root: Filter) -> Iterator[Foreign]:
+    """Yield the parts of a filter that are about other indexes."""
+    return (node for node in nodes(root) if isinstance(node, Foreign))

@@ -41,8 +41,9 @@ class HitMaker:
         query = self._query
         document = self._store.contents[ranked.document]
         hit = self._chosen(document, self._retrieved)
-        if not query.retrieve_vectors:
-            hit.pop(_VECTORS, None)
+        hit.pop(_VECTORS, None)
+        if query.retrieve_vectors and not self._hides_vectors():
+            hit[_VECTORS] = document.get(_VECTORS, {})
         if self._target is not None:
             point = geo_point(hit.get("_geo"))
             if point is not None:
@@ -59,6 +60,13 @@ class HitMaker:
         if query.show_ranking_score_details:
             extra["_rankingScoreDetails"] = shown(ranked.details)
         return {**hit, **extra}
+
+    def _hides_vectors(self) -> bool:
+        """Tell whether vectors are hidden; a list that names them hides them, oddly."""
+        displayed = self._store.settings.displayed
+        if displayed is None:
+            return False
+        return (_VECTORS in displayed) == self._store.knows(_VECTORS)
 
     def _displayed_paths(self) -> tuple[str, ...] | None:
         displayed = self._store.settings.displayed
@@ -108,6 +116,10 @@ class HitMaker:
             return self._formatter.formatted(text, self._format_of(path))
 
         shown_part = self._chosen(document, self._displayed)
+        if _VECTORS in shown_part:
+            shown_part[_VECTORS] = self._store.vectors.foreign(shown_part[_VECTORS])
+            if not shown_part[_VECTORS]:
+                del shown_part[_VECTORS]
         mapped = _map_leaves(shown_part, leaf)
         paths: tuple[str, ...] | None = None
         if "*" not in self._formats:

@@ -8,7 +8,11 @@ thread-safe: the caller locks. What is behind each method is in the file of its 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from miroir.node.engine.search import Searcher, filtered
+from pyroaring import BitMap
+
+from miroir.node.engine.finding import FacetCounter, Finding
+from miroir.node.engine.search import Page, Searcher, filtered
+from miroir.node.engine.similar import similar
 from miroir.node.engine.sort_parser import DOCUMENT_CODE, check_sort, parse_sort
 from miroir.node.engine.sorting import sort_documents
 from miroir.node.engine.store import Document, IndexStore
@@ -18,6 +22,7 @@ from miroir.node.engine.types import (
     Features,
     SearchQuery,
     SearchResult,
+    SimilarQuery,
 )
 
 
@@ -72,9 +77,37 @@ class SearchIndex:
         """Run one search; ApiError for what the settings do not allow."""
         return Searcher(self._store).search(query)
 
+    def find(self, query: SearchQuery, *, limit: int, exact_totals: bool) -> Finding:
+        """Run one search without showing it; at most the index's `maxTotalHits` documents."""
+        searcher = Searcher(self._store)
+        limit = min(limit, self._store.settings.total_hits_max)
+        found = searcher.find(query, Page(0, limit, exact_totals))
+        return Finding(
+            found.ranked,
+            found.candidates,
+            found.kind != "words",
+            found.vector,
+            searcher.maker(query, found),
+            self._store,
+        )
+
+    def facets(self) -> FacetCounter:
+        """Return what counts the facet values of this index."""
+        return FacetCounter(self._store)
+
     def facet_search(self, query: FacetQuery) -> FacetResult:
         """Search the values of one facet; ApiError if it is not searchable."""
         return Searcher(self._store).facet_search(query)
+
+    def similar(self, query: SimilarQuery) -> SearchResult:
+        """Return the neighbours of a document; ApiError for what does not exist."""
+        return similar(self._store, query)
+
+    def embeddings(self) -> tuple[int, int]:
+        """Return how many vectors there are, and how many documents have any."""
+        every = self._store.vectors.of.values()
+        documents = BitMap.union(BitMap(), *(found.documents() for found in every))
+        return sum(found.count() for found in every), len(documents)
 
     def sorted_ids(self, sort: Sequence[str], ids: Iterable[str]) -> list[str]:
         """Return known ids in the order of sort expressions; ApiError `invalid_document_sort`."""
@@ -83,6 +116,10 @@ class SearchIndex:
         numbers = [self._store.number_of[id_] for id_ in ids if id_ in self._store.number_of]
         ordered = sort_documents(numbers, self._store.facets, by)
         return [self._store.id_of[number] for number in ordered]
+
+    def field_names(self) -> list[str]:
+        """Return the paths of all fields that documents have or had, sorted."""
+        return self._store.known_fields()
 
     def field_distribution(self) -> dict[str, int]:
         """Return how many documents have each top-level field."""

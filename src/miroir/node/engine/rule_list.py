@@ -43,6 +43,7 @@ class RuleList:
     facets: FacetIndex
     sort: Sequence[SortBy]
     keywords: Keywords | None
+    by_vector: Rule | None = None  # takes the place of the rules that rank by words
     _seen: set[str] = field(default_factory=set)
 
     def build(self) -> list[Rule]:
@@ -60,6 +61,9 @@ class RuleList:
 
     def _of_words(self, name: str) -> Iterator[Rule]:
         keywords = self.keywords
+        if self.by_vector is not None and "vector" not in self._seen:
+            self._seen.add("vector")
+            yield self.by_vector
         if keywords is None:
             return
         if "words" not in self._seen:

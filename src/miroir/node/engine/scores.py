@@ -50,7 +50,14 @@ class GeoDistance:
     distance_m: float | None
 
 
-Detail = Rank | SortValue | GeoDistance
+@dataclass(frozen=True, slots=True)
+class Similarity:
+    """How near the vector of a document is to the query's; None without a vector."""
+
+    value: float | None
+
+
+Detail = Rank | SortValue | GeoDistance | Similarity
 
 
 def folded(ranks: Iterable[Rank]) -> float:
@@ -63,8 +70,14 @@ def folded(ranks: Iterable[Rank]) -> float:
 
 
 def global_score(details: Iterable[Detail]) -> float:
-    """Return `_rankingScore`."""
-    return folded(detail for detail in details if isinstance(detail, Rank))
+    """Return `_rankingScore`; a similarity goes before ranks."""
+    similarity, ranks = None, []
+    for detail in details:
+        if isinstance(detail, Rank):
+            ranks.append(detail)
+        elif isinstance(detail, Similarity):
+            similarity = detail.value or 0.0
+    return folded(ranks) if similarity is None else similarity
 
 
 def shown(details: Sequence[Detail]) -> dict[str, Any]:
@@ -88,6 +101,9 @@ def shown(details: Sequence[Detail]) -> dict[str, Any]:
             case GeoDistance():
                 name, entry = _of_geo(detail)
                 result[name] = {"order": order, **entry}
+                order += 1
+            case Similarity():
+                result["vectorSort"] = {"order": order, "similarity": detail.value}
                 order += 1
     return result
 

@@ -7,7 +7,7 @@ Errors that depend on the settings are raised here and in the parsers it calls. 
 is decided in `hits.py`, facets in `facets.py`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pyroaring import BitMap
@@ -22,9 +22,19 @@ from miroir.node.engine.matches import MatchingWords
 from miroir.node.engine.query import ParsedQuery, QueryParser
 from miroir.node.engine.ranking import RankedDocument, Ranking
 from miroir.node.engine.rule_list import Keywords, RuleList
-from miroir.node.engine.rules import Part, Words
-from miroir.node.engine.scores import global_score, shown
+from miroir.node.engine.rules import Part, Rule, Words
+from miroir.node.engine.scores import Similarity, global_score, shown
 from miroir.node.engine.search_on import restricted_fields
+from miroir.node.engine.semantic import (
+    Kind,
+    Ranked,
+    VectorSort,
+    embeddings_of,
+    is_good_enough,
+    kind_of,
+    merged,
+    require_vector,
+)
 from miroir.node.engine.sort_parser import check_sort, parse_sort
 from miroir.node.engine.store import IndexStore
 from miroir.node.engine.terms import Slots
@@ -64,12 +74,21 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Matched:
-    """What a search found, before it is shown."""
+class Found:
+    """What a search found, before it is shown; `vector` is what it searched by, if it did."""
 
     ranked: list[RankedDocument]
     candidates: BitMap
     query: ParsedQuery | None
+    kind: Kind
+    vector: tuple[float, ...] | None = None
+
+    @property
+    def semantic_hits(self) -> int | None:
+        """The number of hits that were found by vector, None for a search by words."""
+        if self.kind == "words":
+            return None
+        return sum(any(isinstance(d, Similarity) for d in r.details) for r in self.ranked)
 
 
 class Searcher:
@@ -81,9 +100,8 @@ class Searcher:
     def search(self, query: SearchQuery) -> SearchResult:
         """Run one search."""
         page = Page.of(query, self._store.settings.total_hits_max)
-        found = self.match(query, page)
-        terms = () if found.query is None else (*found.query.terms, *found.query.ngrams)
-        maker = HitMaker(self._store, query, MatchingWords(terms))
+        found = self.find(query, page)
+        maker = self.maker(query, found)
         facets, stats = None, None
         if query.facets is not None:
             facets, stats = facets_of(self._store, query.facets, found.candidates)
@@ -97,7 +115,14 @@ class Searcher:
                 HitScore(ids[r.document], global_score(r.details), shown(r.details))
                 for r in found.ranked
             ),
+            semantic_hits=found.semantic_hits,
+            query_vector=found.vector,
         )
+
+    def maker(self, query: SearchQuery, found: Found) -> HitMaker:
+        """Return what makes the hits of a search."""
+        terms = () if found.query is None else (*found.query.terms, *found.query.ngrams)
+        return HitMaker(self._store, query, MatchingWords(terms))
 
     def facet_search(self, query: FacetQuery) -> FacetResult:
         """Search the values of a facet among the documents that a query finds."""
@@ -109,6 +134,7 @@ class Searcher:
             attributes_to_search_on=query.attributes_to_search_on,
             ranking_score_threshold=query.ranking_score_threshold,
             locales=query.locales,
+            semantic=query.semantic,
             features=query.features,
         )
         everything = Page(0, len(self._store), exact_totals=True)
@@ -117,16 +143,55 @@ class Searcher:
             if query.ranking_score_threshold is not None
             else Page(0, 0, exact_totals=False)
         )
-        candidates = self.match(search, page).candidates
+        if kind_of(query.q, query.semantic) == "both":  # vectors reach every document
+            candidates = self.filtered(search)
+        else:
+            candidates = self.find(search, page).candidates
         hits = search_values(self._store, query.facet_name, query.facet_query, candidates)
         return FacetResult(hits, query.facet_query)
 
-    def match(self, query: SearchQuery, page: Page) -> Matched:
-        """Find and rank documents; no further than the page needs."""
+    def find(self, query: SearchQuery, page: Page) -> Found:
+        """Find and rank documents, by words, by vector or both; no further than the page needs."""
+        kind, semantic = kind_of(query.q, query.semantic), query.semantic
+        if kind == "words" or semantic is None:
+            return self._by_words(query, page)
+        embeddings = embeddings_of(self._store, semantic, "invalid_search_embedder")
+        if kind == "vector":
+            vector = require_vector(semantic, query.q)
+            ranked = self._by_vector(query, page, VectorSort(embeddings, vector))
+            return Found(ranked.documents, ranked.candidates, None, kind, semantic.vector)
+        everything = Page(0, page.offset + page.limit, page.exact_totals)
+        words = self._by_words(query, everything)
+        by_words = Ranked(words.ranked, words.candidates)
+        wanted, first = everything.limit, page.offset
+        if semantic.vector is None or is_good_enough(by_words, wanted, semantic.ratio):
+            return replace(words, ranked=words.ranked[first:], kind=kind)
+        by_vector = self._by_vector(query, everything, VectorSort(embeddings, semantic.vector))
+        same_value = same_value_of(self._store, query.distinct)
+        both = merged(by_vector, by_words, semantic.ratio, wanted, same_value)
+        return Found(both.documents[first:], both.candidates, words.query, kind, semantic.vector)
+
+    def filtered(self, query: SearchQuery) -> BitMap:
+        """Return the documents that the filter of a query leaves."""
+        return filtered(self._store, query.filter, query.features, code=FILTER_CODE)
+
+    def _by_vector(self, query: SearchQuery, page: Page, by: VectorSort) -> Ranked:
+        """Rank everything that the filter leaves by similarity."""
         store = self._store
         sort = parse_sort(query.sort or ())
         check_distinct(query.distinct, store.settings)
-        universe = filtered(store, query.filter, query.features, code=FILTER_CODE)
+        universe = self.filtered(query)
+        check_sort(sort, store.settings)
+        rules = RuleList(store.settings, store.facets, sort, None, by).build()
+        ranking = self._ranking(query, page, rules)
+        ranking.run(universe, [Part(universe)])
+        return Ranked(ranking.ranked, self._totals(query, page, ranking))
+
+    def _by_words(self, query: SearchQuery, page: Page) -> Found:
+        store = self._store
+        sort = parse_sort(query.sort or ())
+        check_distinct(query.distinct, store.settings)
+        universe = self.filtered(query)
         source = self._source(query)
         parsed = self._parse(query, source)
         if parsed is not None:
@@ -140,20 +205,26 @@ class Searcher:
             keywords = Keywords(words, slots, source, query.matching_strategy != "all")
             universe = words.universe(universe)
             bucket = [Part(universe)] if keywords.ranks_words else words.readings(universe)
-        same_value = same_value_of(store, query.distinct)
-        ranking = Ranking(
-            RuleList(store.settings, store.facets, sort, keywords).build(),
+        rules = RuleList(store.settings, store.facets, sort, keywords).build()
+        ranking = self._ranking(query, page, rules)
+        ranking.run(universe, bucket)
+        return Found(ranking.ranked, self._totals(query, page, ranking), parsed, "words")
+
+    def _ranking(self, query: SearchQuery, page: Page, rules: list[Rule]) -> Ranking:
+        return Ranking(
+            rules,
             page.offset,
             page.limit,
-            same_value=same_value,
+            same_value=same_value_of(self._store, query.distinct),
             threshold=query.ranking_score_threshold,
             evaluate_max=self._evaluate_max(query, page),
         )
-        ranking.run(universe, bucket)
-        candidates = ranking.candidates
+
+    def _totals(self, query: SearchQuery, page: Page, ranking: Ranking) -> BitMap:
+        same_value = same_value_of(self._store, query.distinct)
         if page.exact_totals and same_value is not None:
-            candidates = one_per_value(candidates, same_value)
-        return Matched(ranking.ranked, candidates, parsed)
+            return one_per_value(ranking.candidates, same_value)
+        return ranking.candidates
 
     def _evaluate_max(self, query: SearchQuery, page: Page) -> int | None:
         """Return how far to rank when exact totals need the score of every document."""

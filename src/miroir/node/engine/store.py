@@ -17,6 +17,7 @@ from miroir.node.engine.inverted import InvertedIndex
 from miroir.node.engine.query import TypoRules
 from miroir.node.engine.synonyms import Synonyms
 from miroir.node.engine.tokenize import Tokenizer
+from miroir.node.engine.vectors import VectorStore
 
 Document = dict[str, Any]
 
@@ -42,6 +43,7 @@ class IndexStore:
         self.typos = TypoRules.of(settings)
         self.inverted = InvertedIndex(_searchable(settings), self.tokenizer)
         self.facets = FacetIndex(self.settings.needs_values)
+        self.vectors = VectorStore(settings)
         self.contents: dict[int, Document] = {}
         self.id_of: dict[int, str] = {}
         self.number_of: dict[str, int] = {}
@@ -77,6 +79,7 @@ class IndexStore:
         """Remove all documents."""
         self.inverted = InvertedIndex(self.inverted.searchable, self.tokenizer)
         self.facets = FacetIndex(self.settings.needs_values)
+        self.vectors = VectorStore(self.settings.raw)
         self.contents, self.id_of, self.number_of, self._free = {}, {}, {}, []
 
     def __len__(self) -> int:
@@ -104,6 +107,11 @@ class IndexStore:
         else:
             for number in sorted(fresh.contents):
                 fresh.facets.add(number, fresh.contents[number])
+        if not _changed(old, settings, ("embedders",)):
+            fresh.vectors = self.vectors
+        else:
+            for number, content in fresh.contents.items():
+                fresh.vectors.put(number, content)
         return fresh
 
     def field_distribution(self) -> dict[str, int]:
@@ -126,11 +134,13 @@ class IndexStore:
     def _index(self, number: int, content: Document) -> None:
         self.inverted.add(number, content)
         self.facets.add(number, content)
+        self.vectors.put(number, content)
         self._known.update(path for path, _, _ in walk(content))
 
     def _forget(self, number: int) -> None:
         self.inverted.remove(number, self.contents[number])
         self.facets.remove(number)
+        self.vectors.remove(number)
 
 
 def _searchable(settings: Mapping[str, Any]) -> Searchable:

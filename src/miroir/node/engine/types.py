@@ -19,6 +19,17 @@ class Features:
     """Experimental features that change what the engine accepts; all off on a new server."""
 
     contains_filter: bool = False
+    foreign_keys: bool = False
+    multimodal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Semantic:
+    """The parameter `hybrid`, and `vector`; `ratio` is the share of the vector's results."""
+
+    embedder: str
+    ratio: float = 0.5
+    vector: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,7 @@ class SearchQuery:
     show_ranking_score: bool = False
     show_ranking_score_details: bool = False
     locales: tuple[str, ...] | None = None
+    semantic: Semantic | None = None
     features: Features = field(default_factory=Features)
 
 
@@ -66,7 +78,8 @@ class SearchResult:
     `hits` are complete JSON objects in Meilisearch's key order. `pagination` is the block of the
     mode that was asked for: limit, offset, estimatedTotalHits; or hitsPerPage, page, totalPages,
     totalHits. Facets are None unless the query asked for them. `scores` holds, hit for hit, the
-    ranking score and its details whether or not they are shown (federation merges by them).
+    ranking score and its details whether or not they are shown. `semantic_hits` counts the hits
+    found by vector, None when vectors were not asked; `query_vector` is the one that was used.
     """
 
     hits: list[dict[str, Any]]
@@ -74,6 +87,8 @@ class SearchResult:
     facet_distribution: dict[str, dict[str, int]] | None = None
     facet_stats: dict[str, dict[str, float]] | None = None
     scores: tuple["HitScore", ...] = ()
+    semantic_hits: int | None = None
+    query_vector: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,24 @@ class HitScore:
     id: str
     score: float
     details: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarQuery:
+    """One search for the neighbours of a document; `allowed` narrows which one it may be."""
+
+    id: str
+    embedder: str
+    offset: int = 0
+    limit: int = 20
+    filter: Any = None
+    allowed: Any = None
+    attributes_to_retrieve: tuple[str, ...] | None = None
+    retrieve_vectors: bool = False
+    show_ranking_score: bool = False
+    show_ranking_score_details: bool = False
+    ranking_score_threshold: float | None = None
+    features: Features = field(default_factory=Features)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +130,7 @@ class FacetQuery:
     attributes_to_search_on: tuple[str, ...] | None = None
     ranking_score_threshold: float | None = None
     locales: tuple[str, ...] | None = None
+    semantic: Semantic | None = None
     exhaustive_facet_count: bool = False
     features: Features = field(default_factory=Features)
 

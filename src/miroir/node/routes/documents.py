@@ -6,16 +6,18 @@ from miroir.node.documents.formats import format_of, read_documents
 from miroir.node.documents.identity import id_text
 from miroir.node.documents.selection import shown_document
 from miroir.node.documents.table import count_documents, find_documents, page_of_documents
-from miroir.node.engine import Features
+from miroir.node.engine.filter_eval import require_features
 from miroir.node.engine.filter_parser import parse_filter
+from miroir.node.engine.filter_tree import foreigns
 from miroir.node.errors import ApiError
 from miroir.node.features import require_feature
+from miroir.node.foreign import resolved
 from miroir.node.http import Response, answer
 from miroir.node.indexes import IndexRow
-from miroir.node.json_text import decode_loosely, encode, encode_text
+from miroir.node.json_text import Raw, decode_loosely, encode, encode_text
 from miroir.node.query import Parameter, comma_list, count, flag, star_or_list, text
 from miroir.node.routes.base import Call, Route
-from miroir.node.search_parameters import require_filter, split_sort
+from miroir.node.search_parameters import engine_features, require_filter, split_sort
 from miroir.node.validate import (
     Member,
     Place,
@@ -83,6 +85,17 @@ _fetch: Final = struct(
     sort=Member(_strings, "invalid_document_sort"),
     useNetwork=Member(nullable(boolean), "invalid_document_use_network"),
 )
+_FILTER_CODE: Final = "invalid_document_filter"
+_edition: Final = struct(
+    filter=Member(anything, _FILTER_CODE),
+    context=Member(anything, "invalid_document_edition_context"),
+    function=Member(
+        string,
+        "invalid_document_edition_function_filter",
+        required=True,
+        missing_code="missing_document_edition_function",
+    ),
+)
 _by_filter: Final = struct(
     filter=Member(
         anything, "invalid_document_filter", required=True, missing_code="missing_document_filter"
@@ -127,7 +140,12 @@ def _get_one(call: Call) -> Response:
     if name not in found:
         raise ApiError("document_not_found", f"Document `{name}` not found.")
     vectors = asked.get("retrieveVectors", False)
-    return answer(shown_document(found[name], asked.get("fields"), vectors=vectors))
+    return answer(_shown(row, found[name], asked.get("fields"), vectors=vectors))
+
+
+def _shown(row: IndexRow, raw: bytes, fields: list[str] | None, *, vectors: bool) -> Raw:
+    embedders = row.settings.get("embedders", {})
+    return shown_document(raw, fields, vectors=vectors, embedders=embedders)
 
 
 def _list(call: Call) -> Response:
@@ -153,7 +171,7 @@ def _browse(call: Call, asked: dict[str, Any]) -> Response:
     total, documents = _chosen(call, row, asked, (offset, limit))
     vectors = asked.get("retrieveVectors", False)
     return answer({
-        "results": [shown_document(raw, fields, vectors=vectors) for raw in documents],
+        "results": [_shown(row, raw, fields, vectors=vectors) for raw in documents],
         "offset": offset,
         "limit": limit,
         "total": total,
@@ -172,8 +190,8 @@ def _chosen(
         engine = call.node.catalog.engine(row.iid)
         ids = _ids(asked["ids"]) if asked.get("ids") is not None else engine.ids()
         if asked.get("filter") is not None:
-            allowed = Features(contains_filter=call.node.features["containsFilter"])
-            filter_, code = asked["filter"], "invalid_document_filter"
+            allowed, code = engine_features(call.node.features), "invalid_document_filter"
+            filter_ = resolved(call.node, row, asked["filter"], code)
             matching = set(engine.match(filter_, code=code, features=allowed))
             ids = [name for name in ids if name in matching]
         known = find_documents(store, row.iid, ids)
@@ -246,8 +264,7 @@ def _delete_all(call: Call) -> Response:
 def _delete_by_filter(call: Call) -> Response:
     filter_ = _by_filter(call.request.json(), Place())["filter"]
     require_filter(filter_, "invalid_document_filter", required=True)
-    if parse_filter(filter_, code="invalid_document_filter") is None:
-        raise ApiError("invalid_document_filter", "Sending an empty filter is forbidden.")
+    _require_local(call, filter_)
     details = {
         "providedIds": 0,
         "deletedDocuments": None,
@@ -257,9 +274,31 @@ def _delete_by_filter(call: Call) -> Response:
     return _delete(call, {"by": "filter", "filter": filter_, "contains": contains}, details)
 
 
+def _require_local(call: Call, filter_: Any) -> None:
+    """Refuse an empty filter, and one that looks into other indexes."""
+    root = parse_filter(filter_, code=_FILTER_CODE)
+    if root is None:
+        raise ApiError(_FILTER_CODE, "Sending an empty filter is forbidden.")
+    require_features(root, engine_features(call.node.features))
+    if (found := next(foreigns(root), None)) is not None:
+        message = "Filter condition `_foreign` is not supported for this endpoint."
+        raise ApiError(_FILTER_CODE, found.field.error(message))
+
+
 def _edit(call: Call) -> Response:
+    uid = call.index_uid
+    asked = _edition(call.request.json(), Place())
     action = "Using the documents edit route"
     require_feature(call.node.features, "editDocumentsByFunction", action)
+    if not isinstance(asked.get("context") or {}, dict):
+        message = "The context must be an object"
+        raise ApiError("invalid_document_edition_context", message)
+    if asked.get("filter") is not None:
+        try:
+            require_filter(asked["filter"], _FILTER_CODE)
+            _require_local(call, asked["filter"])
+        except ApiError as error:
+            raise ApiError(error.code, f"Index `{uid}`: {error.message}") from error
     message = "Editing documents by function is not available in the embedded node."
     raise ApiError("edit_documents_by_function_error", message)
 

@@ -11,6 +11,7 @@ from miroir.node.instance import Node
 from miroir.node.keys import immutable_or_unknown
 from miroir.node.query import Parameter, choice, count, flag
 from miroir.node.routes.base import Call, Route
+from miroir.node.sizes import human_size
 from miroir.node.tasks.filters import EVERYTHING
 from miroir.node.times import rfc3339
 from miroir.node.validate import Member, Place, Struct, array, boolean, nullable, string, struct
@@ -104,6 +105,10 @@ def _delete(call: Call) -> Response:
     return call.enqueue("indexDeletion", index_uid=call.index_uid, details=details, request={})
 
 
+def _compact(call: Call) -> Response:
+    return call.enqueue("indexCompaction", index_uid=call.index_uid, details={}, request={})
+
+
 def _swap(call: Call) -> Response:
     asked = _swaps(call.request.json(), Place())
     swaps = [{"indexes": pair["indexes"], "rename": pair.get("rename", False)} for pair in asked]
@@ -142,36 +147,45 @@ def _require_distinct(swaps: list[dict[str, Any]]) -> None:
 
 
 def _index_stats(call: Call) -> Response:
-    call.request.parameters(STATS_PARAMETERS)
-    return answer(_stats_of(call.node, call.index()))
+    asked = call.request.parameters(STATS_PARAMETERS)
+    return answer(_stats_of(call.node, call.index(), asked))
 
 
-def _stats_of(node: Node, row: IndexRow) -> dict[str, Any]:
+def _stats_of(node: Node, row: IndexRow, asked: dict[str, Any]) -> dict[str, Any]:
     number, size = count_documents(node.store, row.iid)
     with node.catalog.lock:
         distribution = node.catalog.engine(row.iid).field_distribution()
+        embeddings, embedded = node.catalog.engine(row.iid).embeddings()
     where = EVERYTHING.also("status = 'processing'").also("index_uid = ?", row.uid)
-    return {
+    stats: dict[str, Any] = {
         "numberOfDocuments": number,
-        "rawDocumentDbSize": size,
-        "avgDocumentSize": size // number if number else 0,
+        "rawDocumentDbSize": _size(size, asked),
+        "avgDocumentSize": _size(size // number if number else 0, asked),
         "isIndexing": bool(node.queue.matching(where)),
-        "numberOfEmbeddings": 0,
-        "numberOfEmbeddedDocuments": 0,
+        "numberOfEmbeddings": embeddings,
+        "numberOfEmbeddedDocuments": embedded,
         "fieldDistribution": distribution,
     }
+    if asked.get("showInternalDatabaseSizes"):
+        # This node keeps nothing else of an index on disk.
+        stats["internalDatabaseSizes"] = {"documents": _size(size, asked)} if size else {}
+    return stats
+
+
+def _size(size: int, asked: dict[str, Any]) -> int | str:
+    return human_size(size) if asked.get("sizeFormat") == "human" else size
 
 
 def _stats(call: Call) -> Response:
-    call.request.parameters(STATS_PARAMETERS)
+    asked = call.request.parameters(STATS_PARAMETERS)
     node = call.node
     rows = [row for row in all_indexes(node.store) if call.access.covers(row.uid)]
-    size = node.store.size_bytes()
+    size = _size(node.store.size_bytes(), asked)
     return answer({
         "databaseSize": size,
         "usedDatabaseSize": size,
         "lastUpdate": rfc3339(max(row.updated_at for row in rows)) if rows else None,
-        "indexes": {row.uid: _stats_of(node, row) for row in rows},
+        "indexes": {row.uid: _stats_of(node, row, asked) for row in rows},
     })  # fmt: skip
 
 
@@ -181,6 +195,7 @@ ROUTES: Final = (
     Route("GET", "/indexes/{index_uid}", "indexes.get", _get),
     Route("PATCH", "/indexes/{index_uid}", "indexes.update", _update, "write"),
     Route("DELETE", "/indexes/{index_uid}", "indexes.delete", _delete, "write"),
+    Route("POST", "/indexes/{index_uid}/compact", "indexes.compact", _compact, "write"),
     Route("GET", "/indexes/{index_uid}/stats", "stats.get", _index_stats, "search"),
     Route("GET", "/stats", "stats.get", _stats, "search"),
     Route("POST", "/swap-indexes", "indexes.swap", _swap, "write"),

@@ -49,19 +49,23 @@ _snapshots = _absent("Snapshots are")
 _network = _absent("The network is", "network", "Using the /network route")
 _metrics = _absent("Metrics are", "metrics", "Getting metrics")
 _logs = _absent("Logs are", "logsRoute", "Modifying logs through the `/logs/*` routes")
-_chats = _absent("Chats are", "chatCompletions", "Using the /chats route")
-_webhooks = _absent("Webhooks are")
+_chats = _absent("Chats are", "chatCompletions", "listing the chats")
+_chat = _absent("Chats are", "chatCompletions", "using the /chats/completions route")
+_chat_settings = _absent("Chats are", "chatCompletions", "using the /chats/settings route")
 _export = _absent("Exports are")
-_compact = _absent("Compaction is")
-_similar = _absent("Similar documents are")
-_fields = _absent("The list of fields is")
+_list_rules = _absent(
+    "Dynamic search rules are",
+    "dynamicSearchRules",
+    "Calling the `POST /dynamic-search-rules` route",
+)
 _rules = _absent(
-    "Dynamic search rules are", "dynamicSearchRules", "Using the /dynamic-search-rules routes"
+    "Dynamic search rules are", "dynamicSearchRules", "Using the `/dynamic-search-rules` routes"
 )
 _queue = _absent(
     "Compaction of the task queue is", "taskQueueCompactionRoute", "Using the /tasks/compact route"
 )
-_render = _absent("Rendering templates is", "renderRoute", "Using the /render-template route")
+_WORKSPACE: Final = "/chats/{workspace}"
+_RULE: Final = "/dynamic-search-rules/{rule}"
 
 ROUTES: Final = (
     Route("GET", "/", None, _root),
@@ -79,17 +83,17 @@ ROUTES: Final = (
     Route("DELETE", "/logs/stream", "metrics.get", _logs),
     Route("POST", "/logs/stderr", "metrics.get", _logs),
     Route("GET", "/chats", "chats.get", _chats),
-    Route("POST", "/chats/{workspace}/chat/completions", "chatCompletions", _chats),
-    Route("GET", "/chats/{workspace}/settings", "chatsSettings.get", _chats),
-    Route("PATCH", "/chats/{workspace}/settings", "chatsSettings.update", _chats),
-    Route("GET", "/webhooks", "webhooks.get", _webhooks),
-    Route("POST", "/webhooks", "webhooks.create", _webhooks),
+    Route("GET", _WORKSPACE, "chats.get", _chats),
+    Route("DELETE", _WORKSPACE, "chats.delete", _chats),
+    Route("POST", f"{_WORKSPACE}/chat/completions", "chatCompletions", _chat),
+    Route("GET", f"{_WORKSPACE}/settings", "chatsSettings.get", _chat_settings),
+    Route("PATCH", f"{_WORKSPACE}/settings", "chatsSettings.update", _chat_settings),
+    Route("DELETE", f"{_WORKSPACE}/settings", "chatsSettings.update", _chat_settings),
     Route("POST", "/export", "export", _export),
     Route("POST", "/tasks/compact", "tasks.compact", _queue),
-    Route("POST", "/dynamic-search-rules", "dynamicSearchRules.get", _rules),
-    Route("POST", "/render-template", "documents.get", _render),
-    Route("POST", "/indexes/{index_uid}/compact", "indexes.compact", _compact),
-    Route("POST", "/indexes/{index_uid}/fields", "fields.post", _fields),
-    Route("POST", "/indexes/{index_uid}/similar", "search", _similar),
-    Route("GET", "/indexes/{index_uid}/similar", "search", _similar),
+    Route("POST", "/dynamic-search-rules", "dynamicSearchRules.get", _list_rules),
+    Route("DELETE", "/dynamic-search-rules", "dynamicSearchRules.delete", _rules),
+    Route("GET", _RULE, "dynamicSearchRules.get", _rules),
+    Route("PATCH", _RULE, "dynamicSearchRules.update", _rules),
+    Route("DELETE", _RULE, "dynamicSearchRules.delete", _rules),
 )

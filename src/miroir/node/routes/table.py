@@ -7,8 +7,20 @@ an unknown verb on a known path 405, both without a body, as Meilisearch answers
 
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import unquote
 
-from miroir.node.routes import documents, indexes, keys, search, settings, system, tasks
+from miroir.node.routes import (
+    documents,
+    fields,
+    indexes,
+    keys,
+    multi_search,
+    search,
+    settings,
+    system,
+    tasks,
+    webhooks,
+)
 from miroir.node.routes.base import Route
 
 
@@ -35,9 +47,13 @@ class RouteTable:
             branch.routes[route.method] = route
 
     def find(self, method: str, path: str) -> tuple[Route | None, dict[str, str], bool]:
-        """Return the route, what its names matched, and whether the path exists at all."""
+        """
+        Return the route, what its names matched, and whether the path exists at all.
+
+        The path is as it was sent: segments are decoded one by one.
+        """
         branch, arguments = self._root, {}
-        for segment in _segments(path):
+        for segment in map(unquote, _segments(path)):
             if segment in branch.literal:
                 branch = branch.literal[segment]
             elif branch.named is not None:
@@ -66,7 +82,10 @@ TABLE: Final = RouteTable((
     *documents.ROUTES,
     *settings.ROUTES,
     *search.ROUTES,
+    *multi_search.ROUTES,
     *tasks.ROUTES,
     *keys.ROUTES,
+    *fields.ROUTES,
+    *webhooks.ROUTES,
     *system.ROUTES,
 ))  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any, Final
 from miroir.node.errors import ApiError
 from miroir.node.features import require_feature
 from miroir.node.http import Response, answer
+from miroir.node.json_text import raw_items
 from miroir.node.routes.base import Call, Route
 from miroir.node.tasks.filters import LISTING, SELECTION, UID_MAX, Condition, selection
 from miroir.node.tasks.model import Task, task_not_found
@@ -100,10 +101,20 @@ def _get_batch(call: Call) -> Response:
 
 
 def _documents(call: Call) -> Response:
+    number = _number(call.request.arguments["task_uid"], "task")
     action = "Getting the documents of an enqueued task"
     require_feature(call.node.features, "getTaskDocumentsRoute", action)
-    message = "The documents of a task are not available in the embedded node."
-    raise ApiError("task_file_not_found", message)
+    if (task := _one(call, "uid", number)) is None:
+        raise task_not_found(number)
+    payload = call.node.queue.payload_of(number)
+    if task.type != "documentAdditionOrUpdate" or payload is None:
+        raise ApiError(
+            "task_file_not_found",
+            f"Task `{number}` does not contain any documents. Only `documentAdditionOrUpdate` "
+            "tasks with the statuses `enqueued` or `processing` contain documents",
+        )
+    lines = b"".join(bytes(item) + b"\n" for item in raw_items(payload))
+    return Response(200, lines, ((b"content-type", b"application/x-ndjson"),), json=False)
 
 
 def _matched(call: Call, verb: str) -> list[int]:

@@ -90,6 +90,11 @@ class Queue:
         assert row["payload"] is not None, f"task {uid} has no payload"
         return bytes(row["payload"])
 
+    def payload_of(self, uid: int) -> bytes | None:
+        """Return the payload of a task, None when it has none or has ended."""
+        row = self._store.row("SELECT payload FROM tasks WHERE uid = ?", (uid,))
+        return None if row is None or row["payload"] is None else bytes(row["payload"])
+
     def page(
         self, where: Condition, *, limit: int, start: int | None, reverse: bool, by: str = "uid"
     ) -> Page:
@@ -121,6 +126,11 @@ class Queue:
         """Return the uids of the tasks that meet a condition."""
         rows = self._store.rows(f"SELECT uid FROM tasks WHERE {where.sql}", where.arguments)
         return [row["uid"] for row in rows]
+
+    def ended_in(self, batch_uid: int) -> list[Task]:
+        """Return the tasks of a batch that have ended."""
+        sql = f"SELECT {COLUMNS} FROM tasks WHERE batch_uid = ? AND finished_at IS NOT NULL"
+        return [from_row(row) for row in self._store.rows(f"{sql} ORDER BY uid", (batch_uid,))]
 
     def recover(self) -> None:
         """Put the tasks that ran when the process died back into the queue."""

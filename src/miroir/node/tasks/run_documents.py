@@ -15,7 +15,9 @@ from miroir.node.documents.table import (
     find_documents,
     put_documents,
 )
+from miroir.node.documents.vectors import VectorWriter
 from miroir.node.engine import Features
+from miroir.node.engine.vectors import FIELD
 from miroir.node.errors import ApiError
 from miroir.node.indexes import IndexRow, set_primary_key, touch_index
 from miroir.node.json_text import Raw, RawDocument, decode, encode, raw_fields, raw_items
@@ -36,7 +38,8 @@ def add_documents(bench: Bench, task: Task) -> Plan:
         return Plan(store=lambda _: {"indexedDocuments": 0})
     asked, first = task.request.get("primaryKey"), field_names(payload[0])
     key = primary_key_of(row.primary_key, asked, first)
-    indexed, documents = _resulting(bench, row, task, key, payload)
+    with _naming_vectors(row.uid):
+        indexed, documents = _resulting(bench, row, task, key, payload)
     parsed = [(name, decode(raw)) for name, raw in documents.items()]
     keyed = replace(row, primary_key=key)
     beside = _engine_beside(bench, keyed, parsed)
@@ -56,6 +59,17 @@ def add_documents(bench: Bench, task: Task) -> Plan:
         return {"indexedDocuments": indexed}
 
     return Plan(store, memory, reload=row.uid)
+
+
+@contextmanager
+def _naming_vectors(uid: str) -> Iterator[None]:
+    """Put the index in front of faults of vectors; those of ids are shown without."""
+    try:
+        yield
+    except ApiError as error:
+        if error.code.endswith("_document_id"):
+            raise
+        raise named(error, uid) from error
 
 
 @contextmanager
@@ -94,7 +108,9 @@ def _resulting(
     fields = [raw_fields(raw) for raw in payload]
     ids = [document_id(document, key) for document in fields]
     update, skip = task.request["update"], task.request.get("skipCreation")
-    before = find_documents(bench.store, row.iid, ids) if update or skip else {}
+    vectors = VectorWriter(row.settings.get("embedders") or {})
+    needed = update or skip or vectors.is_needed
+    before = find_documents(bench.store, row.iid, ids) if needed else {}
     after: dict[str, RawDocument] = {}
     for name, document in zip(ids, fields, strict=True):
         old = after.get(name)
@@ -102,7 +118,9 @@ def _resulting(
             old = raw_fields(before[name])
         if skip and old is None:
             continue
-        after[name] = {**old, **document} if update and old is not None else document
+        merged = {**old, **document} if update and old is not None else document
+        after[name] = vectors.written(name, old, merged, given=FIELD in document)
+    vectors.finish()
     return len(set(ids)), {name: encode(document) for name, document in after.items()}
 
 

@@ -4,7 +4,8 @@ import sqlite3
 from typing import Any
 
 from miroir.node.documents.identity import primary_key_exists
-from miroir.node.documents.table import count_documents
+from miroir.node.documents.table import count_documents, put_documents, stored_documents
+from miroir.node.documents.vectors import rewritten
 from miroir.node.errors import ApiError
 from miroir.node.indexes import (
     IndexRow,
@@ -16,7 +17,9 @@ from miroir.node.indexes import (
     set_settings,
     touch_index,
 )
+from miroir.node.json_text import decode, encode, raw_fields
 from miroir.node.settings import merged
+from miroir.node.sizes import human_size
 from miroir.node.tasks.bench import Bench, Plan, ensure_index, index_of, named
 from miroir.node.tasks.model import Task
 from miroir.node.tasks.queue import rename_index_of_tasks
@@ -53,6 +56,13 @@ def delete(bench: Bench, task: Task) -> Plan:
     return Plan(store, memory=lambda: bench.catalog.drop(row.iid), reload=row.uid)
 
 
+def compact(bench: Bench, task: Task) -> Plan:
+    """Plan a compaction: this database keeps no holes for long, so nothing is left to do."""
+    row = index_of(bench, task)
+    size = human_size(count_documents(bench.store, row.iid)[1])
+    return Plan(lambda _: {"preCompactionSize": size, "postCompactionSize": size})
+
+
 def update(bench: Bench, task: Task) -> Plan:
     """Plan a change of the primary key, a new uid, or both."""
     row = index_of(bench, task)
@@ -83,14 +93,7 @@ def update(bench: Bench, task: Task) -> Plan:
     return Plan(store, memory, reload=row.uid)
 
 
-def _taken(pairs: list[tuple[str, str]]) -> ApiError:
-    if len(pairs) > 1:
-        names = ", ".join(f"`{new}`" for _, new in pairs)
-        message = "The following indexes are being renamed but cannot because their new name "
-        message += f"conflicts with an already existing index: {names}. "
-        hint = "Renaming doesn't overwrite the other index name."
-        return ApiError("index_already_exists", message + hint)
-    ((old, new),) = pairs
+def _taken(old: str, new: str) -> ApiError:
     message = f"Cannot rename `{old}` to `{new}` as the index already exists. "
     hint = f"Hint: You can remove `{new}` first and then do your remove."
     return ApiError("index_already_exists", message + hint)
@@ -109,7 +112,7 @@ def swap(bench: Bench, task: Task) -> Plan:
     if missing:
         raise _missing(sorted(missing))
     if taken:
-        raise _taken(sorted(taken))
+        raise _taken(*min(taken))
 
     def store(db: sqlite3.Connection) -> dict[str, Any]:
         for pair in swaps:
@@ -129,6 +132,15 @@ def _missing(uids: list[str]) -> ApiError:
     return ApiError("index_not_found", f"Indexes {names} not found.")
 
 
+def _with_other_vectors(bench: Bench, row: IndexRow, stored: dict[str, Any]) -> dict[str, bytes]:
+    """Return the documents that a change of the embedders rewrites."""
+    before, after = row.settings.get("embedders"), stored.get("embedders")
+    if before == after:
+        return {}
+    fields = ((id_, raw_fields(raw)) for id_, raw in stored_documents(bench.store, row.iid))
+    return {id_: encode(document) for id_, document in rewritten(after or {}, fields).items()}
+
+
 def settings(bench: Bench, task: Task) -> Plan:
     """Plan a settings patch: the engine is rebuilt beside the old one, which goes on serving."""
     row = index_of(bench, task) if task.request["deletion"] else ensure_index(bench, task)
@@ -137,15 +149,19 @@ def settings(bench: Bench, task: Task) -> Plan:
     patch = {name: value for name, value in patch.items() if name not in ignored}
     try:
         stored = merged(row.settings, patch)
+        documents = _with_other_vectors(bench, row, stored)
     except ApiError as error:
         raise named(error, row.uid) from error
     engine = bench.catalog.reconfigured(row, stored) if stored != row.settings else None
+    parsed = [(name, decode(raw)) for name, raw in documents.items()]
 
     def memory() -> None:
         if engine is not None:
+            engine.put(parsed)
             bench.catalog.put(row.iid, engine)
 
     def store(db: sqlite3.Connection) -> dict[str, Any]:
+        put_documents(db, row.iid, documents)
         set_settings(db, row.iid, stored)
         touch_index(db, row.iid)
         return {}

@@ -34,6 +34,7 @@ _EXECUTIONS: Final[dict[str, _Execution]] = {
     "indexUpdate": run_indexes.update,
     "indexDeletion": run_indexes.delete,
     "indexSwap": run_indexes.swap,
+    "indexCompaction": run_indexes.compact,
     "settingsUpdate": run_indexes.settings,
     "taskCancelation": run_tasks.cancel_tasks,
     "taskDeletion": run_tasks.delete_tasks,
@@ -46,10 +47,12 @@ class Scheduler:
 
     Args:
         bench: What executions work with.
+        ended: Called with the tasks of a batch that has ended, from the scheduler's thread.
     """
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, ended: Callable[[list[Task]], None]) -> None:
         self._bench = bench
+        self._ended = ended
         self._wake = threading.Event()
         self._abort = threading.Event()
         self._stopping = False
@@ -85,6 +88,8 @@ class Scheduler:
             self._running = task.uid
             self._do(task)
             self._running = None
+            if task.batch_uid is not None:
+                self._ended(self._bench.queue.ended_in(task.batch_uid))
 
     def _do(self, task: Task) -> None:
         faults = self._bench.faults
