@@ -197,19 +197,7 @@ def _settings_side(
         clock=outside.clock,
         wait_s=wanted.probe_wait_s,
     )
-    planner = Planner(
-        control=outside.control,
-        prober=prober,
-        clock=outside.clock,
-        policy=Policy(
-            wanted.strategy,
-            wanted.waves,
-            wanted.max_repair_retries,
-            wanted.freeze_writes_on_unrepairable,
-        ),
-        cluster=common.cluster,
-        watcher=common.watcher,
-    )
+    planner = _planner(config, outside, common, prober)
     tools = _tools(config, outside, common, planner, prober, canaries)
     broadcaster = Broadcaster(tools)
     intake = Intake(
@@ -240,6 +228,23 @@ def _settings_side(
         drift=drift,
         leftovers=leftovers,
         commons=commons,
+    )
+
+
+def _planner(config: Config, outside: Outside, common: Common, prober: Prober) -> Planner:
+    wanted = config.settings_broadcast
+    return Planner(
+        control=outside.control,
+        prober=prober,
+        clock=outside.clock,
+        policy=Policy(
+            wanted.strategy,
+            wanted.waves,
+            wanted.max_repair_retries,
+            wanted.freeze_writes_on_unrepairable,
+        ),
+        cluster=common.cluster,
+        watcher=common.watcher,
     )
 
 

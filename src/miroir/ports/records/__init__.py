@@ -1,0 +1,60 @@
+"""
+What the store keeps, as values. Times are milliseconds since 1970-01-01 UTC.
+
+The store is the authority; what nodes show is evidence. Settings inside these values may hold true
+secrets (embedder keys): they are never logged, and an adapter seals them before they reach a disk.
+"""
+
+from miroir.ports.records.indexes import (
+    NOT_CREATED,
+    NOT_MOVED,
+    IndexRecord,
+    Lease,
+    Unconfirmed,
+)
+from miroir.ports.records.intents import (
+    Care,
+    CommitRecord,
+    HistoryEntry,
+    Intent,
+    IntentKind,
+    IntentQuery,
+    IntentTask,
+    MovedIndex,
+    NewIntent,
+    NodeVersion,
+    SwapRecord,
+)
+from miroir.ports.records.tasks import (
+    NewTask,
+    NodeTaskRecord,
+    TaskPage,
+    TaskQuery,
+    TaskRecord,
+    WritePart,
+)
+
+__all__ = [
+    "NOT_CREATED",
+    "NOT_MOVED",
+    "Care",
+    "CommitRecord",
+    "HistoryEntry",
+    "IndexRecord",
+    "Intent",
+    "IntentKind",
+    "IntentQuery",
+    "IntentTask",
+    "Lease",
+    "MovedIndex",
+    "NewIntent",
+    "NewTask",
+    "NodeTaskRecord",
+    "NodeVersion",
+    "SwapRecord",
+    "TaskPage",
+    "TaskQuery",
+    "TaskRecord",
+    "Unconfirmed",
+    "WritePart",
+]
