@@ -12,6 +12,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from miroir.core.commons import is_common
+from miroir.core.features import version_of
 from miroir.core.topology import IndexUid, NodeId, Topology
 from miroir.ports.records import (
     NOT_CREATED,
@@ -118,6 +119,10 @@ class Cluster:
         engines = {**view.engines, node_id: engine} if engine else view.engines
         all_healthy = view.healthy | {node_id} if healthy else view.healthy - {node_id}
         self._view = replace(view, healthy=all_healthy, engines=engines)
+        if engine and known[1] and version_of(engine) != version_of(known[1]):
+            # Another engine may answer otherwise from the same settings, e.g. by its defaults.
+            for index_uid in list(view.indexes):
+                self.apply_demotion(index_uid, (node_id,))
         return known != (healthy, engines.get(node_id))
 
     # ---- intents

@@ -79,3 +79,18 @@ async def test_a_node_found_changed_stays_out_while_a_change_goes_on_with_others
     done = replace(later, nodes={A: verified(), B: verified()})
     cluster.apply_progress(await store.save_intent(intent, done, lease))
     assert proved(cluster) == {B: 2}
+
+
+async def test_a_node_of_another_version_is_looked_at_before_it_answers():
+    """The same settings may mean something else there: defaults change with the engine."""
+    store, cluster = MemoryStore(StillClock()), Cluster(TOPOLOGY)
+    await commit_once(store, await lead(store))
+    await cluster.load(store)
+    for node_id in (A, B):
+        cluster.apply_health(node_id, healthy=True, engine="1.50.0")
+    assert set(proved(cluster)) == {A, B}
+
+    assert cluster.apply_health(A, healthy=True, engine="1.51.0")
+    cluster.apply_health(B, healthy=True, engine="1.50.0+chatCompletions")
+
+    assert set(proved(cluster)) == {B}
