@@ -189,7 +189,7 @@ class Checker:
         index = self._index(event.index)
         if index.started == event.intent:
             index.started = None
-            self._answers.ends(event.index, event.at_s)
+            self._answers.ends(event.index, float("inf") if index.deleted else event.at_s)
             self._answers.converged(event.index, event.at_s, index.version)
         converged = event.phase == "converged"
         if converged != (event.intent in self._committed):

@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from miroir.node.errors import ApiError
-from miroir.node.settings import SETTINGS, merged, parse_patch, shown
+from miroir.node.settings import SETTINGS, details, merged, parse_patch, shown
 
 Stored = dict[str, Any]
 """Settings as a node keeps them: what was set explicitly, in normal form, secrets in clear."""
@@ -83,6 +83,18 @@ class Engine:
         embedders = stored.get("embedders") or {}
         secrets = {name: value.get("apiKey") for name, value in embedders.items()}
         return {**self.shown(stored), "the secrets": secrets}
+
+
+def task_details(kind: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a node's task list says of a task, secrets masked."""
+    match kind:
+        case "settingsUpdate":
+            known = {key: value for key, value in body.items() if key in SETTINGS}
+            return {**body, **details(known)}
+        case "indexCreation" | "indexUpdate" | "indexSwap":
+            return dict(body)
+        case _:
+            return None
 
 
 def digest(truth: Mapping[str, Any]) -> bytes:

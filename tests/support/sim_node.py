@@ -20,7 +20,7 @@ from miroir.core.topology import IndexUid
 from miroir.errors import NodeRefused
 from miroir.node.errors import ApiError
 from miroir.ports.node import NodeTask
-from tests.support.sim_engine import Engine, Stored, digest
+from tests.support.sim_engine import Engine, Stored, digest, task_details
 from tests.support.sim_faults import FaultPlan, FaultPoint as F
 
 PROBE = "_miroir_probe"
@@ -62,10 +62,19 @@ class SimTask:
     origin: str
     status: str = "enqueued"
     error: Mapping[str, Any] | None = None
+    enqueued_at: str | None = None
 
     def as_port(self) -> NodeTask:
         index_uid = IndexUid(self.index_uid) if self.index_uid else None
-        return NodeTask(self.uid, index_uid, self.type, self.status, self.error)
+        return NodeTask(
+            self.uid,
+            index_uid,
+            self.type,
+            self.status,
+            self.error,
+            task_details(self.type, self.body),
+            enqueued_at=self.enqueued_at,
+        )
 
 
 @dataclass
@@ -226,7 +235,8 @@ class SimNode:
 
     def _append(self, index_uid: str, kind: str, body: Mapping[str, Any], origin: str) -> int:
         uid = len(self.disk.tasks)
-        self.disk.tasks.append(SimTask(uid, index_uid, kind, body, origin))
+        at = f"{asyncio.get_running_loop().time():012.6f}"
+        self.disk.tasks.append(SimTask(uid, index_uid, kind, body, origin, enqueued_at=at))
         self.noted(f"{self.node_id} queues task {uid} {kind} {index_uid} ({origin})")
         return uid
 

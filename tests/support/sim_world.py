@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from miroir.config import Config
@@ -23,9 +24,15 @@ from tests.support.sim_process import Process
 from tests.support.sim_weather import SWEEP_S, Weather
 from tests.support.virtual_loop import VirtualClock, VirtualLoop
 
+FEED_S: Final = 2.0
 _DRIFT_BOUND_S: Final = 3 * SWEEP_S
+_FEED_BOUND_S: Final = 2 * FEED_S
+"""What makes a task is found within an interval and the way there and back, if nothing is lost."""
+_HEARD: Final = {"behind", "neighbours", "calm", "upgrade"}
 _TAKE_OVER_S: Final = 11.0
-_GRIDS: Final = ((1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (1, 2), (2, 2), (3, 2))
+_GRIDS: Final = (
+    (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (1, 2), (2, 2), (3, 2), (2, 2), (2, 3),
+)  # fmt: skip
 
 
 class World:
@@ -53,17 +60,21 @@ class World:
         self.departures = 0
         self.opened: list[str] = []
         self.disturbances: Counter[str] = Counter()
-        shards, groups = _GRIDS[self.chance.randrange(len(_GRIDS))]
-        names = [f"n{i}" for i in range(shards * groups)]
-        self.config = _config(shards, groups, names, sequential=self.chance.random() < 0.15)
+        choices = Choices.by(self.chance)
+        self.config = choices.config()
         self.topology = self.config.topology.to_core()
-        self.nodes = {name: self._node(name, engine) for name, engine in self._engines(names)}
+        engines = self._engines(choices.names)
+        self.nodes = {name: self._node(name, engine) for name, engine in engines}
         self.checker = Checker(
             {name: node.engine for name, node in self.nodes.items()},
             Rules(
                 columns=self.topology.columns,
-                bounds=Bounds(task_s=_DRIFT_BOUND_S, other_s=_DRIFT_BOUND_S),
+                bounds=Bounds(
+                    task_s=_FEED_BOUND_S if faults.style in _HEARD else _DRIFT_BOUND_S,
+                    other_s=_DRIFT_BOUND_S,
+                ),
                 calm=faults.style == "calm",
+                one_version=faults.style == "calm" and choices.in_halves,
             ),
             later=(NEW, NEXT) if faults.may_strike(FaultPoint.NODE_UPGRADED) else (NEW,),
         )
@@ -339,7 +350,8 @@ class World:
 
     def _calm_nodes(self, index_uid: str) -> frozenset[str]:
         process = self.process
-        if not process.serves:
+        lease = self.store._tables.leases.get("drift")
+        if not process.serves or lease is None or lease.holder != process.name:
             return frozenset()
         view = process.services.common.cluster.view
         index = view.live(index_uid)
@@ -361,26 +373,71 @@ class World:
             process.die("the faults are over")
 
 
-def _config(shards: int, groups: int, names: list[str], *, sequential: bool) -> Config:
-    nodes = [
-        {
-            "name": name,
-            "url": f"http://{name}:7700",
-            "shard": i % shards,
-            "replica_group": i // shards,
+@dataclass(frozen=True)
+class Choices:
+    """
+    What an operator may have chosen.
+
+    Attributes:
+        sequential: One node after the other, and every node before the commit.
+        waves: Whether one half may be changed while the other serves.
+        when_no_cover: `available` or `consistent`.
+    """
+
+    shards: int
+    groups: int
+    sequential: bool
+    waves: bool
+    when_no_cover: str
+
+    @classmethod
+    def by(cls, chance: random.Random) -> "Choices":
+        """Choose."""
+        shards, groups = _GRIDS[chance.randrange(len(_GRIDS))]
+        return cls(
+            shards=shards,
+            groups=groups,
+            sequential=chance.random() < 0.12,
+            waves=chance.random() < 0.88,
+            when_no_cover="consistent" if chance.random() < 0.12 else "available",
+        )
+
+    @property
+    def in_halves(self) -> bool:
+        """Whether a change leaves a half that serves."""
+        return self.groups > 1 and self.waves and not self.sequential
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the nodes."""
+        return [f"n{i}" for i in range(self.shards * self.groups)]
+
+    def config(self) -> Config:
+        """Return the configuration of the cluster."""
+        nodes = [
+            {
+                "name": name,
+                "url": f"http://{name}:7700",
+                "shard": i % self.shards,
+                "replica_group": i // self.shards,
+            }
+            for i, name in enumerate(self.names)
+        ]
+        broadcast = {
+            "strategy": "sequential" if self.sequential else "two_phase",
+            "waves": "auto" if self.waves else "off",
+            "when_no_cover": self.when_no_cover,
+            "probe_wait_s": 1.0,
+            "drain_max_s": 5.0,
+            "verify_timeout_s": 20.0,
+            "node_silence_s": 15.0,
         }
-        for i, name in enumerate(names)
-    ]
-    return Config.model_validate(
-        {
-            "topology": {"shards": shards, "replica_groups": groups, "nodes": nodes},
-            "settings_broadcast": {
-                "strategy": "sequential" if sequential else "two_phase",
-                "probe_wait_s": 1.0,
-                "verify_timeout_s": 20.0,
-                "node_silence_s": 15.0,
-            },
-            "settings_drift_check": {"interval_s": SWEEP_S},
-            "health": {"interval_s": 3.0},
-        }
-    )
+        topology = {"shards": self.shards, "replica_groups": self.groups, "nodes": nodes}
+        return Config.model_validate(
+            {
+                "topology": topology,
+                "settings_broadcast": broadcast,
+                "settings_drift_check": {"interval_s": SWEEP_S, "feed_interval_s": FEED_S},
+                "health": {"interval_s": 3.0},
+            }
+        )
