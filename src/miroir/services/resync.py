@@ -19,6 +19,7 @@ it again only here, where a sibling can fill it. Nothing is sent while the end o
 accepted; that is looked at under the lane, which an index's end needs, too, to be accepted.
 """
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import NodeError, Unavailable
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, NodeReply, NodeRequest
-from miroir.ports.records import IntentKind
+from miroir.ports.records import Intent, IntentKind
 from miroir.services.cluster import Cluster, IndexView
 from miroir.services.patience import Pauses
 from miroir.services.quiet import Quiet
@@ -93,6 +94,7 @@ class Resync:
         self._watcher = tools.watcher
         self._tickets = tools.tickets
         self.page_documents = tools.page_documents
+        self._woken = asyncio.Event()
         self._pauses: Pauses[tuple[IndexUid, NodeId]] = Pauses(
             tools.clock, first_s=_ROUND_S, max_s=_PAUSE_MAX_S
         )
@@ -104,7 +106,22 @@ class Resync:
                 for node_id in list(index.out_of_sync):
                     if not self._pauses.rests((index.record.uid, node_id)):
                         await self._try(index.record.uid, node_id)
-            await self._clock.sleep(_ROUND_S)
+            await self._until_next_round()
+
+    def look_again(self, _index_uid: IndexUid) -> None:
+        """A change has ended: replicas may be right for a moment, before the next one begins."""
+        self._woken.set()
+
+    async def _until_next_round(self) -> None:
+        async with asyncio.TaskGroup() as timers:
+            timer = timers.create_task(self._ring())
+            await self._woken.wait()
+            timer.cancel()
+        self._woken.clear()
+
+    async def _ring(self) -> None:
+        await self._clock.sleep(_ROUND_S)
+        self._woken.set()
 
     async def _try(self, index_uid: IndexUid, node_id: NodeId) -> None:
         sibling = self._sibling(index_uid, node_id)
@@ -131,10 +148,12 @@ class Resync:
             raise Interrupted("a swap could still have come; it has to be looked at again")
 
     def _sibling(self, index_uid: IndexUid, node_id: NodeId) -> NodeId | None:
-        """Return whom to copy from, if the replica is up and no change of the index is open."""
+        """Return whom to copy from, if the replica is up and nothing open forbids it."""
         view = self._cluster.view
         index = view.live(index_uid)
-        if index is None or node_id not in index.out_of_sync or index.accepted:
+        if index is None or node_id not in index.out_of_sync:
+            return None
+        if any(_disturbs(intent) for intent in index.accepted):
             return None
         if node_id not in view.healthy or node_id not in view.topology.by_id:
             return None
@@ -262,13 +281,18 @@ class Resync:
         """Return the index if it goes on, and what documents look like in it does, too."""
         index = self._index(index_uid)
         for intent in index.accepted:
-            if intent.kind is not IntentKind.REPAIR and (
-                not intent.kind.changes_settings or EMBEDDERS in intent.patch
-            ):
+            if _disturbs(intent):
                 raise Interrupted(f"the index has an open {intent.kind.value}")
         if node_id not in index.out_of_sync:
             raise Interrupted("it is in sync already")
         return index
+
+
+def _disturbs(intent: Intent) -> bool:
+    """Whether the index does not go on as it is, or documents will look otherwise in it."""
+    if intent.kind is IntentKind.REPAIR:
+        return False
+    return not intent.kind.changes_settings or EMBEDDERS in intent.patch
 
 
 def _documents(index_uid: IndexUid) -> str:
