@@ -73,7 +73,11 @@ def options_of(row: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-NAMES = ["indexes_documents_tasks", "settings", "keys"]
+NAMES = [
+    "indexes_documents_tasks", "settings", "keys", "federation", "foreign_keys", "hybrid",
+    "vectors",
+    "webhooks_fields",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -84,7 +84,7 @@ class VectorWriter:
                 kept[name] = entry.kept(as_signs=bool(embedder.get("binaryQuantized")))
         result = {name: raw for name, raw in after.items() if name != FIELD}
         if kept or FIELD in after:
-            result[FIELD] = Raw(encode(dict(sorted(kept.items()))))
+            result[FIELD] = Raw(encode(kept))
         return result
 
     def _resulting(

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from miroir.node.errors import ApiError
+from miroir.node.index_uids import require_index_uid
 from miroir.node.routes.indexes import index_uid
 from miroir.node.search_parameters import SEARCH_CHECKS, members_in_multi_search
 from miroir.node.validate import (
@@ -41,7 +43,13 @@ _options: Final = struct(
 def _facets_by_index(value: Any, place: Place) -> dict[str, list[str] | None]:
     checked: dict[str, list[str] | None] = mapping(nullable(array(string)))(value, place)
     for uid in checked:
-        index_uid(uid, place)
+        try:
+            require_index_uid(uid)
+        except ApiError as error:
+            raise place.invalid(
+                f'the key "{uid}" could not be deserialized into the key type '
+                "`meilisearch_types::index_uid::IndexUid`"
+            ) from error
     return checked
 
 

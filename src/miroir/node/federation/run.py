@@ -320,7 +320,7 @@ def _require_no_single_options(body: dict[str, Any]) -> None:
                 f" - Hint: remove `{name}` {remove}\n - Hint: pass `federation.limit` and "
                 "`federation.offset` for pagination in federated search",
             )
-    if body.get("facets") is not None:
+    if body.get("facets"):
         shown = ", ".join(encode_text(name) for name in body["facets"])
         raise ApiError(
             "invalid_multi_search_query_facets",
