@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from miroir.core.broadcast_types import Broadcast
+from miroir.errors import NodeUnreachable
 from miroir.services import cluster, planner, writer
 from miroir.services.carriers import swap
 from miroir.services.carriers.swap import SwapCarrier
@@ -19,6 +20,7 @@ from miroir.services.carriers.tickets import Tickets
 from miroir.services.planner import Planner
 from miroir.services.resync import Resync
 from miroir.services.swaps import Standstill
+from miroir.services.tickets import TicketOffice
 from tests.support import memory_swaps
 from tests.support.swap_run import simulate
 
@@ -148,11 +150,17 @@ def _stranded_unmarked() -> list[Patch]:
 
 def _tickets_stay() -> list[Patch]:
     """A replica is filled again while a swap that was given up may still come."""
+    clear = TicketOffice.clear
 
     async def trusting(_self: Resync, _node_id: Any) -> None:
         return None
 
-    return [(Resync, "_end_swaps", trusting)]
+    async def late(self: TicketOffice, node_id: Any) -> bool:
+        if any(node_id in index.out_of_sync for index in self._cluster.view.indexes.values()):
+            raise NodeUnreachable("it is filled first")
+        return await clear(self, node_id)
+
+    return [(Resync, "_end_swaps", trusting), (TicketOffice, "clear", late)]
 
 
 GUARDS: Final[Mapping[str, Callable[[], list[Patch]]]] = {

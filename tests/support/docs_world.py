@@ -87,6 +87,8 @@ class LateParts:
     def strikes(self, point: F, what: str = "") -> bool:
         """See `FaultPlan.strikes`."""
         world = self._world
+        if what in world.late_calls:
+            return world.faults.strikes(point, what)
         if what == "send" and world.loop.time() < world.late_until_s:
             return False
         if point is F.REQUEST_LATE and not (what == "send" and self._has_siblings()):
@@ -213,6 +215,7 @@ class DocsWorld:
 
     node_type: type[DocsNode] = DocsNode
     network_type: type[DocsNetwork] = DocsNetwork
+    late_calls: frozenset[str] = frozenset()  # That nobody has to repair if they come late.
 
     def __init__(self, loop: VirtualLoop, seed: int, faults: FaultPlan) -> None:
         self.seed = seed

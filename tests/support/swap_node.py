@@ -6,6 +6,7 @@ that crashes in between swaps again; earlier tasks are found under the new uids;
 its pairs or none. A request may reach the node long after its caller has given up.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from miroir.node.errors import ApiError
 from miroir.ports.node import NodeTask
 from tests.support.docs_node import DocsNetwork, DocsNode
 from tests.support.sim_faults import FaultPoint as F
+from tests.support.sim_network import Handler
 from tests.support.sim_node import SimNode, SimTask
 
 TICKET = "_miroir_ticket_"
@@ -115,6 +117,21 @@ def _uids(task: SimTask) -> set[str]:
 
 class SwapsNetwork(DocsNetwork):
     """One process's way to nodes whose indexes can be swapped; what is for tickets has a name."""
+
+    def _depart(self, node_id: str, name: str, act: Handler) -> "asyncio.Future[Any]":
+        """Send, or lose the node over a swap: when it is back, the request is sent once more."""
+        held_up = name == "swap_indexes" and self._faults.strikes(F.REQUEST_LATE, "held up")
+        if not held_up:
+            return super()._depart(node_id, name, act)
+        loop, node = asyncio.get_running_loop(), self._nodes[node_id]
+        answer: asyncio.Future[Any] = loop.create_future()
+        self._note(f"held up: {name} to {node_id}")
+        node.reachable = False
+        back_s = self._chance.uniform(16.0, 30.0)
+        loop.call_later(back_s, setattr, node, "reachable", True)
+        late_s = back_s + self._chance.uniform(0.0, 15.0)
+        loop.call_later(late_s, self._arrive, node_id, name, act, answer)
+        return answer
 
     async def swap_indexes(self, node_id: NodeId, swaps: Swaps) -> int:
         """See `NodeControl.swap_indexes`."""

@@ -21,7 +21,7 @@ from tests.support.sim_faults import FaultPlan, FaultPoint as F
 from tests.support.swap_node import TICKET, SwapsNetwork, SwapsNode
 
 _REQUESTS: Final = ("swap_indexes", "issue_ticket", "withdraw_ticket")
-_ABOUT_SWAPS: Final = (*_REQUESTS, "swap", "stubborn")
+_ABOUT_SWAPS: Final = (*_REQUESTS, "swap", "stubborn", "held up")
 _WATCH_S: Final = 0.2
 _TARGETS: Final = (
     *((point, name)
@@ -36,7 +36,7 @@ _TARGETS: Final = (
 
 @dataclass
 class SwapFaults(FaultPlan):
-    """A plan in which requests about swaps meet more, and may come late: nothing else may."""
+    """A plan in which requests about swaps meet more, and may come late, as document parts may."""
 
     about_swaps: dict[F, float] = field(default_factory=dict)
 
@@ -48,7 +48,7 @@ class SwapFaults(FaultPlan):
             if rate and self.chance.random() < rate:
                 self.hits[point] += 1  # No part of the budget: this is what it is all about.
                 return True
-        return point is not F.REQUEST_LATE and super().strikes(point, what)
+        return (point is not F.REQUEST_LATE or what == "send") and super().strikes(point, what)
 
 
 def plan_for(seed: int) -> SwapFaults:
@@ -79,6 +79,7 @@ class SwapsWorld(DocsWorld):
 
     node_type = SwapsNode
     network_type = SwapsNetwork
+    late_calls = frozenset(_ABOUT_SWAPS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.place: dict[str, int] = {}
