@@ -26,9 +26,12 @@ for AnswerJudge, `E.` for `sim_ends`, which looks when the faults have stopped):
 | no masked or planted secret in a request or an output | C._no_mask_is_sent, C._no_secret_comes_out |
 | nothing leaves that is not durable | C._durable_before_it_leaves |
 | what is right is not repaired (engine skew is no drift) | C._repairs_what_differs |
+| a node returns only with its documents done | C.see, at Returned |
+| nothing of a deleted index stays on a node | E.nothing_stays_behind |
+| a node whose task list went back is filled again | E.what_went_back_is_filled |
 | same seed, same log | tests/simulation/test_repeatable.py |
 | every intent ends, every healthy node is included again | E.all_ends |
-| repairs stop within their budget | E.stays_quiet |
+| repairs stop within their budget | C._repairs_have_a_budget, E.stays_quiet |
 """  # noqa: E501
 
 import re
@@ -53,6 +56,7 @@ from tests.support.sim_events import (
     Opened,
     Proofs,
     Refused,
+    Returned,
     Started,
     Switched,
     Ticked,
@@ -80,10 +84,12 @@ class Rules:
         bounds: How long somebody else's change may go unseen.
         calm: Nothing goes wrong at all: nobody is asked for the same twice.
         one_version: See `AnswerJudge`.
+        repairs_max: In a row, of one index of one node.
     """
 
     columns: Sequence[Sequence[str]]
     bounds: Bounds
+    repairs_max: int = 5
     calm: bool = False
     one_version: bool = False
 
@@ -115,6 +121,7 @@ class Checker:
         self._intents: dict[int, Opened] = {}
         self._committed: set[int] = set()
         self._proved: dict[tuple[str, str], dict[str, int]] = {}
+        self._repairs: dict[tuple[str, str], list[float]] = {}
         self._proposals: dict[tuple[int, str], int] = {}
         self.accepted: dict[int, Accepted] = {}
 
@@ -134,6 +141,9 @@ class Checker:
                 self._shown.at(event.node, event.index).read_s = event.at_s
             case Proofs():
                 self._proved_shows_what_was_committed(event)
+            case Returned():
+                if event.lags:
+                    raise Violation(f"{event.index}: {event.node} answers before its documents")
             case Departed():
                 self._durable_before_it_leaves(event)
                 self._no_mask_is_sent(event)
@@ -168,6 +178,7 @@ class Checker:
                 self._versions_form_a_chain(event)
                 self._one_fingerprint_for_ever(event)
                 self._rests_on_a_cover(event)
+                self._repairs_have_a_budget(event)
                 self._learn(event)
             case Guarded():
                 self._no_write_under_an_old_epoch(event)
@@ -298,6 +309,18 @@ class Checker:
             news = engine.defaults and (index.version, engine.version) not in index.bound
             if right and not lately and not unsure and not news:
                 raise Violation(f"{event.index}: {name} is right, and is to be repaired")
+
+    def _repairs_have_a_budget(self, event: Committed) -> None:
+        """A repair that does not hold is not made for ever: each may be a reindex."""
+        if event.kind != "repair":
+            return
+        for name in self._intents[event.intent].nodes:
+            times = self._repairs.setdefault((event.index, name), [])
+            if times and event.at_s - times[-1] > self._rules.bounds.other_s:
+                times.clear()
+            times.append(event.at_s)
+            if len(times) > self._rules.repairs_max:
+                raise Violation(f"{event.index}: {name} was repaired {len(times)} times in a row")
 
     # ---- what leaves
 

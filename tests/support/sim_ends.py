@@ -33,6 +33,8 @@ class Ends:
         await self.all_ends()
         await asyncio.sleep(_FOUND_S)
         await self.all_ends()
+        self.nothing_stays_behind()
+        self.what_went_back_is_filled()
         await self.nothing_for_equal_settings()
         await self.stays_quiet()
 
@@ -113,6 +115,30 @@ class Ends:
         """Whether a node was touched by others so often that repairs may have been given up."""
         allowed: int = self._world.config.settings_drift_check.repair_attempts_max
         return self._world.disturbances[node_id] >= allowed
+
+    def nothing_stays_behind(self) -> None:
+        """An index that was deleted through Miroir is on no node."""
+        world = self._world
+        for record in world.store._tables.indexes.values():
+            if record.deleted:
+                left = [n for n, node in world.nodes.items() if record.uid in node.disk.indexes]
+                assert not left, f"{record.uid} was deleted, and is still on {left}"
+
+    def what_went_back_is_filled(self) -> None:
+        """A restored node lacks documents, whatever its settings are."""
+        world = self._world
+        view = world.process.services.common.cluster.view
+        for at_s, node in world.rewound:
+            column = view.topology.columns[view.topology.by_id[node].shard_id]  # type: ignore[index]
+            for uid, index in view.indexes.items():
+                told = any(
+                    (since_s >= at_s and (uid, node) == (u, n))
+                    for since_s, u, n in world.out_of_sync
+                )
+                newer = index.record.created_at_ms > world.clock.at_ms(at_s)
+                assert told or newer or len(column) == 1 or self._given_up(), (
+                    f"{node} was restored at {at_s:.1f} s and serves {uid} as if it had not been"
+                )
 
     async def nothing_for_equal_settings(self) -> None:
         """What is in force already costs no node anything, and is answered at once."""

@@ -149,6 +149,21 @@ class Proofs:
 
 
 @dataclass(frozen=True)
+class Returned:
+    """
+    A node that was kept apart for a change may answer again.
+
+    Attributes:
+        lags: Whether documents are not done that were queued when it was read back.
+    """
+
+    at_s: float
+    node: str
+    index: str
+    lags: bool
+
+
+@dataclass(frozen=True)
 class Departed:
     """
     A request that changes a node has left a process.
@@ -256,6 +271,7 @@ Event = (
     | Upgraded
     | NodeRead
     | Proofs
+    | Returned
     | Departed
     | Answered
     | Denied

@@ -41,6 +41,7 @@ class FaultPoint(StrEnum):
     TASK_SLOW = "a node takes long for a task"
     SETTING_NOT_APPLIED = "a node reports success and has not applied"
     QUEUE_BUSY = "documents of somebody else are queued before a change"
+    DOCUMENTS_BEHIND = "documents are queued behind a change, and done long after it"
     NEIGHBOUR_FAILED = "somebody's bad settings are in one batch with ours, and both fail"
     PROBE_SLOW = "the probe's task waits for longer than its caller"
     PROBE_NODE_CRASHED = "a node crashes with a probe in its queue"
@@ -86,6 +87,7 @@ TASKS: Mapping[FaultPoint, float] = {
     F.NODE_CRASHED_IN_CALL: 0.02,
     F.DISK_FULL: 0.015,
     F.QUEUE_BUSY: 0.03,
+    F.DOCUMENTS_BEHIND: 0.03,
     F.NEIGHBOUR_FAILED: 0.03,
     F.FOREIGN_CANCEL: 0.02,
     F.FOREIGN_TASK_DELETION: 0.03,
@@ -207,7 +209,8 @@ def plan_for(seed: int) -> FaultPlan:
             return FaultPlan(style, chance, {F.NODE_UPGRADED: 0.12, F.TASK_SLOW: 0.05}, budget=8)
         case "neighbours":  # Who else uses the nodes, and what stands in their queues.
             kinds = (
-                F.QUEUE_BUSY, F.NEIGHBOUR_FAILED, F.FOREIGN_CANCEL, F.FOREIGN_TASK_DELETION,
+                F.QUEUE_BUSY, F.DOCUMENTS_BEHIND, F.NEIGHBOUR_FAILED,
+                F.FOREIGN_CANCEL, F.FOREIGN_TASK_DELETION,
                 F.PROBE_SLOW, F.PROBE_INDEX_DELETED, F.FOREIGN_SWAP, F.READ_OVERTAKEN,
             )  # fmt: skip
             everything = {**NET, **TASKS, **EVENTS}

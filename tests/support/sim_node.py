@@ -127,6 +127,7 @@ class SimNode:
         self.disturbed: Callable[[SimNode], None] = lambda _: None
         self.upgraded: Callable[[SimNode], None] = lambda _: None
         self.batch_ends_s = 0.0
+        self.backlogs: dict[str, int] = {}
         self._chance = chance
         self._faults = faults
         self._running: list[SimTask] = []
@@ -153,6 +154,8 @@ class SimNode:
         if live and self._faults.strikes(F.NEIGHBOUR_FAILED):
             self.disturbed(self)
             self._append(index_uid, "settingsUpdate", self._parsed(_FAILS), "foreign")
+        if live and index_uid in self.disk.indexes and self._faults.strikes(F.DOCUMENTS_BEHIND):
+            self._append(index_uid, "documentAdditionOrUpdate", {}, "foreign")
         self._kick()
         if live and self._faults.strikes(F.FOREIGN_CANCEL):
             soon_s = self._chance.uniform(0.0, 0.03)
@@ -181,7 +184,17 @@ class SimNode:
         return self._enqueue(index_uid, "documentDeletion", {}, origin)
 
     def handle_read(self, index_uid: str) -> Mapping[str, Any]:
-        return self.index(index_uid).shown
+        shown = self.index(index_uid).shown
+        self.backlogs[index_uid] = next(
+            (t.uid for t in self.pending(index_uid) if t.type == "documentAdditionOrUpdate"), -1
+        )
+        return shown
+
+    def lags(self, index_uid: str) -> bool:
+        """Whether documents that were queued at the last reading of settings are not done."""
+        uid = self.backlogs.get(index_uid, -1)
+        tasks = self.disk.tasks
+        return 0 <= uid < len(tasks) and tasks[uid].status in {"enqueued", "processing"}
 
     def index(self, index_uid: str) -> SimIndex:
         found = self.disk.indexes.get(index_uid)
@@ -307,7 +320,7 @@ class SimNode:
         if (
             live
             and first.type == "settingsUpdate"
-            and not any("apiKey" in str(task.body) for task in batch)  # Nobody could find out.
+            and not any(_cannot_be_read_back(task.body) for task in batch)
             and self._faults.strikes(F.SETTING_NOT_APPLIED)
         ):
             self.disturbed(self)
@@ -473,3 +486,9 @@ class SimNode:
 
 def _full() -> ApiError:
     return ApiError("no_space_left_on_device", "There is no more space left on the device.")
+
+
+def _cannot_be_read_back(body: Mapping[str, Any]) -> bool:
+    """Whether nobody could find out that it was not applied: secrets, and reset fields."""
+    embedders = str(body.get("embedders", ""))
+    return "apiKey" in embedders or "None" in embedders

@@ -161,8 +161,9 @@ class Process:
         self._world.departed(self, node_id, name, index_uid, body)
 
     def was_read(self, node_id: str, index_uid: str) -> None:
-        """See `sim_network.Caller`."""
-        self._world.was_read(node_id, index_uid)
+        """See `sim_network.Caller`; what a deposed process learns, nobody else knows."""
+        if self.rules:
+            self._world.was_read(node_id, index_uid)
 
     def allows(self, name: str) -> bool:
         """Whether a deposed process gets to this effect: guarded writes, and nothing else."""

@@ -100,6 +100,8 @@ class Weather:
         same = old is not None and set(old.indexes) == set(node.disk.indexes)
         if old is not None and same and not node.pending_any():
             self._world.note(f"{node.node_id} is restored from a snapshot")
+            if len(old.tasks) < len(node.disk.tasks):
+                self._world.rewound.append((self._world.loop.time(), node.node_id))
             node.restore(old)
         else:
             self._snapshots[node.node_id] = node.disk.copy()

@@ -46,6 +46,8 @@ class World:
         opened: Kinds of the intents opened, in order.
         weather: What befalls whole nodes.
         disturbances: How often each node was changed, or failed us, by somebody else's doing.
+        out_of_sync: When which index of which node was to be filled again.
+        rewound: When which node came back with fewer tasks than it had.
     """
 
     def __init__(self, loop: VirtualLoop, seed: int, faults: FaultPlan) -> None:
@@ -60,6 +62,8 @@ class World:
         self.departures = 0
         self.opened: list[str] = []
         self.disturbances: Counter[str] = Counter()
+        self.out_of_sync: list[tuple[float, str, str]] = []
+        self.rewound: list[tuple[float, str]] = []
         choices = Choices.by(self.chance)
         self.config = choices.config()
         self.topology = self.config.topology.to_core()
@@ -333,6 +337,7 @@ class World:
                 if before is None or before.record.version != index.record.version:
                     self.see(e.Switched(self.loop.time(), uid, index.record.version))
                 self._proofs("view", uid, index.proved)
+                self._returns(uid, index, before)
 
     def tick(self) -> None:
         """Let the checker look at the time."""
@@ -340,6 +345,20 @@ class World:
         if process.serves:
             for uid, index in process.services.common.cluster.view.indexes.items():
                 self._proofs("view", uid, index.proved)
+
+    def _saw_set_out_of_sync(self, process: Process, args: Any, _result: Any) -> None:
+        self.note(f"{process.name} has {args[1]} filled again for {args[0]}")
+        self.out_of_sync.append((self.loop.time(), args[0], args[1]))
+
+    def _returns(self, uid: str, index: Any, before: Any) -> None:
+        """Nodes of a half that were changed are proved again."""
+        intent = index.intent
+        if intent is None or not intent.state.drains:
+            return
+        for name, version in index.proved.items():
+            if before is not None and before.proved.get(name) != version:
+                lags = self.nodes[name].lags(uid)
+                self.see(e.Returned(self.loop.time(), name, uid, lags))
 
     def _proofs(self, source: str, index_uid: str, proved: Mapping[Any, int]) -> None:
         self.see(

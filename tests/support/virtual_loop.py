@@ -138,6 +138,10 @@ class VirtualClock:
         """See `Clock.wall_ms`; a jump of the machine's clock is a change of `wall_offset_ms`."""
         return _EPOCH_MS + self.wall_offset_ms + round(self._loop.time() * 1000)
 
+    def at_ms(self, at_s: float) -> int:
+        """Return what the wall clock shows, as it goes now, at a moment of the loop's time."""
+        return _EPOCH_MS + self.wall_offset_ms + round(at_s * 1000)
+
     async def sleep(self, duration_s: float) -> None:
         """See `Clock.sleep`."""
         await asyncio.sleep(duration_s)
