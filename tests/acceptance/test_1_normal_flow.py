@@ -33,7 +33,8 @@ def test_a_change_is_proposed_once_and_verified_before_it_is_committed(cluster, 
 
     (intent,) = [i for i in cluster.intents(uid) if i["taskUid"] == task["uid"]]
     assert cluster.phases(intent["id"]) == [
-        "probing", "proposing", "verifying", "committing", "converged",
+        "probing", "draining", "proposing", "verifying", "committing",  # the first half
+        "draining", "proposing", "verifying", "converged",  # the second, after the switch
     ]  # fmt: skip
     assert intent["decision"] == "commit"
     assert {name: n["state"] for name, n in intent["nodes"].items()} == cluster.everywhere(

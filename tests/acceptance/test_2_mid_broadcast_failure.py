@@ -27,7 +27,7 @@ FAILURES = {
 }
 # It has done the work: the read-back may find it in order at once.
 MAY_PASS_AT_ONCE = {"loses its answer"}
-NODE = "n4"
+NODE = "n1"
 
 
 def fail_once(cluster, uid, failure):

@@ -95,10 +95,17 @@ class LiveCluster:
         return self._admin.request(method, path, body)
 
     def do(self, method: str, path: str, body: Any = None) -> Json:
-        """Send a write to Miroir and return its task, which must succeed."""
+        """Send a write to Miroir, wait until all of it has ended well, and return its task."""
         task = self.ended(self.send(method, path, body))
         assert task["status"] == "succeeded", task
+        self.settle(task["indexUid"])
         return task
+
+    def settle(self, uid: str | None) -> None:
+        """Wait until every node has followed: a task ends when the change is committed."""
+        query = f"/_miroir/intents?state=open&index={uid}"
+        if uid is not None:
+            until(lambda: not self._admin.get(query)["results"], f"{uid} at rest")
 
     def ended(self, accepted: Reply) -> Json:
         """Return the ended task of an accepted write."""
