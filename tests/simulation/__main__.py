@@ -10,8 +10,8 @@ takes each guard of the protocol out and counts the seeds until that is noticed.
 import argparse
 import sys
 
-from tests.simulation.farm import Harvest, play
-from tests.simulation.guards import GUARDS, seeds_to_find
+from tests.simulation.farm import Harvest, hunt, play
+from tests.simulation.guards import GUARDS
 from tests.support.sim_run import simulate
 
 _AT_ONCE = 2000
@@ -67,7 +67,7 @@ def _guards(only: str, seeds_max: int, first: int) -> int:
     for name in GUARDS:
         if only and only not in name:
             continue
-        found = seeds_to_find(name, seeds_max, first)
+        found = hunt(name, seeds_max, first)
         missed += found is None
         count, what = found or ("-", "")
         print(f"{name:38} {count:>5}  {what[:150]}", flush=True)

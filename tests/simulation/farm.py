@@ -14,16 +14,19 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import orjson
 
+from tests.simulation.guards import without
 from tests.support.sim_faults import FaultPoint
-from tests.support.sim_run import simulate
+from tests.support.sim_run import Outcome, simulate
 
 _ROOT = Path(__file__).parents[2]
 _COLLECT_EVERY = 25
+_HUNT = 40
+"""Seeds that are played before a hunt looks at what was found."""
 
 
 @dataclass
@@ -72,7 +75,9 @@ class Harvest:
         )
 
 
-def play(first: int, count: int, *, workers: int | None = None, lines: int = 60) -> Harvest:
+def play(
+    first: int, count: int, *, workers: int | None = None, lines: int = 60, guard: str = ""
+) -> Harvest:
     """
     Play `count` seeds from `first` on.
 
@@ -81,9 +86,10 @@ def play(first: int, count: int, *, workers: int | None = None, lines: int = 60)
         count: How many.
         workers: Processes; default: one per core.
         lines: How much of a failed run's log is kept.
+        guard: Name of a guard that is taken out; then a seed that fails with it too is no failure.
     """
     harvest, began_s = Harvest(), time.monotonic()
-    for row in _rows(first, count, workers or os.cpu_count() or 1, lines):
+    for row in _rows(first, count, workers or os.cpu_count() or 1, (str(lines), guard)):
         harvest.seeds += 1
         if row["failure"] is not None:
             harvest.failures[row["seed"]] = row["failure"]
@@ -96,9 +102,22 @@ def play(first: int, count: int, *, workers: int | None = None, lines: int = 60)
     return harvest
 
 
-def _rows(first: int, count: int, workers: int, lines: int) -> Iterator[dict[str, object]]:
+def hunt(guard: str, seeds_max: int, first: int = 0) -> tuple[int, str] | None:
+    """Return how many seeds it takes to miss a guard, and what was seen; None: never."""
+    for start in range(first, first + seeds_max, _HUNT):
+        found = play(start, min(_HUNT, first + seeds_max - start), lines=0, guard=guard).failures
+        if found:
+            seed = min(found)
+            return seed - first + 1, found[seed].strip().splitlines()[0]
+    return None
+
+
+def _rows(
+    first: int, count: int, workers: int, options: tuple[str, str]
+) -> Iterator[dict[str, object]]:
     """Yield what each seed came to; all workers run at the same time, one is read at a time."""
-    command = [sys.executable, "-m", "tests.simulation.farm", "--lines", str(lines)]
+    lines, guard = options
+    command = [sys.executable, "-m", "tests.simulation.farm", "--lines", lines, "--guard", guard]
     command += ["--end", str(first + count), "--step", str(workers), "--start"]
     started = [
         subprocess.Popen([*command, str(first + k)], cwd=_ROOT, stdout=subprocess.PIPE)
@@ -122,11 +141,12 @@ def _work() -> None:
     parser = argparse.ArgumentParser()
     for name in ("start", "end", "step", "lines"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--guard", default="")
     options = parser.parse_args()
     gc.disable()
     for number, seed in enumerate(range(options.start, options.end, options.step)):
         before_s = time.process_time()
-        outcome = simulate(seed)
+        outcome = _outcome(seed, options.guard)
         row = {
             "seed": seed,
             "failure": None if outcome.failure is None else outcome.report(options.lines),
@@ -138,6 +158,16 @@ def _work() -> None:
         print(orjson.dumps(row).decode(), flush=True)
         if number % _COLLECT_EVERY == 0:
             gc.collect()
+
+
+def _outcome(seed: int, guard: str) -> Outcome:
+    if not guard:
+        return simulate(seed)
+    with without(guard):
+        outcome = simulate(seed)
+    if outcome.failure is not None and (anyway := simulate(seed)).failure is not None:
+        return replace(anyway, failure=None)
+    return outcome
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from miroir.services.cluster import Cluster
 from miroir.services.intent_run import IntentRun
 from miroir.services.prober import Prober, Verdict
 from miroir.services.scatter import Scatter
+from tests.simulation.guards_around import AROUND
 from tests.support.memory_store import MemoryStore
 from tests.support.memory_tables import Tables
 from tests.support.sim_run import simulate
@@ -201,7 +202,7 @@ def _blind_changes() -> list[Patch]:
 
 def _cover_of_the_rest() -> list[Patch]:
     """A silent node is left behind although the others do not cover."""
-    return [(machine, "_carries", lambda state: True)]
+    return [(machine.judge, "carries", lambda state: True)]
 
 
 def _second_look_at_the_view() -> list[Patch]:
@@ -263,4 +264,5 @@ GUARDS: Final[Mapping[str, Callable[[], list[Patch]]]] = {
     "no proof over a change": _proof_after_a_change,
     "what is lenient is sent exactly": _exact_form,
     "unknown keys are sent": _unknown_keys_are_sent,
+    **AROUND,
 }

@@ -13,6 +13,7 @@ from tests.support.sim_events import (
     Answered,
     Closed,
     Committed,
+    Denied,
     Departed,
     Event,
     Guarded,
@@ -22,8 +23,10 @@ from tests.support.sim_events import (
     Opened,
     Proofs,
     Refused,
+    Returned,
     Started,
     Switched,
+    Upgraded,
     Written,
 )
 
@@ -73,8 +76,8 @@ def answer(version: int, truths: dict[str, bytes], **other: object) -> Answered:
     return Answered(at_s=2.1, index="m", version=version, looks=looks, **fields)
 
 
-def judge(history: list[Event]) -> None:
-    checker = Checker({"a": NEW, "b": NEW}, RULES)
+def judge(history: list[Event], rules: Rules = RULES) -> None:
+    checker = Checker({"a": NEW, "b": NEW}, rules, later=(NEXT,))
     for event in history:
         checker.see(event)
 
@@ -263,7 +266,7 @@ BAD: dict[str, tuple[str, list[Event]]] = {
     "a secret in an output": ("a secret in an output", [Written(1, f"key sk-{SECRET}1")]),
     "the header lies": ("the header says 2", [*changed(), answer(2, {"a": FRESH, "b": CHANGED})]),
     "an answer mixes versions": (
-        "the header says 1",
+        "mixes settings: those of a, b differ",
         [*created(), answer(1, {"a": FRESH, "b": CHANGED})],
     ),
     "a version that is not committed": (
@@ -292,6 +295,161 @@ BAD: dict[str, tuple[str, list[Event]]] = {
     ),
     "a valid change is refused": ("was refused", [Refused(1, "m", valid=True)]),
 }
+
+
+STRICT = Rules(
+    columns=(("a", "b"),), bounds=Bounds(task_s=4.0, other_s=36.0), calm=True, one_version=True
+)
+"""Nothing goes wrong, and one half can serve while the other is changed."""
+UPGRADED = digest(NEXT.truth({}))
+STRICTLY_GOOD: dict[str, list[Event]] = {
+    "a change in halves": [*changed(), answer(2, {"a": CHANGED, "b": CHANGED})],
+    "a floor that nobody has reached": [*created(), Denied(3, 2, "m", 2, "stale")],
+    "no such index yet": [Denied(3, 2, "m", None, "index_not_found")],
+    "no such index any more": [
+        *created(),
+        Opened(1, 2, "m", "delete"),
+        Started(1, 2, "m"),
+        Committed(1, 2, "m", "delete", 1, 1, raised=False, deleted=True),
+        Closed(1, 2, "m", "converged"),
+        Denied(3, 2, "m", None, "index_not_found"),
+    ],
+    "a restored snapshot that the sweep has not seen yet": [
+        *created(),
+        Proofs(0.5, "view", "m", BOTH, ALL_CALM),
+        NodeChanged(1, "a", "m", FOREIGN, "foreign", "snapshot"),
+        Proofs(30, "view", "m", BOTH, ALL_CALM),
+    ],
+    "an upgrade": [
+        *created(),
+        Upgraded(1, "a", "1.51.0"),
+        NodeChanged(1, "a", "m", UPGRADED, "own", "upgrade"),
+        Proofs(500, "view", "m", BOTH, ALL_CALM),
+    ],
+    "a repair of what differs": [
+        *created(),
+        NodeChanged(1, "a", "m", FOREIGN, "foreign"),
+        Proofs(2, "view", "m", {"b": 1}, ALL_CALM),
+        Opened(3, 2, "m", "repair", nodes=("a",)),
+    ],
+    "a node that returns with its documents": [*created(), Returned(1, "a", "m", lags=False)],
+}
+STRICTLY_BAD: dict[str, tuple[str, list[Event]]] = {
+    "changed and changed back under an answer": (
+        "a was changed at 2.03",
+        [
+            *created(),
+            NodeChanged(2.03, "a", "m", CHANGED, "own"),
+            NodeChanged(2.06, "a", "m", FRESH, "own"),
+            answer(1, {"a": FRESH, "b": FRESH}),
+        ],
+    ),
+    "a flag though one half could serve": (
+        "a flag, though",
+        [*changed(), answer(2, {"a": CHANGED, "b": CHANGED}, flagged=True)],
+    ),
+    "no answer though one half could serve": (
+        "was denied with no_cover",
+        [*created(), Denied(3, 2, "m", None, "no_cover")],
+    ),
+    "a floor that was reached is denied": (
+        "floor 1 was denied",
+        [*created(), Denied(3, 2, "m", 1, "stale")],
+    ),
+    "an index that is there is not found": (
+        "was denied with index_not_found",
+        [*created(), Denied(3, 2, "m", None, "index_not_found")],
+    ),
+    "a foreign task that the feed did not find": (
+        "holds a proved",
+        [
+            *created(),
+            Proofs(0.5, "view", "m", BOTH, ALL_CALM),
+            NodeChanged(1, "a", "m", FOREIGN, "foreign"),
+            Proofs(6, "view", "m", BOTH, ALL_CALM),
+        ],
+    ),
+    "a restored snapshot that the sweep did not find": (
+        "holds a proved",
+        [
+            *created(),
+            Proofs(0.5, "view", "m", BOTH, ALL_CALM),
+            NodeChanged(1, "a", "m", FOREIGN, "foreign", "snapshot"),
+            Proofs(40, "view", "m", BOTH, ALL_CALM),
+        ],
+    ),
+    "a repair of what is right": (
+        "a is right, and is to be repaired",
+        [*created(), Opened(9, 2, "m", "repair", nodes=("a",))],
+    ),
+    "an upgrade is taken for drift": (
+        "a is right, and is to be repaired",
+        [
+            *created(),
+            Upgraded(1, "a", "1.51.0"),
+            NodeChanged(1, "a", "m", UPGRADED, "own", "upgrade"),
+            Opened(9, 2, "m", "repair", nodes=("a",)),
+        ],
+    ),
+    "a change that is sent twice": (
+        "was sent to a 2 times",
+        [
+            *created(),
+            Opened(1, 2, "m", "change", STOPS),
+            Started(1, 2, "m"),
+            Departed(1, "a", "m", "patch_settings", STOPS, "sending"),
+            Departed(2, "a", "m", "patch_settings", STOPS, "sending"),
+        ],
+    ),
+    "a node that returns before its documents": (
+        "a answers before its documents",
+        [*created(), Returned(1, "a", "m", lags=True)],
+    ),
+    "repairs without an end": (
+        "a was repaired 6 times in a row",
+        [
+            *created(),
+            NodeChanged(1, "a", "m", FOREIGN, "foreign"),
+            *(
+                event
+                for n in range(2, 8)
+                for event in (
+                    Opened(n, n, "m", "repair", nodes=("a",)),
+                    Committed(n, n, "m", "repair", 1, 1, raised=False),
+                )
+            ),
+        ],
+    ),
+    "a version before it was committed": (
+        "was not in force",
+        [*changed(at_s=5.0), answer(2, {"a": CHANGED, "b": CHANGED})],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STRICTLY_GOOD)
+def test_what_is_right_in_calm_passes(name: str) -> None:
+    """A rule for calm must not be broken by what belongs to it."""
+    judge(STRICTLY_GOOD[name], STRICT)
+
+
+@pytest.mark.parametrize("name", STRICTLY_BAD)
+def test_what_is_wrong_in_calm_is_refused_for_its_reason(name: str) -> None:
+    """Where nothing goes wrong, and halves can be changed apart, more is promised."""
+    reason, history = STRICTLY_BAD[name]
+    judge(history[:-1], STRICT)
+    with pytest.raises(Violation, match=reason):
+        judge(history, STRICT)
+
+
+def test_the_second_half_may_serve_again_while_the_first_is_lost() -> None:
+    """Between the switch and the end of a change there are two versions, and no more."""
+    history = changed()
+    *begun, closed = history[: history.index(Closed(1.0, 2, "m", "converged")) + 1]
+    over = [*begun, Switched(1.0, "m", 2), answer(1, {"a": FRESH, "b": FRESH})]
+    judge(over)
+    with pytest.raises(Violation, match="was not in force"):
+        judge([*begun, closed, *over[len(begun) :]])
 
 
 @pytest.mark.parametrize("name", GOOD)
