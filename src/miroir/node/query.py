@@ -109,7 +109,7 @@ def star_or_list(item: Parser) -> Parser:
     """Read a comma separated list in which `*` anywhere means no restriction (None)."""
 
     def parse(value: str) -> list[Any] | None:
-        words = value.split(",")
+        words = value.split(",") if value else []
         parsed = []
         for index, word in enumerate(words):
             try:

@@ -28,6 +28,8 @@ CREATE TABLE IF NOT EXISTS tasks (
   payload BLOB, metadata TEXT, enqueued_at INTEGER NOT NULL, started_at INTEGER,
   finished_at INTEGER);
 CREATE INDEX IF NOT EXISTS tasks_by_status ON tasks (status, uid);
+CREATE INDEX IF NOT EXISTS tasks_by_batch ON tasks (batch_uid);
+CREATE TABLE IF NOT EXISTS batches (uid INTEGER PRIMARY KEY, view TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS api_keys (uid TEXT PRIMARY KEY, body TEXT NOT NULL,
   created_at INTEGER NOT NULL);
 """

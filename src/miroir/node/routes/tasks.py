@@ -7,10 +7,11 @@ from miroir.node.features import require_feature
 from miroir.node.http import Response, answer
 from miroir.node.json_text import raw_items
 from miroir.node.routes.base import Call, Route
+from miroir.node.tasks.batches import BatchPage, page_of_batches
 from miroir.node.tasks.filters import LISTING, SELECTION, UID_MAX, Condition, selection
 from miroir.node.tasks.model import Task, task_not_found
 from miroir.node.tasks.queue import Page
-from miroir.node.tasks.views import batch_view, task_view
+from miroir.node.tasks.views import task_view
 from miroir.node.validate import listed
 
 _FILTERS: Final = listed([
@@ -35,23 +36,18 @@ def _permitted(call: Call, where: Condition) -> Condition:
     return where.also(" OR ".join(parts) or "0", *arguments)
 
 
-def _page(call: Call, by: str) -> tuple[Page, int]:
+def _asked(call: Call) -> tuple[Condition, dict[str, Any]]:
+    """Return which tasks a listing is about, and which part of it is wanted."""
     asked = call.request.parameters(LISTING)
-    limit = asked.get("limit", 20)
-    where = _permitted(call, selection(asked))
-    if by == "batch_uid":
-        where = where.also("batch_uid IS NOT NULL")
-    page = call.node.queue.page(
-        where,
-        limit=limit,
-        start=asked.get("from"),
-        reverse=asked.get("reverse", False),
-        by=by,
-    )
-    return page, limit
+    page = {
+        "limit": asked.get("limit", 20),
+        "start": asked.get("from"),
+        "reverse": asked.get("reverse", False),
+    }
+    return _permitted(call, selection(asked)), page
 
 
-def _listing(page: Page, limit: int, results: list[dict[str, Any]]) -> Response:
+def _listing(page: Page | BatchPage, limit: int, results: list[dict[str, Any]]) -> Response:
     return answer({
         "results": results,
         "total": page.total,
@@ -62,13 +58,15 @@ def _listing(page: Page, limit: int, results: list[dict[str, Any]]) -> Response:
 
 
 def _list(call: Call) -> Response:
-    page, limit = _page(call, "uid")
-    return _listing(page, limit, [task_view(task) for task in page.tasks])
+    where, wanted = _asked(call)
+    page = call.node.queue.page(where, **wanted)
+    return _listing(page, wanted["limit"], [task_view(task) for task in page.tasks])
 
 
 def _batches(call: Call) -> Response:
-    page, limit = _page(call, "batch_uid")
-    return _listing(page, limit, [batch_view(task) for task in page.tasks])
+    where, wanted = _asked(call)
+    page = page_of_batches(call.node.store, where, **wanted)
+    return _listing(page, wanted["limit"], page.views)
 
 
 def _number(text: str, what: str) -> int:
@@ -80,31 +78,33 @@ def _number(text: str, what: str) -> int:
     )
 
 
-def _one(call: Call, column: str, number: int) -> Task | None:
-    where = _permitted(call, Condition(f"{column} = ?", (number,)))
+def _one(call: Call, number: int) -> Task | None:
+    where = _permitted(call, Condition("uid = ?", (number,)))
     page = call.node.queue.page(where, limit=1, start=None, reverse=False)
     return page.tasks[0] if page.tasks else None
 
 
 def _get(call: Call) -> Response:
     number = _number(call.request.arguments["task_uid"], "task")
-    if (task := _one(call, "uid", number)) is None:
+    if (task := _one(call, number)) is None:
         raise task_not_found(number)
     return answer(task_view(task))
 
 
 def _get_batch(call: Call) -> Response:
     number = _number(call.request.arguments["batch_uid"], "batch")
-    if (task := _one(call, "batch_uid", number)) is None:
+    where = _permitted(call, Condition("batch_uid = ?", (number,)))
+    page = page_of_batches(call.node.store, where, limit=1, start=None, reverse=False)
+    if not page.views:
         raise ApiError("batch_not_found", f"Batch `{number}` not found.")
-    return answer(batch_view(task))
+    return answer(page.views[0])
 
 
 def _documents(call: Call) -> Response:
     number = _number(call.request.arguments["task_uid"], "task")
     action = "Getting the documents of an enqueued task"
     require_feature(call.node.features, "getTaskDocumentsRoute", action)
-    if (task := _one(call, "uid", number)) is None:
+    if (task := _one(call, number)) is None:
         raise task_not_found(number)
     payload = call.node.queue.payload_of(number)
     if task.type != "documentAdditionOrUpdate" or payload is None:

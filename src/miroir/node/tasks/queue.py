@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from miroir.node.json_text import decode, encode_text
 from miroir.node.store import Store, put_meta
+from miroir.node.tasks.batches import record_batch
 from miroir.node.tasks.filters import Condition
 from miroir.node.tasks.model import (
     COLUMNS,
@@ -95,20 +96,18 @@ class Queue:
         row = self._store.row("SELECT payload FROM tasks WHERE uid = ?", (uid,))
         return None if row is None or row["payload"] is None else bytes(row["payload"])
 
-    def page(
-        self, where: Condition, *, limit: int, start: int | None, reverse: bool, by: str = "uid"
-    ) -> Page:
+    def page(self, where: Condition, *, limit: int, start: int | None, reverse: bool) -> Page:
         """Return one page of the tasks that meet a condition, newest first unless reversed."""
         total = self._count(where)
         if start is not None:
-            where = where.also(f"{by} >= ?" if reverse else f"{by} <= ?", start)
+            where = where.also("uid >= ?" if reverse else "uid <= ?", start)
         order = "ASC" if reverse else "DESC"
         rows = self._store.rows(
-            f"SELECT {COLUMNS} FROM tasks WHERE {where.sql} ORDER BY {by} {order} LIMIT ?",
+            f"SELECT {COLUMNS} FROM tasks WHERE {where.sql} ORDER BY uid {order} LIMIT ?",
             (*where.arguments, limit + 1),
         )
         tasks = [from_row(row) for row in rows]
-        numbers = [getattr(task, by) for task in tasks]
+        numbers = [task.uid for task in tasks]
         return Page(
             tasks=tasks[:limit],
             total=total,
@@ -166,12 +165,14 @@ class Queue:
 
 
 def finish(db: sqlite3.Connection, task: Task) -> None:
-    """Write down how a task ended, within the transaction of its effect."""
+    """Write down how a task and its batch ended, within the transaction of its effect."""
+    ended = replace(task, finished_at=now_ns())
     db.execute(
         "UPDATE tasks SET status = ?, details = ?, error = ?, finished_at = ?, payload = NULL "
         "WHERE uid = ?",
-        (task.status, _json(task.details), _json(task.error), now_ns(), task.uid),
+        (ended.status, _json(ended.details), _json(ended.error), ended.finished_at, ended.uid),
     )
+    record_batch(db, ended)
 
 
 def cancel(db: sqlite3.Connection, uids: Iterable[int], by: Task) -> int:
@@ -199,14 +200,17 @@ def cancel(db: sqlite3.Connection, uids: Iterable[int], by: Task) -> int:
 
 
 def forget(db: sqlite3.Connection, uids: Iterable[int]) -> int:
-    """Delete those of the tasks that have ended; return how many."""
-    return sum(
+    """Delete those of the tasks that have ended, and their batches; return how many."""
+    deleted = sum(
         db.execute(
             "DELETE FROM tasks WHERE uid = ? AND status IN ('succeeded', 'failed', 'canceled')",
             (uid,),
         ).rowcount
         for uid in uids
     )
+    known = "SELECT batch_uid FROM tasks WHERE batch_uid IS NOT NULL"
+    db.execute(f"DELETE FROM batches WHERE uid NOT IN ({known})")
+    return deleted
 
 
 def rename_index_of_tasks(db: sqlite3.Connection, names: dict[str, str], before: int) -> None:

@@ -1,8 +1,8 @@
 """
 Tasks and batches as the API shows them.
 
-A batch holds one task here, so a batch's view is made of its task's row. Secrets in `details` are
-masked when the task is registered, never here.
+A batch shows the details of the task that it was made for (`batches.py`). Secrets in `details`
+are masked when the task is registered, never here.
 """
 
 from typing import Any, Final
@@ -11,9 +11,10 @@ from miroir.node.tasks.model import Task
 from miroir.node.times import iso_duration, optional_rfc3339, rfc3339
 
 _ALONE: Final = (
-    "indexCreation", "indexUpdate", "indexSwap", "taskCancelation", "taskDeletion",
-    "dumpCreation", "snapshotCreation", "export",
+    "indexCreation", "indexUpdate", "indexSwap", "taskCancelation", "dumpCreation",
+    "indexCompaction", "export",
 )  # fmt: skip
+_TOGETHER: Final = ("taskDeletion", "snapshotCreation")
 
 
 def summary(task: Task) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def task_view(task: Task) -> dict[str, Any]:
     return view
 
 
-def batch_view(task: Task) -> dict[str, Any]:
+def batch_view(task: Task, stats: dict[str, Any]) -> dict[str, Any]:
     """Return the batch of a task as GET /batches shows it."""
     details = {key: value for key, value in (task.details or {}).items() if _in_batch(key, value)}
     running = task.status == "processing"
@@ -62,13 +63,7 @@ def batch_view(task: Task) -> dict[str, Any]:
         "uid": task.batch_uid,
         "progress": {"steps": [], "percentage": 0.0} if running else None,
         "details": details,
-        "stats": {
-            "totalNbTasks": 1,
-            "status": {task.status: 1},
-            "types": {task.type: 1},
-            "indexUids": {task.index_uid: 1} if task.index_uid is not None else {},
-            "progressTrace": {},
-        },
+        "stats": stats,
         "duration": _duration(task),
         "startedAt": optional_rfc3339(task.started_at),
         "finishedAt": optional_rfc3339(task.finished_at),
@@ -86,6 +81,13 @@ def _strategy(task: Task) -> str:
             f"created batch containing only task with id {task.uid} of type `{task.type}` "
             "that cannot be batched with any other task."
         )
+    if task.type in _TOGETHER:
+        return (
+            f"stopped after the last task of type `{task.type}` because they cannot be batched "
+            "with tasks of any other type."
+        )
+    if task.type == "indexDeletion":
+        return f"stopped after task with id {task.uid} because it deletes the index"
     return "batched all enqueued tasks"
 
 
