@@ -170,11 +170,11 @@ class Inspector:
             if not _proved(index, node_id) and await self._still_changing(index_uid, node_id):
                 return None
             shown = await self._tools.control.read_settings(node_id, index_uid)
-        except NodeRefused:
-            shown = None
         except NodeError as error:
-            _log.info("look_unanswered", node=node_id, index=index_uid, why=str(error))
-            return None
+            if not _is_missing(error):  # E.g. a node with another key: it may have the index.
+                _log.info("look_unanswered", node=node_id, index=index_uid, why=str(error))
+                return None
+            shown = None
         finding = await self._judge(index.record, node_id, shown)
         after = self._quiet(index_uid, node_id)
         if after is None or after.record.version != index.record.version:
@@ -392,3 +392,8 @@ class Inspector:
 
 def _proved(index: IndexView, node_id: NodeId) -> bool:
     return index.proved.get(node_id) == index.record.version
+
+
+def _is_missing(error: NodeError) -> bool:
+    """Whether a node has said that it does not have the index."""
+    return isinstance(error, NodeRefused) and error.error.get("code") == "index_not_found"
