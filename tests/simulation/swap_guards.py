@@ -17,6 +17,7 @@ from miroir.services import cluster, planner, writer
 from miroir.services.carriers import swap
 from miroir.services.carriers.swap import SwapCarrier
 from miroir.services.carriers.tickets import Tickets
+from miroir.services.census import Census
 from miroir.services.planner import Planner
 from miroir.services.resync import Resync
 from miroir.services.swaps import Standstill
@@ -133,7 +134,7 @@ def _impatient() -> list[Patch]:
 
 
 def _stranded_unmarked() -> list[Patch]:
-    """Whoever an abort could not bring back is in sync when it answers again."""
+    """Whoever an abort could not bring back is in sync when it answers again; no census."""
     record = memory_swaps.record_progress
 
     def forgets(tables: Any, intent: Any) -> None:
@@ -142,7 +143,11 @@ def _stranded_unmarked() -> list[Patch]:
         tables.lagging.clear()
         tables.lagging.update(before)
 
+    async def nobody(_self: Census) -> None:
+        return None
+
     return [
+        (Census, "take", nobody),
         (memory_swaps, "record_progress", forgets),
         (cluster, "missing_after", lambda index, _: index.out_of_sync),
     ]

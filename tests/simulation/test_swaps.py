@@ -10,6 +10,7 @@ replica, and no ticket is left.
 
 import pytest
 
+from tests.simulation.swap_guards import seeds_to_find
 from tests.support.sim_faults import FaultPoint as F
 from tests.support.swap_run import simulate
 from tests.support.swap_world import plan_for
@@ -42,6 +43,14 @@ def test_the_seeds_meet_what_they_are_about():
                   "cannot be swapped", "replica_out_of_sync", "resync_done"):  # fmt: skip
         assert sight in log, sight
     assert {F.REQUEST_LATE, F.ANSWER_LOST, F.NODE_CRASHED_AFTER_WORK, F.TASK_FAILED} <= hits
+
+
+@pytest.mark.parametrize(
+    "name", ["a swap carries a ticket", "documents rest before anything moves"]
+)
+def test_a_missing_guard_is_missed(name):
+    """A judge that does not see these holes would see none; the others: `swap_guards.py`."""
+    assert seeds_to_find(name, 40) is not None
 
 
 def test_the_same_seed_gives_the_same_log():

@@ -119,18 +119,24 @@ class SwapsNetwork(DocsNetwork):
     """One process's way to nodes whose indexes can be swapped; what is for tickets has a name."""
 
     def _depart(self, node_id: str, name: str, act: Handler) -> "asyncio.Future[Any]":
-        """Send, or lose the node over a swap: when it is back, the request is sent once more."""
-        held_up = name == "swap_indexes" and self._faults.strikes(F.REQUEST_LATE, "held up")
-        if not held_up:
-            return super()._depart(node_id, name, act)
+        """Send, or lose the node over a swap; the request may come when the node is back."""
+        strikes = self._faults.strikes
+        if name == "swap_indexes" and strikes(F.REQUEST_LATE, "held up"):
+            return self._lose(node_id, name, act, late=True)
+        if name == "swap_back" and strikes(F.REQUEST_LATE, "lost on the way back"):
+            return self._lose(node_id, name, act, late=self._chance.random() < 0.3)
+        return super()._depart(node_id, name, act)
+
+    def _lose(self, node_id: str, name: str, act: Handler, *, late: bool) -> "asyncio.Future[Any]":
         loop, node = asyncio.get_running_loop(), self._nodes[node_id]
         answer: asyncio.Future[Any] = loop.create_future()
-        self._note(f"held up: {name} to {node_id}")
+        self._note(f"{node_id} is lost over {name}, late {late}")
         node.reachable = False
         back_s = self._chance.uniform(16.0, 30.0)
         loop.call_later(back_s, setattr, node, "reachable", True)
-        late_s = back_s + self._chance.uniform(0.0, 15.0)
-        loop.call_later(late_s, self._arrive, node_id, name, act, answer)
+        if late:
+            late_s = back_s + self._chance.uniform(0.0, 15.0)
+            loop.call_later(late_s, self._arrive, node_id, name, act, answer)
         return answer
 
     async def swap_indexes(self, node_id: NodeId, swaps: Swaps) -> int:
@@ -141,7 +147,8 @@ class SwapsNetwork(DocsNetwork):
             assert isinstance(node, SwapsNode)
             return node.handle_swap(wanted, origin)
 
-        return await self._write(node_id, "swap_indexes", "", {"swaps": wanted}, act)
+        name = "swap_back" if "_back_" in str(swaps[-1].left) else "swap_indexes"
+        return await self._write(node_id, name, "", {"swaps": wanted}, act)
 
     async def create_index(
         self, node_id: NodeId, index_uid: IndexUid, primary_key: str | None

@@ -20,8 +20,8 @@ from tests.support.docs_world import DocsWorld, carry_out, plan_for as docs_plan
 from tests.support.sim_faults import FaultPlan, FaultPoint as F
 from tests.support.swap_node import TICKET, SwapsNetwork, SwapsNode
 
-_REQUESTS: Final = ("swap_indexes", "issue_ticket", "withdraw_ticket")
-_ABOUT_SWAPS: Final = (*_REQUESTS, "swap", "stubborn", "held up")
+_REQUESTS: Final = ("swap_indexes", "swap_back", "issue_ticket", "withdraw_ticket")
+_ABOUT_SWAPS: Final = (*_REQUESTS, "swap", "stubborn", "held up", "lost on the way back")
 _WATCH_S: Final = 0.2
 _TARGETS: Final = (
     *((point, name)
@@ -38,13 +38,13 @@ _TARGETS: Final = (
 class SwapFaults(FaultPlan):
     """A plan in which requests about swaps meet more, and may come late, as document parts may."""
 
-    about_swaps: dict[F, float] = field(default_factory=dict)
+    about_swaps: dict[F | tuple[F, str], float] = field(default_factory=dict)
 
     def strikes(self, point: F, what: str = "") -> bool:
         if self.target is not None and self.target[:2] == (point, what):
             return super().strikes(point, what)
         if what in _ABOUT_SWAPS and self.active:
-            rate = self.about_swaps.get(point, 0.0)
+            rate = self.about_swaps.get((point, what), self.about_swaps.get(point, 0.0))
             if rate and self.chance.random() < rate:
                 self.hits[point] += 1  # No part of the budget: this is what it is all about.
                 return True
@@ -56,9 +56,11 @@ def plan_for(seed: int) -> SwapFaults:
     base = docs_plan_for(seed)
     chance = random.Random(f"swaps {seed}")
     net = {F.REQUEST_LATE: 0.15, F.ANSWER_LOST: 0.15, F.REQUEST_LOST: 0.08, F.ANSWER_SLOW: 0.1}
-    about: dict[F, float] = dict(net) if base.style in {"network", "all", "no refusals"} else {}
+    about: dict[F | tuple[F, str], float] = {}
+    if base.style in {"network", "all", "no refusals"}:
+        about |= net
     if base.style in {"tasks", "all"}:
-        about[F.TASK_FAILED] = 0.08
+        about |= {F.TASK_FAILED: 0.08, (F.REQUEST_LATE, "lost on the way back"): 0.3}
     style, rates, target = base.style, dict(base.rates), None
     if style == "store":  # There is a simulation of its own for a disk that is full.
         style, rates = "targeted", {F.NODE_CRASHED: 0.05, F.NODE_CRASHED_AFTER_WORK: 0.05}
