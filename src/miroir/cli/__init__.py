@@ -18,7 +18,7 @@ from miroir import __version__
 from miroir.cli.faults import CliFault
 from miroir.errors import ConfigError
 
-_COMMANDS: Final = ("serve", "dev", "demo", "status", "node", "secrets")
+_COMMANDS: Final = ("serve", "dev", "demo", "status", "settings", "node", "secrets")
 
 
 class _Commands(TyperGroup):

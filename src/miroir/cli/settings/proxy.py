@@ -1,0 +1,283 @@
+"""
+Settings through Miroir: its admin API, and nothing else of it but two reads of the public one.
+
+Numbers of documents and their past writes come from the public API; where the key does not open
+that one, the plan says that it does not know. Everything else is versions, intents and views of
+`/_miroir/*`, which the console and others use as well.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+from miroir.cli.admin_client import AdminClient, Refused
+from miroir.cli.settings.durations import seconds_of
+from miroir.cli.settings.target import (
+    Json,
+    Live,
+    Moved,
+    NodeInfo,
+    NodeProgress,
+    Order,
+    Past,
+    Progress,
+    Running,
+    Ticket,
+    Version,
+)
+from miroir.core.estimate import PastChange, PastIndexing
+from miroir.core.setting_cost import effect, worst
+
+_ENDED_WELL: Final = frozenset({"converged"})
+_ENDED_BADLY: Final = frozenset({"refused", "aborted", "frozen"})
+_HISTORY: Final = 50
+_MOVED: Final = frozenset({409, 412})
+
+
+class ProxyTarget:
+    """
+    A Miroir.
+
+    Args:
+        admin: With the admin key.
+        public: With a key for its public side.
+    """
+
+    kind: Literal["meilisearch", "miroir"] = "miroir"
+    versioned = True
+
+    def __init__(self, admin: AdminClient, public: AdminClient) -> None:
+        self._admin = admin
+        self._public = public
+        self.url = admin.url
+
+    def nodes(self) -> tuple[NodeInfo, ...]:
+        """Return the nodes of the topology."""
+        return tuple(
+            NodeInfo(
+                node["id"],
+                node["url"],
+                healthy=node["healthy"],
+                engine=node.get("engine"),
+                where=f"shard {node['shard']}, group {node['replicaGroup']}",
+            )
+            for node in self._admin.get("/_miroir/topology")["topology"]["nodes"]
+        )
+
+    def indexes(self) -> tuple[str, ...]:
+        """Return the names of all indexes."""
+        return tuple(index["uid"] for index in self._admin.get("/_miroir/topology")["indexes"])
+
+    def live(self, index: str) -> Live:
+        """Return an index as it is now."""
+        answer = self._admin.request("GET", _path(index))
+        if answer.status == 404:
+            return Live(index, None, form=self._form({})[0])
+        seen = answer.ok()
+        form, second = self._form(seen["nodes"])
+        return Live(
+            index,
+            seen["settings"],
+            fingerprint=seen["fingerprint"] or "",
+            version=seen["version"],
+            documents=self._documents(index),
+            busy=tuple(_busy(seen)),
+            form=form,
+            second_cover=second,
+            cells=seen["nodes"],
+            phase=seen["phase"],
+            unconfirmed=seen.get("unconfirmed"),
+            frozen=seen["frozen"],
+        )
+
+    def past(self, index: str) -> Past:
+        """Return what the history and the tasks tell."""
+        answer = self._admin.request("GET", f"{_path(index)}/history?limit={_HISTORY}")
+        versions = answer.body["results"] if answer.status == 200 else []
+        changes = (_past_change(index, entry) for entry in versions)
+        return Past(tuple(c for c in changes if c is not None), self._writes())
+
+    def submit(self, order: Order) -> Ticket:
+        """Send the change, for the version that it was planned upon."""
+        body = {
+            "settings": dict(order.patch),
+            "baseVersion": order.base.version,
+            "by": order.by or None,
+            "reason": order.reason or None,
+            "confirmWithinS": order.confirm_s,
+            "canary": order.canary,
+        }
+        given = {name: value for name, value in body.items() if value is not None}
+        answer = self._admin.request("POST", f"{_path(order.index)}/apply", given)
+        code = answer.body.get("code") if isinstance(answer.body, dict) else None
+        if code == "miroir_settings_version_mismatch":
+            raise Moved(
+                f"{answer.body['message']} See what is in force with `miroir settings plan`, "
+                "then apply again"
+            )
+        if code == "miroir_confirmation_pending":
+            raise Moved(
+                f"{answer.body['message']} Keep it with `miroir settings confirm {order.index}`"
+            )
+        return self._ticket(order, answer.ok())
+
+    def progress(self, ticket: Ticket) -> Progress:
+        """Return where the intent stands."""
+        if ticket.intent is None:
+            return Progress("succeeded", "nothing to do", version=ticket.order.base.version)
+        return _progress(self._admin.get(f"/_miroir/intents/{ticket.intent}"))
+
+    def history(self, index: str, limit: int) -> tuple[Version, ...]:
+        """Return versions, newest first."""
+        found: list[Json] = []
+        start: int | None = None
+        while len(found) < limit:
+            page_from = "" if start is None else f"&from={start}"
+            size = min(limit - len(found), 1000)
+            page = self._admin.get(f"{_path(index)}/history?limit={size}{page_from}")
+            found += page["results"]
+            start = page["next"]
+            if start is None:
+                break
+        return tuple(_version(entry) for entry in found)
+
+    def version(self, index: str, number: int) -> Version:
+        """Return one version with its settings."""
+        return _version(self._admin.get(f"{_path(index)}/history/{number}"))
+
+    def rollback(self, index: str, number: int, *, by: str, reason: str) -> Ticket | None:
+        """Ask for a rollback."""
+        base = self.live(index)
+        body: Json = {"version": number, **({"reason": reason} if reason else {})}
+        headers = {"X-Miroir-By": by} if by else {}
+        answer = self._admin.request("POST", f"{_path(index)}/rollback", body, headers=headers)
+        ticket = self._ticket(Order(index, {}, {}, base, by=by, reason=reason), answer.ok())
+        return None if ticket.intent is None else ticket
+
+    def confirm(self, index: str, version: int | None) -> Json:
+        """Confirm a change that would undo itself."""
+        wanted = version if version is not None else self.live(index).version
+        answer: Json = self._admin.request(
+            "POST", f"{_path(index)}/confirm", {"version": wanted}
+        ).ok()
+        return answer or {}
+
+    def thaw(self, index: str) -> Json:
+        """Let document writes through again."""
+        answer: Json = self._admin.request("POST", f"{_path(index)}/thaw").ok()
+        return answer
+
+    def running(self) -> tuple[Running, ...]:
+        """Return changes of settings that have not ended."""
+        found = self._admin.get("/_miroir/intents?state=open&limit=1000")["results"]
+        return tuple(
+            Running(i["index"], f"{i['kind']} {i['id']} by {i['by']}", _progress(i))
+            for i in reversed(found)
+        )
+
+    def _ticket(self, order: Order, accepted: Mapping[str, Any]) -> Ticket:
+        task = int(accepted["taskUid"])
+        intent = accepted.get("intent", accepted.get("intentId"))
+        if intent is None:
+            recent = self._admin.get(f"/_miroir/intents?limit=50&index={quote(order.index)}")
+            intent = next((i["id"] for i in recent["results"] if i["taskUid"] == task), None)
+        return Ticket(order, task, intent)
+
+    def _form(self, cells: Mapping[str, Any]) -> tuple[str, bool]:
+        """Foretell waves or a mixed window: two usable nodes per shard, or not."""
+        topology = self._admin.get("/_miroir/topology")["topology"]
+        usable: dict[int, int] = dict.fromkeys(range(topology["shards"]), 0)
+        for node in topology["nodes"]:
+            state = cells.get(node["id"], {}).get("state", "synced")
+            usable[node["shard"]] += bool(node["healthy"]) and state in {"synced", "behind"}
+        if len(topology["nodes"]) == 1:
+            return "one node: new settings are seen when its task has ended", False
+        if all(count >= 2 for count in usable.values()):
+            return "waves: no answer mixes old and new settings", True
+        thin = [str(shard) for shard, count in usable.items() if count < 2]
+        return (
+            f"mixed window: shard {', '.join(thin)} has one usable node, so answers during the "
+            "change may mix settings (and are flagged)",
+            False,
+        )
+
+    def _documents(self, index: str) -> int | None:
+        try:
+            stats = self._public.get(f"/indexes/{quote(index, safe='')}/stats")
+        except Refused:
+            return None  # The key opens the admin side alone.
+        return int(stats["numberOfDocuments"])
+
+    def _writes(self) -> tuple[PastIndexing, ...]:
+        query = "/tasks?types=documentAdditionOrUpdate&statuses=succeeded&limit=100"
+        try:
+            tasks = self._public.get(query)["results"]
+        except Refused:
+            return ()  # Likewise.
+        return tuple(
+            PastIndexing(
+                int((task.get("details") or {}).get("indexedDocuments") or 0),
+                seconds_of(task.get("duration")) or 0.0,
+            )
+            for task in tasks
+        )
+
+
+def _path(index: str) -> str:
+    return f"/_miroir/settings/{quote(index, safe='')}"
+
+
+def _busy(seen: Mapping[str, Any]) -> list[str]:
+    waiting = [seen["intent"], *seen["queued"]]
+    said = [f"change {i['id']} ({i['by']}) is {i['phase']}" for i in waiting if i]
+    if seen.get("unconfirmed"):
+        said.append(f"version {seen['version']} undoes itself unless it is confirmed")
+    return said
+
+
+def _version(entry: Mapping[str, Any]) -> Version:
+    return Version(
+        version=entry["version"],
+        at=entry["at"],
+        by=entry["by"],
+        reason=entry["reason"],
+        kind=entry["kind"],
+        diff=entry["diff"],
+        settings=entry.get("settings"),
+        nodes=entry.get("nodes") or {},
+        duration=entry.get("duration"),
+    )
+
+
+def _past_change(index: str, entry: Mapping[str, Any]) -> PastChange | None:
+    """The slowest node is what one waits for; the difference says what was done."""
+    diff = entry["diff"]
+    times = [seconds_of(node.get("duration")) for node in (entry.get("nodes") or {}).values()]
+    seconds = max((t for t in times if t is not None), default=None)
+    if not diff or seconds is None or not all(isinstance(v, list) for v in diff.values()):
+        return None
+    before = {key: values[0] for key, values in diff.items()}
+    after = {key: values[1] for key, values in diff.items()}
+    return PastChange(index, worst(effect(key, before, after) for key in diff), seconds)
+
+
+def _progress(seen: Mapping[str, Any]) -> Progress:
+    phase = seen["phase"]
+    nodes = tuple(
+        NodeProgress(
+            name,
+            node["state"] or "-",
+            (node.get("progress") or {}).get("percentage"),
+            str((node["error"] or {}).get("message", "") if node["error"] else ""),
+        )
+        for name, node in sorted(seen["nodes"].items())
+    )
+    error = (seen.get("error") or {}).get("message") or ""
+    state: Literal["waiting", "running", "succeeded", "failed"] = "running"
+    if phase in _ENDED_BADLY:
+        state, error = "failed", error or f"the change was {phase}"
+    elif phase in _ENDED_WELL:
+        state = "succeeded"
+    elif phase == "queued":
+        state = "waiting"
+    return Progress(state, phase, nodes, error=str(error), version=seen["version"])

@@ -1,0 +1,181 @@
+"""`miroir settings history`, `show`, `rollback`, `confirm` and `thaw`: versions and ways back."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from miroir.cli.faults import UsageFault
+from miroir.cli.settings.apply import Reason, Timeout, Wait, Yes
+from miroir.cli.settings.applying import Wishes, ask, followed, outcome_picture
+from miroir.cli.settings.connect import URL, HistoryFile, Key, Url, caller, connect
+from miroir.cli.settings.diff import compared
+from miroir.cli.settings.documents import AppliedForm, ApplyDocument, HistoryDocument
+from miroir.cli.settings.durations import duration_of, seconds_of, words
+from miroir.cli.settings.files import dump, quoted
+from miroir.cli.settings.forms import server, version_form
+from miroir.cli.settings.output import Outlet, Output, interactive
+from miroir.cli.settings.picture import differences_picture
+from miroir.cli.settings.target import Target, Version
+from miroir.core.secret_places import shown
+
+Index = Annotated[str, typer.Argument(help="Name of the index.")]
+Number = Annotated[int, typer.Argument(metavar="VERSION", min=1, help="Number of the version.")]
+
+
+def history(
+    index: Index,
+    url: Url = URL,
+    key: Key = None,
+    history: HistoryFile = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many versions.")] = 20,
+    output: Output = "table",
+) -> None:
+    """
+    List the versions of an index's settings, newest first: who, when, why, what.
+
+    Examples:
+        miroir settings history movies
+
+        miroir settings history movies --history movies.ndjson --url http://search:7700
+    """
+    versions = connect(url, key, None, history).history(index, limit)
+    document = HistoryDocument(index=index, versions=[version_form(v) for v in versions])
+    Outlet(output).answer(document, _list(index, versions))
+
+
+def show(
+    index: Index,
+    version: Number,
+    url: Url = URL,
+    key: Key = None,
+    history: HistoryFile = None,
+    output: Output = "table",
+) -> None:
+    """
+    Show one version: its difference, what each node did for it, and its complete settings.
+
+    Examples:
+        miroir settings show movies 41
+
+        miroir settings show movies 41 -o yaml
+    """
+    found = connect(url, key, None, history).version(index, version)
+    document = HistoryDocument(index=index, versions=[version_form(found, whole=True)])
+    Outlet(output).answer(document, Group(*_one(found)))
+
+
+def rollback(  # noqa: PLR0913, PLR0917 - its options
+    index: Index,
+    version: Number,
+    url: Url = URL,
+    key: Key = None,
+    history: HistoryFile = None,
+    yes: Yes = False,
+    wait: Wait = True,
+    timeout: Timeout = "1h",
+    message: Reason = "",
+    output: Output = "table",
+) -> None:
+    """
+    Bring a former version back, as a new one.
+
+    Examples:
+        miroir settings rollback movies 41 -m "the new stop words lose titles"
+    """
+    target, outlet = connect(url, key, None, history), Outlet(output)
+    changes = _way_back(target, index, version)
+    outlet.say(differences_picture(f"{index}: in force → version {version}", changes))
+    if changes and not yes:
+        if not interactive():
+            raise UsageFault("there is no terminal to ask on; say --yes to go ahead")
+        ask("bring this back?", outlet.console)
+    wishes = Wishes(wait=wait, timeout_s=duration_of(timeout, "--timeout"))
+    ticket = target.rollback(index, version, by=caller(), reason=message) if changes else None
+    if ticket is None:
+        outcome = AppliedForm(index=index, outcome="unchanged")
+    else:
+        outcome = followed(target, ticket, wishes, outlet.console)
+    document = ApplyDocument(server=server(target), indexes=[outcome])
+    outlet.answer(document, outcome_picture(target, [outcome]))
+    raise typer.Exit(1 if outcome.outcome == "failed" else 0)
+
+
+def confirm(
+    index: Index,
+    url: Url = URL,
+    key: Key = None,
+    version: Annotated[
+        int | None, typer.Option(min=1, help="Only if it is this one. Default: the one in force.")
+    ] = None,
+) -> None:
+    """
+    Keep a change that would undo itself (`apply --confirm`).
+
+    Examples:
+        miroir settings confirm movies
+    """
+    connect(url, key).confirm(index, version)
+    typer.echo(f"the settings of {index} stay")
+
+
+def thaw(index: Index, url: Url = URL, key: Key = None) -> None:
+    """
+    Let document writes through again to an index that Miroir has frozen.
+
+    Examples:
+        miroir settings thaw movies
+    """
+    connect(url, key).thaw(index)
+    typer.echo(f"{index} takes documents again; see it with `miroir status`")
+
+
+def _way_back(target: Target, index: str, number: int) -> Any:
+    former = target.version(index, number)
+    live = target.live(index)
+    if former.settings is None:
+        raise UsageFault(f"version {number} of `{index}` is from before settings were kept whole")
+    return compared(index, live.settings or {}, former.settings)
+
+
+def _list(index: str, versions: tuple[Version, ...]) -> RenderableType:
+    if not versions:
+        return Text(f"{index} has no versions yet")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title, right in (("VERSION", True), ("AT", False), ("BY", False), ("TOOK", True)):
+        table.add_column(title, justify="right" if right else "left", no_wrap=True)
+    table.add_column("KEYS", overflow="fold", ratio=3)
+    table.add_column("WHY", overflow="fold", ratio=2)
+    for version in versions:
+        seconds = seconds_of(version.duration)
+        keys = ", ".join(version.diff) or version.kind
+        table.add_row(
+            f"v{version.version}",
+            version.at.replace("T", " ")[:19],
+            version.by,
+            "" if seconds is None else words(seconds),
+            keys if version.kind == "change" else f"{version.kind}: {keys}",
+            version.reason,
+        )
+    return table
+
+
+def _one(version: Version) -> Iterator[RenderableType]:
+    head = f"version {version.version}  {version.at}  {version.kind} by {version.by}"
+    yield Text(head, "bold")
+    if version.reason:
+        yield Text(f"why      {version.reason}")
+    yield Text(f"changed  {', '.join(version.diff) or 'nothing'}")
+    for name, node in version.nodes.items():
+        seconds = seconds_of(node.get("duration"))
+        took = "" if seconds is None else f"  {words(seconds)}"
+        task = "no task" if node.get("taskUid") is None else f"task {node['taskUid']}"
+        yield Text(f"  {name}  {node.get('state') or '-'}  {task}{took}", "dim")
+    if version.settings is None:
+        yield Text("its complete settings were not kept", "yellow")
+    else:
+        yield Text()
+        yield Text(dump(quoted(shown(version.settings))).rstrip())

@@ -1,0 +1,103 @@
+"""
+How long a change will probably take, learnt from what this cluster has done before.
+
+Two bases, the better one first: past changes of the same class on the same index (else on any),
+and the rate at which documents were indexed. Never a promise: each estimate carries its basis in
+words. A change that is read at query time is never estimated from those that are not. Pure.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Final
+
+from miroir.core.settings import Cost
+
+_SAMPLES_MAX: Final = 20
+_MARGIN: Final = 2.0
+"""A rate of indexing says little of a re-index; the estimate is this much wide both ways."""
+
+
+@dataclass(frozen=True)
+class PastChange:
+    """
+    A settings change that succeeded.
+
+    Attributes:
+        seconds: Of the slowest node.
+    """
+
+    index: str
+    cost: Cost
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PastIndexing:
+    """A document write that succeeded: documents indexed, and seconds on one node."""
+
+    documents: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """
+    A range.
+
+    Attributes:
+        basis: What it was learnt from.
+    """
+
+    low_s: float
+    high_s: float
+    basis: str
+
+
+def estimate(
+    index: str,
+    cost: Cost,
+    documents: int | None,
+    changes: Iterable[PastChange],
+    writes: Sequence[PastIndexing],
+) -> Estimate | None:
+    """
+    Return an estimate, None where nothing is known to learn from.
+
+    Args:
+        index: Whose settings change.
+        cost: The dearest class among its changes.
+        documents: On the fullest node; None: not known.
+        changes: Newest first.
+        writes: Likewise.
+    """
+    alike = [c for c in changes if c.cost is cost]
+    here = [c for c in alike if c.index == index][:_SAMPLES_MAX]
+    if here:
+        return _of_changes(here, _told(len(here), cost, "this index"))
+    if cost in {Cost.INSTANT, Cost.FACETS} and alike:
+        found = alike[:_SAMPLES_MAX]
+        return _of_changes(found, _told(len(found), cost, "other indexes"))
+    if cost is Cost.INSTANT or cost is Cost.REEMBED or not documents:
+        return None  # Embedding hangs on somebody else's server: no rate of ours says anything.
+    return _of_rate(documents, writes)
+
+
+def _of_changes(samples: Sequence[PastChange], basis: str) -> Estimate:
+    seconds = [s.seconds for s in samples]
+    return Estimate(min(seconds), max(seconds), f"{basis} (median {median(seconds):.2g} s)")
+
+
+def _of_rate(documents: int, writes: Sequence[PastIndexing]) -> Estimate | None:
+    useful = [w for w in writes if w.documents > 0 and w.seconds > 0][:_SAMPLES_MAX]
+    seconds = sum(w.seconds for w in useful)
+    if not seconds:
+        return None
+    rate = sum(w.documents for w in useful) / seconds
+    expected = documents / rate
+    basis = f"{len(useful)} past document writes ({rate:,.0f} documents/s)"
+    return Estimate(expected / _MARGIN, expected * _MARGIN, basis)
+
+
+def _told(number: int, cost: Cost, where: str) -> str:
+    return f"{number} past {cost} change{'s'[: number != 1]} on {where}"
