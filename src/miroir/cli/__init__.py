@@ -18,7 +18,10 @@ from miroir import __version__
 from miroir.cli.faults import CliFault
 from miroir.errors import ConfigError
 
-_COMMANDS: Final = ("serve", "dev", "demo", "status", "settings", "node", "secrets")
+_COMMANDS: Final = (
+    "serve", "dev", "demo", "status", "settings", "drift", "doctor", "node",
+    "secrets",
+)  # fmt: skip
 
 
 class _Commands(TyperGroup):

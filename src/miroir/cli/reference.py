@@ -45,11 +45,17 @@ def reference() -> str:
 def _section(name: str, command: Any, parent: typer.Context) -> Iterator[str]:
     context = typer.Context(command, info_name=name, parent=parent)
     if isinstance(command, TyperGroup):
+        if command.invoke_without_command:
+            yield from _page(name, command, context)
         for inner in command.list_commands(context):
             yield from _section(f"{name} {inner}", command.get_command(context, inner), context)
         return
+    yield from _page(name, command, context)
+
+
+def _page(name: str, command: Any, context: typer.Context) -> Iterator[str]:
     yield f"## miroir {name}\n"
-    yield f"{command.help}\n"
+    yield (command.help or "").replace("Examples:\n    ", "Examples:\n\n    ") + "\n"
     yield "| option | meaning |"
     yield "|---|---|"
     for parameter in command.params:

@@ -36,6 +36,14 @@ Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the change 
 Timeout = Annotated[
     str, typer.Option(metavar="DURATION", help="Stop waiting after this time; the change goes on.")
 ]
+Confirm = Annotated[
+    str | None,
+    typer.Option(metavar="DURATION", help="Undo the change unless it is confirmed in time."),
+]
+Canary = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Golden queries that must hold before the switch."),
+]
 Reason = Annotated[str, typer.Option("--message", "-m", help="Why, for the history.")]
 
 
@@ -63,14 +71,8 @@ def apply(  # noqa: PLR0913, PLR0917 - its options
     yes: Yes = False,
     wait: Wait = True,
     timeout: Timeout = "1h",
-    confirm: Annotated[
-        str | None,
-        typer.Option(metavar="DURATION", help="Undo the change unless it is confirmed in time."),
-    ] = None,
-    canary: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Golden queries that must hold before the switch."),
-    ] = None,
+    confirm: Confirm = None,
+    canary: Canary = None,
     message: Reason = "",
     output: Output = "table",
 ) -> None:

@@ -22,6 +22,7 @@ from miroir.cli.settings.target import Target
 from miroir.core.secret_places import is_reference
 
 _KEYS: Final = ("MIROIR_KEY", "MIROIR_ADMIN_KEY", "MIROIR_MASTER_KEY", "MEILI_MASTER_KEY")
+_PLAIN_KEYS: Final = ("MIROIR_KEY", "MEILI_MASTER_KEY", "MIROIR_MASTER_KEY")
 _API_KEYS: Final = ("MIROIR_API_KEY", "MIROIR_MASTER_KEY", "MEILI_MASTER_KEY")
 
 Url = Annotated[
@@ -87,6 +88,7 @@ def connect(
             f"{client.url} is a Miroir and does not take this key; give its admin key: "
             "--key env:MIROIR_ADMIN_KEY"
         )
+    client = AdminClient(url, _key(key, _PLAIN_KEYS, "--key"), timeout_s=30.0)
     _check_plain(client)
     return PlainTarget(client, Journal(history) if history else None)
 
@@ -94,8 +96,14 @@ def connect(
 def _check_plain(client: AdminClient) -> None:
     if client.request("GET", "/health").status != 200:
         raise CliFault(f"{client.url} is neither Miroir nor Meilisearch")
-    if client.request("GET", "/indexes?limit=1").status == 401:
+    answer = client.request("GET", "/indexes?limit=1")
+    code = answer.body.get("code") if isinstance(answer.body, dict) else None
+    if answer.status == 401:
         raise CliFault(f"{client.url} wants a key; give one: --key env:MEILI_MASTER_KEY")
+    if code == "invalid_api_key" and client.request("GET", "/version").status == 403:
+        # A key may be good for one index alone; then other requests tell, by their own errors.
+        client_says = "if it is right, it needs settings.*, tasks.get, indexes.get and version"
+        raise CliFault(f"{client.url} does not take this key for what is needed; {client_says}")
 
 
 def look_up(reference: str) -> str | None:

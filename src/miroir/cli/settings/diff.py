@@ -91,8 +91,23 @@ def diff(  # noqa: PLR0913, PLR0917 - its options
     except CliFault as fault:
         raise DiffFault(str(fault)) from fault
     differing = [each for each in found if each.changes]
-    document = DiffDocument(
-        differs=bool(differing),
+    same = [Text("no difference", "green")] if not differing else []
+    pictures = (
+        differences_picture(f"{d.index}: {d.left} → {d.right}", d.changes) for d in differing
+    )
+    Outlet(output).answer(_document(found), Group(*pictures, *same))
+    raise typer.Exit(1 if differing else 0)
+
+
+def compared(index: str, left: Mapping[str, Any], right: Mapping[str, Any]) -> tuple[Change, ...]:
+    """Return what differs between two complete settings, in normal form."""
+    declared = Declared(index, right, Ownership.FULL)
+    return plan(declared, left, (), lambda _reference: None).changes
+
+
+def _document(found: list[Difference]) -> DiffDocument:
+    return DiffDocument(
+        differs=any(each.changes for each in found),
         indexes=[
             DifferenceForm(
                 index=each.index,
@@ -103,18 +118,6 @@ def diff(  # noqa: PLR0913, PLR0917 - its options
             for each in found
         ],
     )
-    same = [Text("no difference", "green")] if not differing else []
-    pictures = (
-        differences_picture(f"{d.index}: {d.left} → {d.right}", d.changes) for d in differing
-    )
-    Outlet(output).answer(document, Group(*pictures, *same))
-    raise typer.Exit(1 if differing else 0)
-
-
-def compared(index: str, left: Mapping[str, Any], right: Mapping[str, Any]) -> tuple[Change, ...]:
-    """Return what differs between two complete settings, in normal form."""
-    declared = Declared(index, right, Ownership.FULL)
-    return plan(declared, left, (), lambda _reference: None).changes
 
 
 def _files(target: Target, operands: list[str], env: str | None) -> list[Difference]:

@@ -181,6 +181,18 @@ class PlainTarget:
         """Refuse: nothing freezes here."""
         raise Unfit("one plain Meilisearch freezes nothing; there is nothing to thaw")
 
+    def clock(self) -> str | None:
+        """Return the `Date` of an answer, if there is one."""
+        return self._client.request("GET", "/health").headers.get("date")
+
+    def read(self, path: str) -> Any:
+        """Return what a GET answers; `Refused` where the key does not open it."""
+        return self._client.get(path)
+
+    def failed_tasks(self) -> list[Json]:
+        """Return the newest failed tasks of settings."""
+        return self._tasks("types=settingsUpdate&statuses=failed&limit=5")
+
     def running(self) -> tuple[Running, ...]:
         """Return settings tasks that have not ended."""
         return tuple(

@@ -175,6 +175,32 @@ class ProxyTarget:
             for i in reversed(found)
         )
 
+    def drift(self) -> Json:
+        """Return what strays."""
+        found: Json = self._admin.get("/_miroir/drift")
+        return found
+
+    def repair(self, index: str) -> None:
+        """Ask for a repair now."""
+        self._admin.request("POST", f"/_miroir/drift/{quote(index, safe='')}/repair").ok()
+
+    def adopt(self, index: str, node: str | None) -> None:
+        """Want what a node shows; without one, manage an index that nobody manages."""
+        uid = quote(index, safe="")
+        if node is None:
+            self._admin.request("POST", f"/_miroir/indexes/{uid}/adopt").ok()
+        else:
+            self._admin.request("POST", f"/_miroir/drift/{uid}/adopt?node={quote(node)}").ok()
+
+    def standing(self, of: Literal["keys", "features"]) -> Json:
+        """Return where the nodes stand with keys or features."""
+        found: Json = self._admin.get(f"/_miroir/{of}")
+        return found
+
+    def clock(self) -> str | None:
+        """Return the `Date` of an answer, if there is one."""
+        return self._admin.request("GET", "/health").headers.get("date")
+
     def _ticket(self, order: Order, accepted: Mapping[str, Any]) -> Ticket:
         task = int(accepted["taskUid"])
         intent = accepted.get("intent", accepted.get("intentId"))
