@@ -25,6 +25,8 @@ class SwapClient(Client):
             return super()._any_work(step)
         left, right = self._chance.sample(UIDS, 2)
         if self._chance.random() < 0.25:
+            if self._chance.random() < 0.2:  # One that never was; its content stays there.
+                right = IndexUid(f"{left}-{self._number}-{step}")
             return (
                 lambda s: s.documents.swapper.rename(left, right, None),
                 f"rename {left} to {right}",

@@ -10,15 +10,16 @@ may serve holds documents of another content.
 import asyncio
 import random
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from miroir.core import settings as rules, swaps as pairs
 from miroir.core.topology import IndexUid
 from miroir.ports.records import Intent, IntentKind, SwapRecord
-from tests.support.docs_node import parsed
+from tests.support.docs_node import DocsNetwork, DocsNode, parsed
 from tests.support.docs_world import DocsWorld, carry_out, plan_for as docs_plan_for
 from tests.support.sim_faults import FaultPlan, FaultPoint as F
-from tests.support.swap_node import TICKET, SwapsNetwork, SwapsNode
+from tests.support.sim_node import PROBE
+from tests.support.swap_node import SwapsNetwork, SwapsNode
 
 _REQUESTS: Final = ("swap_indexes", "swap_back", "issue_ticket", "withdraw_ticket")
 _ABOUT_SWAPS: Final = (*_REQUESTS, "swap", "stubborn", "held up", "lost on the way back")
@@ -55,7 +56,12 @@ def plan_for(seed: int) -> SwapFaults:
     """Return the faults of a seed."""
     base = docs_plan_for(seed)
     chance = random.Random(f"swaps {seed}")
-    net = {F.REQUEST_LATE: 0.15, F.ANSWER_LOST: 0.15, F.REQUEST_LOST: 0.08, F.ANSWER_SLOW: 0.1}
+    net: dict[F | tuple[F, str], float] = {
+        F.REQUEST_LATE: 0.15,
+        F.ANSWER_LOST: 0.15,
+        F.REQUEST_LOST: 0.08,
+        F.ANSWER_SLOW: 0.1,
+    }
     about: dict[F | tuple[F, str], float] = {}
     if base.style in {"network", "all", "no refusals"}:
         about |= net
@@ -79,8 +85,8 @@ class SwapsWorld(DocsWorld):
         swaps: How many were committed.
     """
 
-    node_type = SwapsNode
-    network_type = SwapsNetwork
+    node_type: ClassVar[type[DocsNode]] = SwapsNode
+    network_type: ClassVar[type[DocsNetwork]] = SwapsNetwork
     late_calls = frozenset(_ABOUT_SWAPS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -174,13 +180,9 @@ class SwapsWorld(DocsWorld):
     # ---- the judge
 
     async def at_rest(self) -> str:
-        left = {
-            node.node_id: uid
-            for node in self.nodes.values()
-            for uid in node.disk.indexes
-            if uid.startswith(TICKET)
-        }
-        return await super().at_rest() or (f"tickets: {left}" if left else "")
+        live = {*self.place, PROBE}
+        left = {n: sorted(self.nodes[n].disk.indexes.keys() - live) for n in self.nodes}
+        return await super().at_rest() or (f"left: {left}" if any(left.values()) else "")
 
     async def judge(self) -> None:
         self._watching.cancel()

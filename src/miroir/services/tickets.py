@@ -12,10 +12,12 @@ from typing import Final
 
 import structlog
 
+from miroir.core.broadcast_types import Phase
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import NodeError, Unavailable
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl
+from miroir.ports.records import IntentQuery
 from miroir.ports.store import Store
 from miroir.services.carriers import tickets as names
 from miroir.services.cluster import Cluster
@@ -86,11 +88,16 @@ class TicketOffice:
             Unavailable: The store could not be told.
         """
         present = [index.uid for index in await self._control.indexes(node_id)]
-        open_ids = {i.intent_id for x in self._cluster.view.indexes.values() for i in x.accepted}
+        indexes = self._cluster.view.indexes.values()
+        still_open = {names.key_of(i) for index in indexes for i in index.accepted}
         owners = {uid: names.owner(uid) for uid in present}
-        old = [uid for uid, owner in owners.items() if owner is not None and owner not in open_ids]
+        old = [uid for uid, key in owners.items() if key is not None and key not in still_open]
         unused = [uid for uid in old if names.is_unused(uid)]
         await self._withdraw(node_id, unused)
+        for key in sorted({owners[uid] or "" for uid in old}):
+            held = names.held(present, key)
+            if held.gone and not held.undone:
+                await self._end_renames(node_id, key, present)
         for uid in old:
             if not names.is_unused(uid):
                 await self._delete(node_id, uid)
@@ -102,6 +109,26 @@ class TicketOffice:
             await self._delete(node_id, uid)
         if unused:  # A swap may have come between a look at the node and this.
             await self._doubt(node_id)
+
+    async def _end_renames(self, node_id: NodeId, key: str, present: list[IndexUid]) -> None:
+        """
+        Take away what an aborted rename has made here, under a uid that never came to be.
+
+        The node was not brought back; it is filled again under the old uid. Of a uid that there
+        was before, a tombstone tells, and the sweep of leftovers finds it.
+        """
+        found = await self._store.find_intents(IntentQuery(ids=(names.intent_id(key),)))
+        if not found or names.key_of(found[0]) != key or found[0].state.phase is not Phase.ABORTED:
+            return
+        for swap in found[0].swaps:
+            if swap.rename and swap.right in present and not self._is_known(swap.right):
+                _log.warning("leftover_deleted", node=node_id, index=swap.right)
+                await self._delete(node_id, swap.right)
+
+    def _is_known(self, uid: IndexUid) -> bool:
+        view = self._cluster.view
+        tombstone = view.deleted.get(uid)
+        return uid in view.indexes or (tombstone is not None and tombstone.version > 0)
 
     async def _delete(self, node_id: NodeId, uid: IndexUid) -> None:
         task_uid = await self._control.delete_index(node_id, uid)

@@ -46,6 +46,7 @@ class SwapCarrier:
         cluster: Cluster,
     ) -> None:
         self._intent = intent
+        self._key = names.key_of(intent)
         self._control = control
         self._watcher = watcher
         self._clock = clock
@@ -89,7 +90,7 @@ class SwapCarrier:
 
     async def _look(self, node_id: NodeId) -> tuple[frozenset[str], Tickets]:
         present = frozenset(index.uid for index in await self._control.indexes(node_id))
-        return present, names.held(present, self._intent.intent_id)
+        return present, names.held(present, self._key)
 
     async def _swap(
         self,
@@ -101,7 +102,7 @@ class SwapCarrier:
     ) -> int:
         """Send all pairs with the ticket; a leftover under a free uid changes places."""
         here = tuple(replace(s, rename=s.rename and s.right not in present) for s in wanted)
-        stamp = Swap(ticket, names.used(self._intent.intent_id, direction), rename=True)
+        stamp = Swap(ticket, names.used(self._key, direction), rename=True)
         return await self._control.swap_indexes(node_id, (*here, stamp))
 
     async def _complete(self, node_id: NodeId, present: frozenset[str]) -> None:
@@ -118,7 +119,7 @@ class SwapCarrier:
                 raise NodeRefused(409, pairs.exists_already(swap.right))
 
     async def _issue(self, node_id: NodeId, direction: str, attempt: int) -> IndexUid:
-        ticket = names.issue(self._intent.intent_id, direction, attempt)
+        ticket = names.issue(self._key, direction, attempt)
         uid = await self._control.create_index(node_id, ticket, None)
         if not await self._done(node_id, uid):
             raise NodeUnreachable(f"node {node_id}: a ticket could not be issued")

@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from miroir.core.topology import IndexUid
+from miroir.ports.records import Intent
 
 PREFIX: Final = "_miroir_ticket_"
-_NAME: Final = re.compile(rf"{PREFIX}([0-9]+)_(go|back)_[0-9]+|{PREFIX}([0-9]+)_(gone|undone)")
+_NAME: Final = re.compile(rf"{PREFIX}([0-9]+-[0-9]+)_((go|back)_[0-9]+|gone|undone)")
 
 
 @dataclass(frozen=True)
@@ -49,20 +50,25 @@ class Tickets:
         return not self.gone and not self.go
 
 
-def issue(intent_id: int, direction: str, attempt: int) -> IndexUid:
+def key_of(intent: Intent) -> str:
+    """Return what its tickets are known by: also against another store, which counts anew."""
+    return f"{intent.intent_id}-{intent.at_ms}"
+
+
+def issue(key: str, direction: str, attempt: int) -> IndexUid:
     """Return the name of a fresh ticket; direction `go` or `back`."""
-    return IndexUid(f"{PREFIX}{intent_id}_{direction}_{attempt}")
+    return IndexUid(f"{PREFIX}{key}_{direction}_{attempt}")
 
 
-def used(intent_id: int, direction: str) -> IndexUid:
+def used(key: str, direction: str) -> IndexUid:
     """Return the name that a ticket has when it is used."""
-    return IndexUid(f"{PREFIX}{intent_id}_{'gone' if direction == 'go' else 'undone'}")
+    return IndexUid(f"{PREFIX}{key}_{'gone' if direction == 'go' else 'undone'}")
 
 
-def held(uids: Iterable[str], intent_id: int) -> Tickets:
+def held(uids: Iterable[str], key: str) -> Tickets:
     """Find the tickets of one change among the indexes of a node."""
-    mine = sorted(uid for uid in uids if owner(uid) == intent_id)
-    start = f"{PREFIX}{intent_id}_"
+    mine = sorted(uid for uid in uids if owner(uid) == key)
+    start = f"{PREFIX}{key}_"
     return Tickets(
         go=tuple(IndexUid(uid) for uid in mine if uid.startswith(start + "go_")),
         gone=start + "gone" in mine,
@@ -71,10 +77,15 @@ def held(uids: Iterable[str], intent_id: int) -> Tickets:
     )
 
 
-def owner(uid: str) -> int | None:
-    """Return the change that a ticket belongs to; None for any other index."""
+def owner(uid: str) -> str | None:
+    """Return the key of the change that a ticket belongs to; None for any other index."""
     match = _NAME.fullmatch(uid)
-    return int(match[1] or match[3]) if match else None
+    return match[1] if match else None
+
+
+def intent_id(key: str) -> int:
+    """Return the number of the intent in a key."""
+    return int(key.split("-", maxsplit=1)[0])
 
 
 def is_unused(uid: str) -> bool:
