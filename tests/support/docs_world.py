@@ -13,7 +13,7 @@ import random
 import traceback
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from miroir.config import Config
 from miroir.core.topology import IndexUid
@@ -213,8 +213,8 @@ class DocsWorld:
         failure: The first thing that went wrong, or None.
     """
 
-    node_type: type[DocsNode] = DocsNode
-    network_type: type[DocsNetwork] = DocsNetwork
+    node_type: ClassVar[type[DocsNode]] = DocsNode
+    network_type: ClassVar[type[DocsNetwork]] = DocsNetwork
     late_calls: frozenset[str] = frozenset()  # That nobody has to repair if they come late.
 
     def __init__(self, loop: VirtualLoop, seed: int, faults: FaultPlan) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from miroir.core.broadcast_types import NodeState
+from miroir.core.topology import IndexUid
 from miroir.ports.records import NOT_MOVED, HistoryEntry, Intent, SwapRecord
 from tests.support.memory_tables import Tables, copy_of
 
@@ -54,7 +55,9 @@ def rename_tasks(tables: Tables, intent: Intent) -> None:
                 for pair in task.details["swaps"]
             ]
             details = {**task.details, "swaps": pairs}
-        tables.tasks[task.uid] = replace(task, index_uid=uid, details=details)
+        tables.tasks[task.uid] = replace(
+            task, index_uid=None if uid is None else IndexUid(uid), details=details
+        )
 
 
 def record_progress(tables: Tables, intent: Intent) -> None:

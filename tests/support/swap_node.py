@@ -40,9 +40,11 @@ class SwapsNode(DocsNode):
     def handle_swap(self, swaps: Any, origin: str) -> int:
         return self._enqueue("", "indexSwap", {"swaps": swaps}, origin)
 
-    def pending(self, index_uid: str) -> list[SimTask]:
+    def pending(self, index_uid: str | None) -> list[SimTask]:
         """Return the tasks of an index that have not ended; a swap is a task of each of its."""
         mine = super().pending(index_uid)
+        if index_uid is None:
+            return mine
         swaps = [t for t in super().pending("") if index_uid in _uids(t)]
         return sorted(mine + swaps, key=lambda task: -task.uid)
 
