@@ -17,6 +17,7 @@ from miroir.services.adoption import Adoption
 from miroir.services.catalog import Catalog
 from miroir.services.cluster import Cluster, IndexView
 from miroir.services.confirmations import Confirmations
+from miroir.services.facet_searcher import FacetSearcher
 from miroir.services.flags import Flags
 from miroir.services.inspector import Inspector
 from miroir.services.intake import check_uid
@@ -52,6 +53,7 @@ class Edge:
     writer: Writer
     swapper: Swapper
     searcher: Searcher
+    facet_searcher: FacetSearcher
     catalog: Catalog
     inspector: Inspector
     suspects: Suspects

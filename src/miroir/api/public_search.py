@@ -1,11 +1,11 @@
-"""Public routes: search."""
+"""Public routes: search in one index, for documents, for facet values, for similar documents."""
 
 from collections.abc import Mapping
 
 from miroir.api.edge import Edge, floor_of
 from miroir.api.http import Reply, Request
 from miroir.api.router import Access, Route
-from miroir.services.searcher import SearchRequest
+from miroir.services.searcher import Answer, SearchRequest
 
 
 def routes(edge: Edge) -> tuple[Route, ...]:
@@ -14,6 +14,7 @@ def routes(edge: Edge) -> tuple[Route, ...]:
     return (
         Route("GET", "/indexes/{uid}/search", search.search, Access.NODES),
         Route("POST", "/indexes/{uid}/search", search.search, Access.NODES),
+        Route("POST", "/indexes/{uid}/facet-search", search.facet_search, Access.NODES),
     )
 
 
@@ -25,20 +26,29 @@ class Search:
 
     async def search(self, request: Request, named: Mapping[str, str]) -> Reply:
         """`GET` and `POST /indexes/{uid}/search`."""
-        edge = self._edge
-        authorization = edge.guard.for_nodes(request)
-        index = await edge.index_to_read(request, named["uid"])
+        asked = await self._asked(request, named["uid"])
+        return _reply(await self._edge.searcher.search(asked))
+
+    async def facet_search(self, request: Request, named: Mapping[str, str]) -> Reply:
+        """`POST /indexes/{uid}/facet-search`."""
+        asked = await self._asked(request, named["uid"])
+        return _reply(await self._edge.facet_searcher.search(asked))
+
+    async def _asked(self, request: Request, index_uid: str) -> SearchRequest:
+        authorization = self._edge.guard.for_nodes(request)
+        index = await self._edge.index_to_read(request, index_uid)
         metadata = request.header("meili-include-metadata")
-        answer = await edge.searcher.search(
-            SearchRequest(
-                index=index,
-                method=request.method,
-                query_string=request.query_string,
-                body=request.body,
-                content_type=request.header("content-type"),
-                authorization=authorization,
-                floor=floor_of(request, named["uid"]),
-                headers={"meili-include-metadata": metadata} if metadata else {},
-            )
+        return SearchRequest(
+            index=index,
+            method=request.method,
+            query_string=request.query_string,
+            body=request.body,
+            content_type=request.header("content-type"),
+            authorization=authorization,
+            floor=floor_of(request, index_uid),
+            headers={"meili-include-metadata": metadata} if metadata else {},
         )
-        return Reply(answer.status, answer.body, answer.headers)
+
+
+def _reply(answer: Answer) -> Reply:
+    return Reply(answer.status, answer.body, answer.headers)

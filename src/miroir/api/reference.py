@@ -72,9 +72,10 @@ message. Any other path answers 404 `miroir_route_not_found`.
 """
 _CLASSES: Final = (
     ("/_miroir/", "own"),
+    ("/settings", "own / broadcast"),
     ("/search", "pass / merge"),
     ("/documents", "routed / merge"),
-    ("/settings", "own / broadcast"),
+    ("/facet-search", "pass / merge"),
     ("/stats", "merge"),
     ("/tasks", "own"),
     ("/keys", "own / broadcast"),

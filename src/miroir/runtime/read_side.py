@@ -8,6 +8,7 @@ from miroir.ports.node import NodeControl, NodeTransport
 from miroir.services.canaries import Canaries
 from miroir.services.catalog import Catalog
 from miroir.services.cluster import Cluster
+from miroir.services.facet_searcher import FacetSearcher
 from miroir.services.health import Health
 from miroir.services.running import Running
 from miroir.services.scatter import Scatter
@@ -20,6 +21,7 @@ class ReadSide:
 
     scatter: Scatter
     searcher: Searcher
+    facet_searcher: FacetSearcher
     catalog: Catalog
     canaries: Canaries
 
@@ -48,8 +50,9 @@ def make_read_side(config: Config, tools: ReadTools) -> ReadSide:
     timeout_s = config.limits.search_timeout_s
     shard_count = tools.cluster.view.topology.shard_count
     searcher = Searcher(scatter=scatter, shard_count=shard_count, timeout_s=timeout_s)
+    facets = FacetSearcher(scatter=scatter, shard_count=shard_count, timeout_s=timeout_s)
     catalog = Catalog(
         scatter=scatter, control=tools.control, cluster=tools.cluster, timeout_s=timeout_s
     )
     canaries = Canaries(searcher=searcher, clock=tools.clock)
-    return ReadSide(scatter, searcher, catalog, canaries)
+    return ReadSide(scatter, searcher, facets, catalog, canaries)

@@ -121,6 +121,7 @@ def make_app(config: Config, services: Services, outside: Outside) -> App:
             writer=services.documents.writer,
             swapper=services.documents.swapper,
             searcher=services.reads.searcher,
+            facet_searcher=services.reads.facet_searcher,
             catalog=services.reads.catalog,
             inspector=services.settings.drift.inspector,
             suspects=services.settings.drift.suspects,

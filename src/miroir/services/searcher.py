@@ -87,7 +87,7 @@ class Searcher:
         query = _readable(request)
         if self._shard_count == 1 or query is None:
             return await self._pass_on(request)
-        rewritten = merge.rewrite_search(query, self._shard_count, _settings(request.index))
+        rewritten = merge.rewrite_search(query, self._shard_count, settings_of(request.index))
         if isinstance(rewritten, CannotMerge):
             raise CannotBeMerged(rewritten.reason)
         gathered = await self._ask(request, _with_query(request, rewritten.body))
@@ -179,7 +179,8 @@ def _as_text(value: Any) -> str:
     return ",".join(value) if isinstance(value, list) else str(value)
 
 
-def _settings(index: IndexView) -> SearchSettings:
+def settings_of(index: IndexView) -> SearchSettings:
+    """Return what merging must know of an index's settings."""
     settings = index.record.settings or {}
     faceting = settings.get("faceting") or {}
     return SearchSettings(

@@ -3,14 +3,15 @@ The answers of many shards -> the answer that one node holding everything would 
 
     rewrite_search -> (one answer per shard) -> merge_search
     rewrite_page   -> (one answer per shard) -> merge_documents_page
-    merge_facet_search, merge_index_stats, merge_stats
+    check_facet_search -> (one answer per shard) -> merge_facet_search
+    merge_index_stats, merge_stats
 
 Exact where it can be, a `CannotMerge` where it cannot be known, never a guess. With one shard
 nothing here is called: the node's bytes pass through untouched. Where shards are missing the
 caller passes the answers that it has.
 """
 
-from miroir.core.merge.facets import merge_facet_search
+from miroir.core.merge.facet_search import check_facet_search, merge_facet_search
 from miroir.core.merge.pages import PageQuery, merge_documents_page, rewrite_page
 from miroir.core.merge.query import Asked, CannotMerge, NodeQuery, SearchSettings, rewrite_search
 from miroir.core.merge.search import merge_search
@@ -22,6 +23,7 @@ __all__ = [
     "NodeQuery",
     "PageQuery",
     "SearchSettings",
+    "check_facet_search",
     "merge_documents_page",
     "merge_facet_search",
     "merge_index_stats",

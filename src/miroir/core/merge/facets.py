@@ -21,7 +21,6 @@ import msgspec
 
 from miroir.core.merge.distinct import normal_text
 from miroir.core.merge.query import FacetOrder, SearchSettings
-from miroir.errors import NodeAnswerUnreadable
 
 Distribution = Mapping[str, Mapping[str, int]]
 
@@ -34,20 +33,6 @@ class FacetStats(msgspec.Struct, frozen=True):
 
     min: float
     max: float
-
-
-class _FacetHit(msgspec.Struct):
-    value: str
-    count: int
-
-
-class _FacetAnswer(msgspec.Struct, rename="camel"):
-    facet_hits: list[_FacetHit]
-    facet_query: str | None = None
-    processing_time_ms: int = 0
-
-
-_facet_answer: Final = msgspec.json.Decoder(_FacetAnswer)
 
 
 def merge_distributions(
@@ -115,36 +100,3 @@ def _strings(values: Mapping[str, tuple[str, int]], order: FacetOrder) -> list[t
     if order == "count":
         by_value.sort(key=lambda normal: -values[normal][1])
     return [values[normal] for normal in by_value]
-
-
-def merge_facet_search(answers: Sequence[bytes], *, order: FacetOrder, values_max: int) -> bytes:
-    """
-    Merge the answers of `facet-search`: counts summed by value, sorted as one node sorts.
-
-    Raises:
-        NodeAnswerUnreadable: An answer is not one of facet-search.
-    """
-    decoded: list[_FacetAnswer] = []
-    for position, answer in enumerate(answers):
-        try:
-            decoded.append(_facet_answer.decode(answer))
-        except msgspec.DecodeError as error:
-            raise NodeAnswerUnreadable(
-                f"not an answer of facet-search: {error}", position
-            ) from None
-    found: dict[str, tuple[str, int]] = {}
-    for part in decoded:
-        for hit in part.facet_hits:
-            normal = normal_text(hit.value)
-            spelling, sum_so_far = found.get(normal, (hit.value, 0))
-            found[normal] = (spelling, sum_so_far + hit.count)
-    if order == "count":
-        hits = sorted(found.values(), key=lambda hit: (hit[1], hit[0]), reverse=True)
-    else:
-        hits = [found[normal] for normal in sorted(found)]
-    merged = _FacetAnswer(
-        [_FacetHit(value, count) for value, count in hits[:values_max]],
-        decoded[0].facet_query,
-        max(part.processing_time_ms for part in decoded),
-    )
-    return msgspec.json.encode(merged)

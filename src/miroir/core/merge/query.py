@@ -125,9 +125,8 @@ def rewrite_search(
     """
     assert shards > 1, "one shard's answer passes through untouched"
     settings = settings or SearchSettings()
-    for name, reason in _REFUSED.items():
-        if query.get(name):
-            return CannotMerge(reason)
+    if (reason := refused_parameter(query)) is not None:
+        return CannotMerge(reason)
     body = {name: value for name, value in query.items() if name != _ADDS_ONLY_NOISE}
     distinct, added = _distinct(query, settings)
     if distinct and not _covered(distinct, settings.displayed_attributes):
@@ -143,6 +142,11 @@ def rewrite_search(
         if isinstance(body.get(name, False), bool):
             body[name] = True
     return NodeQuery(body, asked)
+
+
+def refused_parameter(query: Mapping[str, Any]) -> str | None:
+    """Return why a query cannot be merged whatever its answers; None if nothing speaks against."""
+    return next((reason for name, reason in _REFUSED.items() if query.get(name)), None)
 
 
 def _window(

@@ -2,16 +2,12 @@
 
 import json
 
-import pytest
-
 from miroir.core.merge.facets import (
     FacetStats,
     merge_distributions,
-    merge_facet_search,
     merge_facet_stats,
 )
 from miroir.core.merge.query import SearchSettings
-from miroir.errors import NodeAnswerUnreadable
 
 # What a 1.50 node answers for these values, first by `alpha` (few matches), then by `count`.
 ALPHA = ["-5", "0.0000001", "1.5", "10", "100", "1000000000000000000000", "20", "3"]
@@ -75,30 +71,3 @@ def test_least_and_greatest_numbers_are_those_of_all_shards():
         ("a", FacetStats(2, 2)),
         ("b", FacetStats(-1, 5)),
     ]
-
-
-def facet_answer(counts: dict, time: int = 1) -> bytes:
-    hits = [{"value": value, "count": count} for value, count in counts.items()]
-    body = {"facetHits": hits, "facetQuery": "q", "processingTimeMs": time}
-    return json.dumps(body).encode()
-
-
-def test_facet_search_sums_and_sorts_as_a_node_does():
-    """By count the greater value goes first among equals: that is how a node's heap empties."""
-    answers = [facet_answer({"Red": 1, "b": 2}, 4), facet_answer({"a": 2, "red": 3}, 7)]
-    by_count = json.loads(merge_facet_search(answers, order="count", values_max=100))
-    assert [(h["value"], h["count"]) for h in by_count["facetHits"]] == [
-        ("Red", 4),
-        ("b", 2),
-        ("a", 2),
-    ]
-    by_name = json.loads(merge_facet_search(answers, order="alpha", values_max=2))
-    assert [h["value"] for h in by_name["facetHits"]] == ["a", "b"]
-    assert (by_name["facetQuery"], by_name["processingTimeMs"]) == ("q", 7)
-
-
-def test_an_answer_to_another_question_is_nobodys_answer():
-    """The caller learns whose it was."""
-    with pytest.raises(NodeAnswerUnreadable) as error:
-        merge_facet_search([facet_answer({}), b'{"hits":[]}'], order="alpha", values_max=1)
-    assert error.value.position == 1
