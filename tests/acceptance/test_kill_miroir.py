@@ -19,7 +19,7 @@ from tests.support.live_cluster import PROBE, until
 SHAPE = Shape(2, 2)
 SETTINGS = {"settings_broadcast": {"max_repair_retries": 30, "probe_wait_s": 25}}
 OLD, NEW = {"boat": ["ferry"]}, {"car": ["automobile"]}
-HELD = "n3"
+HELD = "n1"
 CLOSED = {"converged", "aborted", "refused", "frozen"}
 
 
