@@ -5,6 +5,7 @@ The only file that knows which search engine is used and that starts the schedul
 request; `app.py` does, with this object in hand.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,15 @@ class Node:
         folder: Directory of the database.
         master_key: None leaves the node open.
         faults: Rules of faults; without them the node has no `/_faults`.
+        quirks: Let ranking depend on the other documents where Meilisearch's does.
     """
 
-    def __init__(self, folder: Path, master_key: str | None, faults: Faults | None) -> None:
+    def __init__(
+        self, folder: Path, master_key: str | None, faults: Faults | None, *, quirks: bool = False
+    ) -> None:
         self.store = Store(folder)
         self.faults = faults
-        self.catalog = Catalog(self.store, SearchIndex)
+        self.catalog = Catalog(self.store, partial(SearchIndex, quirks=quirks))
         self.queue = Queue(self.store, self._registered)
         self.keys = Keys(self.store, master_key)
         self.webhooks = Webhooks(self.store)

@@ -7,6 +7,7 @@ and tests.
 """
 
 import asyncio
+import gc
 import ipaddress
 import socket
 import sys
@@ -42,6 +43,7 @@ class NodeOptions:
     master_key: str | None = None
     faults: bool = False
     allow_remote: bool = False
+    quirks: bool = False
 
 
 class _Sockets:
@@ -172,7 +174,7 @@ def serve(options: NodeOptions) -> None:
         require_loopback(options.host)
     listener = _listener(options.host, options.port)
     faults = Faults() if options.faults else None
-    node = Node(options.folder, options.master_key, faults)
+    node = Node(options.folder, options.master_key, faults, quirks=options.quirks)
     sockets = _Sockets()
     app = App(node, FaultyDoor(faults, sockets) if faults is not None else None)
     config = uvicorn.Config(
@@ -190,7 +192,10 @@ def serve(options: NodeOptions) -> None:
     server = _Server(config, listener)
     sockets.server = server
     sys.setswitchinterval(_SWITCH_S)
+    gc.disable()  # what is loaded here stays: looking through it for garbage only takes time
     node.start()
+    gc.freeze()
+    gc.enable()
     try:
         server.run(sockets=[listener])
     finally:

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-COMMAND = "import typer; from miroir.cli.node import node; typer.run(node)"
+COMMAND = "from miroir.cli.node import node; node()"
 READY_S = 30
 ENDED = ("succeeded", "failed", "canceled")
 

@@ -39,7 +39,7 @@ class Entry:
     def kept(self, *, as_signs: bool) -> dict[str, Any]:
         """Return the form that is stored and shown."""
         vectors = self.embeddings or []
-        shown = [quantized(v) if as_signs else [_shortest(n) for n in v] for v in vectors]
+        shown = [quantized(v) if as_signs else list(v) for v in vectors]
         return {"embeddings": shown, "regenerate": self.regenerate}
 
 
@@ -231,15 +231,6 @@ def _require_dimensions(id_: str, name: str, embedder: Mapping[str, Any], entry:
                 f"  - note: embedding #{at} has dimensions {len(vector)}\n"
                 f"  - note: embedder `{name}` requires {wanted}",
             )
-
-
-def _shortest(number: float) -> float:
-    """Return the number with the fewest digits that is the same in single precision."""
-    for digits in (6, 7, 8):
-        short = float(f"{number:.{digits}g}")
-        if single(short) == number:
-            return short
-    return number
 
 
 def rewritten(

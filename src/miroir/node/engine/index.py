@@ -29,9 +29,18 @@ from miroir.node.engine.types import (
 class SearchIndex:
     """The documents and settings of one index, and every question about them."""
 
-    def __init__(self, settings: Mapping[str, Any], primary_key: str | None = None) -> None:
-        """`settings` is the complete object that GET /settings answers."""
-        self._store = IndexStore(settings, primary_key)
+    def __init__(
+        self, settings: Mapping[str, Any], primary_key: str | None = None, *, quirks: bool = False
+    ) -> None:
+        """
+        Make an empty index.
+
+        Args:
+            settings: The complete object that GET /settings answers.
+            primary_key: The field with the ids.
+            quirks: Let ranking depend on the other documents where Meilisearch's does.
+        """
+        self._store = IndexStore(settings, primary_key, quirks=quirks)
 
     def put(self, documents: Iterable[tuple[str, Document]]) -> None:
         """Add documents by canonical external id, or replace those with the same id whole."""

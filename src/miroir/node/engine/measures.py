@@ -25,6 +25,7 @@ from miroir.node.engine.inverted import (
     InvertedIndex,
     as_tuple,
 )
+from miroir.node.engine.quirks import is_common_prefix
 from miroir.node.engine.rules import Bucket, Part, PerDocument
 from miroir.node.engine.scores import Detail, Rank
 from miroir.node.engine.terms import EXACT, ZERO, Phrase, Slot, Slots, Term
@@ -52,6 +53,10 @@ class Proximity(PerDocument):
         pairs = pairwise(terms)
         return sum(_FAR for left, right in pairs if left.end + 1 == right.start)
 
+    def glue_max(self, path: Path) -> int:
+        """One for each word that was glued to another."""
+        return sum(slot.term.size - 1 for slot in path.slots)
+
     def cost(self, path: Path, document: int) -> int:
         """Sum over pairs; an n-gram adds what it glued."""
         slots = path.slots
@@ -64,7 +69,11 @@ class Proximity(PerDocument):
 
     def _pair(self, left: Slot, right: Slot, document: int) -> int:
         lefts, rights = left.places(document), right.places(document)
-        best = self._nearest(lefts, rights, backward=True)
+        if is_common_prefix(right):
+            best = self._nearest(lefts, rights, backward=False)
+            best = min(best, self._nearest(lefts, right.whole_places(document), backward=True))
+        else:
+            best = self._nearest(lefts, rights, backward=True)
         if best and left.phrases:
             ends = left.phrase_places(document, last=True)
             best = min(best, self._nearest(ends, rights, backward=False))
@@ -108,6 +117,10 @@ class AttributeRank(PerDocument):
         """Every word in the last field."""
         return self._max * len(terms)
 
+    def glue_max(self, path: Path) -> int:
+        """The last field for each word that was glued to another."""
+        return self._max * sum(slot.term.size - 1 for slot in path.slots)
+
     def cost(self, path: Path, document: int) -> int:
         """Sum of the ranks of the best field of each word."""
         weights, restricted = self._weights, self._restricted
@@ -130,6 +143,10 @@ class WordPosition(PerDocument):
     def plain_max(self, terms: Sequence[Term]) -> int:
         """Ten for each word."""
         return _POSITION_COST_MAX * len(terms)
+
+    def glue_max(self, path: Path) -> int:
+        """Ten for each word that was glued to another."""
+        return _POSITION_COST_MAX * sum(slot.term.size - 1 for slot in path.slots)
 
     def cost(self, path: Path, document: int) -> int:
         """Sum over words of the steps to the nearest occurrence."""

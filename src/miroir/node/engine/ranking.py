@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from pyroaring import BitMap
 
+from miroir.node.engine.quirks import mingled
 from miroir.node.engine.rules import Bucket, Rule, all_documents
 from miroir.node.engine.scores import Detail, global_score
 
@@ -38,6 +39,7 @@ class Ranking:
     same_value: SameValue | None = None
     threshold: float | None = None
     evaluate_max: int | None = None
+    quirks: bool = False
     ranked: list[RankedDocument] = field(default_factory=list)
     candidates: BitMap = field(default_factory=BitMap)
     _excluded: BitMap = field(default_factory=BitMap)
@@ -75,6 +77,8 @@ class Ranking:
             if self._is_done():
                 return
             reached = (*details, detail)
+            if self.quirks:
+                found = mingled(found)  # noqa: PLW2901  the rules below see the mingled bucket
             documents = all_documents(found)
             left -= documents
             if self.threshold is not None and global_score(reached) < self.threshold:

@@ -4,8 +4,7 @@ The ranking rules that rank by words, each a splitter of buckets.
 A bucket is a list of parts: documents, and the readings (paths) of the query that all of them
 satisfy. A rule yields (rank, bucket) from best to worst. What a document costs is the cheapest of
 its own readings, and only the cheapest stay with it, so a document's ranks never depend on which
-other documents there are. (Meilisearch narrows readings per bucket; imitating that is the place
-of a later `quirks` switch: give the parts of a bucket the union of their paths.)
+other documents there are. (Meilisearch narrows readings per bucket; `quirks.py` imitates that.)
 
 Maxima are those of the plain reading, one word per term; a reading that costs more than the plain
 maximum gets rank 1 of its own cost plus one, which keeps scores in the order of costs.
@@ -129,7 +128,7 @@ class Typo:
     def split(self, bucket: Bucket) -> Iterator[tuple[Detail, Bucket]]:
         """Yield what matches with 0, 1, 2... typos."""
         left = [BitMap(part.documents) for part in bucket]
-        plain = _plain_max(bucket[0].paths[0], self._dearest)
+        plain = self._max_of(bucket)
         dearest = max((_typos_max(p) for part in bucket for p in part.paths), default=0)
         for cost in range(dearest + 1):
             found: Bucket = []
@@ -140,6 +139,13 @@ class Typo:
                     found.extend(parts)
             if found:
                 yield rank_of("typo", cost, plain), found
+
+    def _max_of(self, bucket: Bucket) -> int:
+        """Return the greatest cost that scores are measured by."""
+        first = bucket[0].paths[0]
+        if not first.slots[0].source.quirks:
+            return _plain_max(first, self._dearest)
+        return max(_typos_max(path) for part in bucket for path in part.paths)
 
     def _dearest(self, terms: Sequence[Term]) -> int:
         """Return the cost of the dearest reading: the dearest way to reach each term's end."""
@@ -233,13 +239,17 @@ class PerDocument:
         """Return the greatest cost of the plain reading of these terms."""
         raise NotImplementedError
 
+    def glue_max(self, _path: Path) -> int:
+        """Return what the n-grams of a reading may cost on top of its terms."""
+        return 0
+
     def is_blind(self, _path: Path) -> bool:
         """Tell whether the reading costs 0 for every document."""
         return False
 
     def split(self, bucket: Bucket) -> Iterator[tuple[Detail, Bucket]]:
         """Yield documents by ascending cost."""
-        plain = bucket[0].paths[0].stage.plain_max(self.plain_max)
+        plain = self._max_of(bucket)
         if all(self.is_blind(path) for part in bucket for path in part.paths):
             yield rank_of(self.name, 0, plain), bucket
             return
@@ -249,6 +259,17 @@ class PerDocument:
                 by_cost.setdefault(cost, []).append(found)
         for cost in sorted(by_cost):
             yield rank_of(self.name, cost, plain), by_cost[cost]
+
+    def _max_of(self, bucket: Bucket) -> int:
+        """Return the greatest cost that scores are measured by."""
+        first = bucket[0].paths[0]
+        if not first.slots[0].source.quirks:
+            return first.stage.plain_max(self.plain_max)
+        return max(
+            self.plain_max([slot.term for slot in path.slots]) + self.glue_max(path)
+            for part in bucket
+            for path in part.paths
+        )
 
     def graded(self, part: Part) -> Iterator[tuple[int, Part]]:
         """Yield the documents of a part by cost, with the readings that they keep."""

@@ -218,6 +218,7 @@ class Searcher:
             same_value=same_value_of(self._store, query.distinct),
             threshold=query.ranking_score_threshold,
             evaluate_max=self._evaluate_max(query, page),
+            quirks=self._store.quirks,
         )
 
     def _totals(self, query: SearchQuery, page: Page, ranking: Ranking) -> BitMap:
@@ -239,6 +240,7 @@ class Searcher:
             restricted=restricted_fields(query.attributes_to_search_on, store.inverted, settings),
             numbers_exact=bool(settings.typos.get("disableOnNumbers")),
             by_attribute=settings.by_attribute,
+            quirks=store.quirks,
         )
 
     def _parse(self, query: SearchQuery, source: WordSource) -> ParsedQuery | None:

@@ -34,8 +34,11 @@ _VALUE_SETTINGS: Final = (
 class IndexStore:
     """The documents and settings of one index."""
 
-    def __init__(self, settings: Mapping[str, Any], primary_key: str | None = None) -> None:
+    def __init__(
+        self, settings: Mapping[str, Any], primary_key: str | None = None, *, quirks: bool = False
+    ) -> None:
         self.primary_key = primary_key
+        self.quirks = quirks
         self.settings = IndexSettings(settings)
         self.tokenizer = Tokenizer.of(settings)
         self.display_tokenizer = Tokenizer.of({**settings, "stopWords": ()})
@@ -92,7 +95,7 @@ class IndexStore:
         The old object goes on answering; neither may be written to while both are in use, since
         parts that the change does not touch are shared.
         """
-        fresh = IndexStore(settings, self.primary_key)
+        fresh = IndexStore(settings, self.primary_key, quirks=self.quirks)
         fresh.contents, fresh.id_of = dict(self.contents), dict(self.id_of)
         fresh.number_of, fresh._free = dict(self.number_of), list(self._free)
         fresh._known = set(self._known)

@@ -141,6 +141,16 @@ class Slot:
                 found += as_tuple(at)
         return found
 
+    def whole_places(self, document: int) -> tuple[int, ...]:
+        """Return where words stand that are no mere continuation of a prefix."""
+        begun = self.term.meanings[0].words - {self.term.word}
+        found: tuple[int, ...] = ()
+        for word, _ in self.words:
+            posting = None if word in begun else self.source.index.postings.get(word)
+            if posting is not None and (at := posting.get(document)) is not None:
+                found += as_tuple(at)
+        return found
+
     def phrase_places(self, document: int, *, last: bool) -> tuple[int, ...]:
         """Return where the first (or last) word of a phrase stands, for phrases found there."""
         found: tuple[int, ...] = ()

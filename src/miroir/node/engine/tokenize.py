@@ -23,6 +23,7 @@ from miroir.node.engine.separators import HARD_SEPARATORS, SEPARATORS
 
 WORD_BYTES_MAX: Final = 255
 _HAN: Final = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f]")
+_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SPELLINGS: Final = {"æ": "ae", "œ": "oe", "ı": "i", "đ": "d", "ð": "d", "ς": "σ"}
 _SPELLINGS_RE: Final = re.compile("[" + "".join(_SPELLINGS) + "]")
 
@@ -85,7 +86,9 @@ class Tokenizer:
         words = {word for word in dictionary if word}
         self._cut = re.compile(_alternatives(self._separators | words))
         self._words_only = self._fast_pattern() if not words else None
-        self._hard = re.compile(_alternatives(self._separators & HARD_SEPARATORS))
+        hard = self._separators & HARD_SEPARATORS
+        self._hard = re.compile(_alternatives(hard))
+        self._hard_plain = re.compile(_alternatives(s for s in hard if s.isascii()))
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "Tokenizer":
@@ -119,6 +122,22 @@ class Tokenizer:
             gap = text[done:start]
             yield found[0], gap not in ("", " ") and self._hard.search(gap) is not None
             done = found.end()
+
+    def plain_parts(self, text: str) -> list[list[str]] | None:
+        """
+        Return the words of a simple text as they are indexed, in lists between hard separators.
+
+        None for a text that needs a closer look: letters other than ASCII, control characters, or
+        settings that a pattern cannot express.
+        """
+        if self._words_only is None or not text.isascii():
+            return None
+        if not text.isprintable() and _CONTROL.search(text) is not None:
+            return None
+        lowered = text.lower()
+        if self._hard_plain.search(lowered) is None:
+            return [self._words_only.findall(lowered)]
+        return [self._words_only.findall(part) for part in self._hard_plain.split(lowered)]
 
     @property
     def has_stop_words(self) -> bool:
@@ -164,8 +183,9 @@ class Tokenizer:
 
 def _alternatives(strings: Iterable[str]) -> str:
     """Return a pattern that finds the leftmost, then longest, of the strings."""
-    singles = sorted(s for s in strings if len(s) == 1)
-    longer = sorted((s for s in strings if len(s) > 1), key=lambda s: (-len(s), s))
+    every = set(strings)
+    singles = sorted(s for s in every if len(s) == 1)
+    longer = sorted((s for s in every if len(s) > 1), key=lambda s: (-len(s), s))
     parts = [re.escape(s) for s in longer]
     if singles:
         parts.append("[" + "".join(map(re.escape, singles)) + "]")

@@ -29,8 +29,10 @@ class WordSource:
         restricted: frozenset[int] | None,
         numbers_exact: bool,
         by_attribute: bool,
+        quirks: bool = False,
     ) -> None:
         self.index = index
+        self.quirks = quirks
         self.restricted = restricted
         self.by_attribute = by_attribute
         self._numbers_exact = numbers_exact

@@ -93,7 +93,14 @@ def update(bench: Bench, task: Task) -> Plan:
     return Plan(store, memory, reload=row.uid)
 
 
-def _taken(old: str, new: str) -> ApiError:
+def _taken(pairs: list[tuple[str, str]]) -> ApiError:
+    if len(pairs) > 1:
+        names = ", ".join(f"`{new}`" for _, new in pairs)
+        message = "The following indexes are being renamed but cannot because their new name "
+        message += f"conflicts with an already existing index: {names}. "
+        hint = "Renaming doesn't overwrite the other index name."
+        return ApiError("index_already_exists", message + hint)
+    ((old, new),) = pairs
     message = f"Cannot rename `{old}` to `{new}` as the index already exists. "
     hint = f"Hint: You can remove `{new}` first and then do your remove."
     return ApiError("index_already_exists", message + hint)
@@ -112,7 +119,7 @@ def swap(bench: Bench, task: Task) -> Plan:
     if missing:
         raise _missing(sorted(missing))
     if taken:
-        raise _taken(*min(taken))
+        raise _taken(sorted(taken))
 
     def store(db: sqlite3.Connection) -> dict[str, Any]:
         for pair in swaps:
