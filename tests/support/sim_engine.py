@@ -35,6 +35,11 @@ class Engine:
     extra: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every key that it knows, also those that it shows only with a feature on."""
+        return (*(key for key in SETTINGS if key not in self.lacks), *self.extra)
+
     def parse(self, patch: Mapping[str, Any]) -> dict[str, Any]:
         """Return a checked patch; `ApiError` is the 400 of the HTTP answer."""
         unknown = sorted(set(patch) & self.lacks)

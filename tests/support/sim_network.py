@@ -428,7 +428,7 @@ def _route(node: SimNode, request: NodeRequest, origin: str) -> tuple[int, Any]:
         me = {"node": node.node_id, "engine": node.engine.version}
         return 200, {"hits": [], "truth": index.truth.decode(), **me}
     if rest == "/settings" and request.method == "DELETE":
-        return 202, {"taskUid": node.handle_settings_patch(uid, node.reset(), origin)}
+        return 202, {"taskUid": node.handle_settings_reset(uid, origin)}
     if rest == "/settings" and request.method == "PATCH":
         try:
             body = orjson.loads(request.body)

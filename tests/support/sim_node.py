@@ -53,6 +53,7 @@ class SimTask:
         index_uid: Empty for a swap, which is a task of no index.
         origin: `own` (Miroir waits for the answer), `late` (it no longer does), `foreign`.
         status: As a node has it; `deleted` for one that the list no longer shows.
+        may_create: Whether a settings task makes an index that is missing.
     """
 
     uid: int
@@ -63,6 +64,7 @@ class SimTask:
     status: str = "enqueued"
     error: Mapping[str, Any] | None = None
     enqueued_at: str | None = None
+    may_create: bool = True
 
     def as_port(self) -> NodeTask:
         index_uid = IndexUid(self.index_uid) if self.index_uid else None
@@ -160,6 +162,13 @@ class SimNode:
         if live and self._faults.strikes(F.FOREIGN_CANCEL):
             soon_s = self._chance.uniform(0.0, 0.03)
             asyncio.get_running_loop().call_later(soon_s, self.cancel_all)
+        return uid
+
+    def handle_settings_reset(self, index_uid: str, origin: str) -> int:
+        """Take a DELETE of the settings: unlike a PATCH it makes no index."""
+        uid = self._append(index_uid, "settingsUpdate", self.reset(), origin)
+        self.disk.tasks[uid] = replace(self.disk.tasks[uid], may_create=False)
+        self._kick()
         return uid
 
     def _parsed(self, patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -345,6 +354,10 @@ class SimNode:
         found = self.disk.indexes.get(uid)
         match first.type:
             case "settingsUpdate":
+                if not found and not any(t.may_create for t in batch):
+                    raise ApiError("index_not_found", f"Index `{uid}` not found.")
+                if not found:  # Made first: it stays, empty, if the settings cannot be applied.
+                    self._put(uid, {}, None, task)
                 stored = found.stored if found else {}
                 after = self.engine.apply(stored, [t.body for t in batch])
                 self._put(uid, after, found.primary_key if found else None, task)
@@ -397,7 +410,7 @@ class SimNode:
 
     def reset(self) -> dict[str, None]:
         """Return the patch that DELETE means."""
-        return dict.fromkeys(self.engine.shown({}))
+        return dict.fromkeys(self.engine.keys)
 
     def stop(self) -> None:
         """Stand still."""

@@ -57,6 +57,7 @@ def _embedder(chance: random.Random, name: str) -> dict[str, Any]:
             {
                 "source": "rest",
                 "apiKey": key,
+                "dimensions": 3,  # Else a node asks the embedder, for as long as it takes.
                 "url": "http://localhost:1/",
                 "request": {"input": "{{text}}"},
                 "response": {"data": "{{embedding}}"},

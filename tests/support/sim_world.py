@@ -188,7 +188,7 @@ class World:
             self.departures += 1
             self.note(f"{process.name} sends {name} {index_uid} {sorted(body)} to {node_id}")
         durable = self._durable(index_uid, node_id) if process.rules else "sending"
-        if name == "create_index" and durable is None and self._given_back(index_uid, node_id):
+        if name == "create_index" and self._given_back(index_uid, node_id):
             durable = "sending"  # No change: a replica that lost the index is filled by a sibling.
         if name == "delete_index" and durable is None and self._left_over(index_uid):
             durable = "sending"  # Nor this: what a silent node has kept of a deleted index.
