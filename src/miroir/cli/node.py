@@ -37,6 +37,10 @@ def run(  # noqa: PLR0913, PLR0917 - its options
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Permit an address other than loopback.")
     ] = False,
+    quirks: Annotated[
+        bool,
+        typer.Option("--quirks", help="Rank by other documents too where Meilisearch does."),
+    ] = False,
 ) -> None:
     """Run the embedded node: a Meilisearch-compatible server for development and tests."""
     if context.invoked_subcommand is not None:
@@ -45,7 +49,7 @@ def run(  # noqa: PLR0913, PLR0917 - its options
         raise UsageFault("say where the node's database is: --db-path DIR")
     key = master_key or os.environ.get("MIROIR_NODE_MASTER_KEY")
     key = key or os.environ.get("MEILI_MASTER_KEY")
-    options = NodeOptions(db_path, host, port, key or None, faults, allow_remote)
+    options = NodeOptions(db_path, host, port, key or None, faults, allow_remote, quirks)
     try:
         serve(options)
     except (NotLoopbackError, OSError) as error:
