@@ -243,8 +243,7 @@ def _planner(config: Config, outside: Outside, common: Common, prober: Prober) -
             wanted.max_repair_retries,
             wanted.freeze_writes_on_unrepairable,
         ),
-        cluster=common.cluster,
-        watcher=common.watcher,
+        tickets=common.tickets,
     )
 
 

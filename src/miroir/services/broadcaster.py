@@ -40,7 +40,7 @@ class Broadcaster:
         self, still: Callable[[tuple[IndexUid, ...]], Awaitable[None]], moved: Callable[[], None]
     ) -> None:
         """
-        Await `still(index_uids)` before indexes change places, and call `moved()` after the end.
+        Await `still(index_uids)` before indexes change places; call `moved()` before and after.
 
         Their documents have to be at rest before; what was used for it is cleared away after.
         """
@@ -151,6 +151,7 @@ class Broadcaster:
 
     async def _carry(self, intent: Intent, lease: Lease) -> None:
         if intent.kind.moves_indexes:
+            self._moved()
             await self._still(intent.index_uids)
         run = IntentRun(self._tools, intent, lease)
         self._tell(intent.intent_id, await run.to_the_end())

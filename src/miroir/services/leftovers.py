@@ -131,16 +131,17 @@ class Leftovers:
         unknown = {index.uid: index for index in held if self._is_unknown(index.uid)}
         if not unknown:
             return ()
-        newest: dict[IndexUid, Intent] = {}
+        found: dict[IndexUid, Intent] = {}
+        came_to_be: set[IndexUid] = set()
         for intent in await self._tools.intake.store.recent_intents(_REMEMBERED_MAX):
-            newest.setdefault(intent.index_uid, intent)
-        mine = (newest[uid] for uid in unknown if uid in newest)
-        return tuple(
-            intent
-            for intent in mine
-            if _may_have_been_left(intent, node_id)
-            and unknown[intent.index_uid].primary_key == intent.primary_key
-        )
+            index = unknown.get(intent.index_uid)
+            if intent.committed_version is not None:
+                came_to_be.update(intent.index_uids)
+            elif index is None or index.uid in came_to_be or index.uid in found:
+                continue
+            elif _may_have_been_left(intent, node_id) and index.primary_key == intent.primary_key:
+                found[index.uid] = intent
+        return tuple(found.values())
 
     def _is_unknown(self, index_uid: IndexUid) -> bool:
         view = self._tools.cluster.view

@@ -28,9 +28,9 @@ from miroir.services.carriers import (
     SwapCarrier,
 )
 from miroir.services.carriers.lifecycle import already_exists
-from miroir.services.cluster import Cluster, IndexView, View
+from miroir.services.cluster import IndexView, View
 from miroir.services.prober import Prober, Verdict
-from miroir.services.watcher import TaskWatcher
+from miroir.services.tickets import TicketOffice
 
 Strategy = Literal["two_phase", "sequential"]
 
@@ -55,11 +55,9 @@ class Planner:
         prober: Prober,
         clock: Clock,
         policy: Policy,
-        cluster: Cluster,
-        watcher: TaskWatcher,
+        tickets: TicketOffice,
     ) -> None:
-        self._cluster = cluster
-        self._watcher = watcher
+        self._tickets = tickets
         self._control = control
         self._prober = prober
         self._clock = clock
@@ -146,9 +144,8 @@ class Planner:
             return SwapCarrier(
                 intent,
                 control=self._control,
-                watcher=self._watcher,
                 clock=self._clock,
-                cluster=self._cluster,
+                tickets=self._tickets,
             )
         if intent.kind is IntentKind.ADOPT:
             return AdoptionCarrier(intent, control=self._control, clock=self._clock)
@@ -159,6 +156,7 @@ class Planner:
             clock=self._clock,
             previous_key=previous,
             leftover=index is not None and index.record.deleted and index.record.version > 0,
+            before_creation=self._tickets.ensure_clear,
         )
 
     async def expected(self, intent: Intent, view: View) -> Verdict:

@@ -94,6 +94,11 @@ class Replicas:
                 listener(index_uid, node_id)
             return True
 
+    async def doubt(self, index_uid: IndexUid, node_id: NodeId) -> None:
+        """What a replica was proved to show is about to go; durable when it returns."""
+        await self._store.unprove(index_uid, (node_id,))
+        self._cluster.apply_demotion(index_uid, (node_id,))
+
     async def stop_catching_up(self, index_uid: IndexUid) -> None:
         """Interrupt whoever is being brought up; on return none of them can come in any more."""
         index = self._cluster.view.indexes.get(index_uid)

@@ -167,6 +167,7 @@ class Resync:
 
     async def _create(self, index_uid: IndexUid, node_id: NodeId, sibling: NodeId) -> None:
         """Give the index back; the sweep has its settings repaired, then comes the copy."""
+        await self._replicas.doubt(index_uid, node_id)  # What was proved went with the old one.
         async with self._quiet(index_uid, (sibling,)):
             key = self._undisturbed(index_uid, node_id).record.primary_key
             uid = await self._control.create_index(node_id, index_uid, key)

@@ -5,7 +5,8 @@ Takes tickets of ended swaps off the nodes, so that none of them can still take 
     then: the used ones                          nothing is left on the node
 
 A node that was given up in a swap may have one in its queue, or in the network. Until its unused
-tickets are withdrawn nothing that it shows lasts: it is proved at nothing, and not filled again.
+tickets are withdrawn nothing that it shows lasts: it is proved at nothing, and neither filled
+again, nor given a new index, nor swapped (`ensure_clear`).
 """
 
 from typing import Final
@@ -53,15 +54,34 @@ class TicketOffice:
         """
         self._control = control
         self._store = store
-        self._cluster = cluster
-        self._watcher = watcher
+        self.cluster = cluster
+        self.watcher = watcher
         self._clock = clock
         self._interval_s = interval_s
-        self._unclear: set[NodeId] = set()
+        self._moves = 0
+        self._clear: dict[NodeId, tuple[int, frozenset[str]]] = {}
 
     def expect(self) -> None:
-        """A swap has ended: any node may hold its tickets."""
-        self._unclear.update(self._cluster.view.topology.node_ids)
+        """A swap begins, or has ended: any node may hold its tickets."""
+        self._moves += 1
+
+    async def ensure_clear(self, node_id: NodeId) -> None:
+        """
+        Return when no swap that has ended can come to a node any more; asks it only if one could.
+
+        Raises:
+            NodeUnreachable: The node does not tell.
+            Unavailable: The store could not be told.
+        """
+        moves, open_then = self._clear.get(node_id, (-1, frozenset()))
+        if moves != self._moves or not open_then <= self._open():
+            await self.clear(node_id)
+
+    def _open(self) -> frozenset[str]:
+        indexes = self.cluster.view.indexes.values()
+        return frozenset(
+            names.key_of(i) for index in indexes for i in index.accepted if i.kind.moves_indexes
+        )
 
     async def run(self) -> None:
         """Clear every node once per interval, and whenever a swap has ended, for ever."""
@@ -70,13 +90,11 @@ class TicketOffice:
             if self._clock.monotonic_s() >= due_s:
                 self.expect()
                 due_s += self._interval_s
-            for node_id in sorted(self._unclear & self._cluster.view.healthy):
-                self._unclear.discard(node_id)  # Before: a swap may end while this one is asked.
+            for node_id in sorted(self.cluster.view.healthy):
                 try:
-                    await self.clear(node_id)
+                    await self.ensure_clear(node_id)
                 except (NodeError, Unavailable) as why:
                     _log.info("tickets_not_cleared", node=node_id, why=str(why))
-                    self._unclear.add(node_id)
             await self._clock.sleep(_ROUND_S)
 
     async def clear(self, node_id: NodeId) -> bool:
@@ -87,9 +105,9 @@ class TicketOffice:
             NodeUnreachable: Some may be left.
             Unavailable: The store could not be told.
         """
+        moves = self._moves
         present = [index.uid for index in await self._control.indexes(node_id)]
-        indexes = self._cluster.view.indexes.values()
-        still_open = {names.key_of(i) for index in indexes for i in index.accepted}
+        still_open = self._open()
         owners = {uid: names.owner(uid) for uid in present}
         old = [uid for uid, key in owners.items() if key is not None and key not in still_open]
         unused = [uid for uid in old if names.is_unused(uid)]
@@ -101,6 +119,7 @@ class TicketOffice:
         for uid in old:
             if not names.is_unused(uid):
                 await self._delete(node_id, uid)
+        self._clear[node_id] = (moves, still_open)
         return not unused
 
     async def _withdraw(self, node_id: NodeId, unused: list[IndexUid]) -> None:
@@ -126,16 +145,16 @@ class TicketOffice:
                 await self._delete(node_id, swap.right)
 
     def _is_known(self, uid: IndexUid) -> bool:
-        view = self._cluster.view
+        view = self.cluster.view
         tombstone = view.deleted.get(uid)
         return uid in view.indexes or (tombstone is not None and tombstone.version > 0)
 
     async def _delete(self, node_id: NodeId, uid: IndexUid) -> None:
         task_uid = await self._control.delete_index(node_id, uid)
-        await self._watcher.ended(node_id, task_uid)
+        await self.watcher.ended(node_id, task_uid)
 
     async def _doubt(self, node_id: NodeId) -> None:
-        for index_uid, index in self._cluster.view.indexes.items():
+        for index_uid, index in self.cluster.view.indexes.items():
             if node_id in index.out_of_sync:
                 await self._store.unprove(index_uid, (node_id,))
-                self._cluster.apply_demotion(index_uid, (node_id,))
+                self.cluster.apply_demotion(index_uid, (node_id,))

@@ -22,8 +22,7 @@ def planned(kind, base, patch, target):
         prober=None,
         clock=FixedClock(),
         policy=Policy(strategy="two_phase", waves="off", retries_max=3, freeze=True),
-        cluster=cluster,
-        watcher=None,
+        tickets=None,
     )
     intent = Intent(
         index_uid=MOVIES,

@@ -7,7 +7,7 @@ store knows that the index was deleted through Miroir (`leftover`), it is what a
 kept of it: it is deleted first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from miroir.core import settings as rules
@@ -40,7 +40,9 @@ class LifecycleCarrier:
         clock: Clock,
         previous_key: str | None,
         leftover: bool,
+        before_creation: Callable[[NodeId], Awaitable[None]],
     ) -> None:
+        self._before_creation = before_creation
         self._intent = intent
         self._control = control
         self._clock = clock
@@ -63,6 +65,8 @@ class LifecycleCarrier:
 
     async def _asked(self, node_id: NodeId, *, undo: bool) -> int | None:
         uid, key = self._intent.index_uid, self._intent.primary_key
+        if self._intent.kind is IntentKind.CREATE and not undo:
+            await self._before_creation(node_id)
         found = await self._find(node_id)
         match self._intent.kind:
             case IntentKind.CREATE if undo:

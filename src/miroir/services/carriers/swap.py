@@ -12,6 +12,7 @@ with the content, and the leftover is nobody's.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import structlog
 
@@ -33,6 +34,17 @@ from miroir.services.watcher import TaskWatcher
 _log = structlog.get_logger(__name__)
 
 
+class Office(Protocol):
+    """Who knows which tickets can still be used; see `services/tickets.py`."""
+
+    cluster: Cluster
+    watcher: TaskWatcher
+
+    async def ensure_clear(self, node_id: NodeId) -> None:
+        """Return when no swap that has ended can come to a node any more."""
+        ...
+
+
 class SwapCarrier:
     """SWAP and RENAME."""
 
@@ -41,16 +53,15 @@ class SwapCarrier:
         intent: Intent,
         *,
         control: NodeControl,
-        watcher: TaskWatcher,
         clock: Clock,
-        cluster: Cluster,
+        tickets: Office,
     ) -> None:
         self._intent = intent
         self._key = names.key_of(intent)
         self._control = control
-        self._watcher = watcher
+        self._tickets = tickets
         self._clock = clock
-        self._cluster = cluster
+        self._cluster = cluster = tickets.cluster
         self._before = _proved(cluster, intent.index_uids)
         self._missing = {u: frozenset(_marks_of(cluster, u)) for u in intent.index_uids}
         self._shown: dict[NodeId, dict[IndexUid, Settings]] = {}
@@ -67,6 +78,7 @@ class SwapCarrier:
             raise NodeUnreachable(f"node {node_id}: {refused}") from refused
 
     async def _go(self, node_id: NodeId, attempt: int) -> int | None:
+        await self._tickets.ensure_clear(node_id)
         present, held = await self._look(node_id)
         if held.gone:
             return None
@@ -129,7 +141,7 @@ class SwapCarrier:
         await self._done(node_id, await self._control.delete_index(node_id, ticket))
 
     async def _done(self, node_id: NodeId, task_uid: int) -> bool:
-        task = await self._watcher.ended(node_id, task_uid)
+        task = await self._tickets.watcher.ended(node_id, task_uid)
         return task is not None and task.status == "succeeded"
 
     async def read(self, node_id: NodeId, engine: str, state: Broadcast) -> ReadBack:  # noqa: ARG002
