@@ -25,6 +25,7 @@ from miroir.services.keys import KeyRing
 from miroir.services.lifecycle import Lifecycle
 from miroir.services.registrar import RefusedByNode, Registrar
 from miroir.services.searcher import Searcher
+from miroir.services.similar_finder import SimilarFinder
 from miroir.services.steward import Steward
 from miroir.services.suspects import Suspects
 from miroir.services.swaps import Swapper
@@ -54,6 +55,7 @@ class Edge:
     swapper: Swapper
     searcher: Searcher
     facet_searcher: FacetSearcher
+    similar_finder: SimilarFinder
     catalog: Catalog
     inspector: Inspector
     suspects: Suspects

@@ -15,6 +15,8 @@ def routes(edge: Edge) -> tuple[Route, ...]:
         Route("GET", "/indexes/{uid}/search", search.search, Access.NODES),
         Route("POST", "/indexes/{uid}/search", search.search, Access.NODES),
         Route("POST", "/indexes/{uid}/facet-search", search.facet_search, Access.NODES),
+        Route("GET", "/indexes/{uid}/similar", search.similar, Access.NODES),
+        Route("POST", "/indexes/{uid}/similar", search.similar, Access.NODES),
     )
 
 
@@ -33,6 +35,11 @@ class Search:
         """`POST /indexes/{uid}/facet-search`."""
         asked = await self._asked(request, named["uid"])
         return _reply(await self._edge.facet_searcher.search(asked))
+
+    async def similar(self, request: Request, named: Mapping[str, str]) -> Reply:
+        """`GET` and `POST /indexes/{uid}/similar`."""
+        asked = await self._asked(request, named["uid"])
+        return _reply(await self._edge.similar_finder.similar(asked))
 
     async def _asked(self, request: Request, index_uid: str) -> SearchRequest:
         authorization = self._edge.guard.for_nodes(request)

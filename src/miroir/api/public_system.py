@@ -15,8 +15,6 @@ _ADMIN: Final = "it concerns one node; ask the node itself"
 
 UNSUPPORTED: Final[tuple[tuple[str, str, str], ...]] = (
     ("POST", "/multi-search", _LATER),
-    ("GET", "/indexes/{uid}/similar", _LATER),
-    ("POST", "/indexes/{uid}/similar", _LATER),
     ("POST", "/indexes/{uid}/documents/edit", _LATER),
     ("POST", "/indexes/{uid}/fields", _LATER),
     ("POST", "/indexes/{uid}/compact", _ADMIN),

@@ -76,6 +76,7 @@ _CLASSES: Final = (
     ("/search", "pass / merge"),
     ("/documents", "routed / merge"),
     ("/facet-search", "pass / merge"),
+    ("/similar", "pass / merge"),
     ("/stats", "merge"),
     ("/tasks", "own"),
     ("/keys", "own / broadcast"),

@@ -13,6 +13,7 @@ from miroir.services.health import Health
 from miroir.services.running import Running
 from miroir.services.scatter import Scatter
 from miroir.services.searcher import Searcher
+from miroir.services.similar_finder import SimilarFinder
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class ReadSide:
     scatter: Scatter
     searcher: Searcher
     facet_searcher: FacetSearcher
+    similar_finder: SimilarFinder
     catalog: Catalog
     canaries: Canaries
 
@@ -51,8 +53,9 @@ def make_read_side(config: Config, tools: ReadTools) -> ReadSide:
     shard_count = tools.cluster.view.topology.shard_count
     searcher = Searcher(scatter=scatter, shard_count=shard_count, timeout_s=timeout_s)
     facets = FacetSearcher(scatter=scatter, shard_count=shard_count, timeout_s=timeout_s)
+    similar = SimilarFinder(scatter=scatter, cluster=tools.cluster, timeout_s=timeout_s)
     catalog = Catalog(
         scatter=scatter, control=tools.control, cluster=tools.cluster, timeout_s=timeout_s
     )
     canaries = Canaries(searcher=searcher, clock=tools.clock)
-    return ReadSide(scatter, searcher, facets, catalog, canaries)
+    return ReadSide(scatter, searcher, facets, similar, catalog, canaries)

@@ -122,6 +122,7 @@ def make_app(config: Config, services: Services, outside: Outside) -> App:
             swapper=services.documents.swapper,
             searcher=services.reads.searcher,
             facet_searcher=services.reads.facet_searcher,
+            similar_finder=services.reads.similar_finder,
             catalog=services.reads.catalog,
             inspector=services.settings.drift.inspector,
             suspects=services.settings.drift.suspects,

@@ -3,6 +3,7 @@ The answers of many shards -> the answer that one node holding everything would 
 
     rewrite_search -> (one answer per shard) -> merge_search
     rewrite_page   -> (one answer per shard) -> merge_documents_page
+    plan_similar   -> (one answer per shard) -> merge_similar
     check_facet_search -> (one answer per shard) -> merge_facet_search
     merge_index_stats, merge_stats
 
@@ -15,6 +16,7 @@ from miroir.core.merge.facet_search import check_facet_search, merge_facet_searc
 from miroir.core.merge.pages import PageQuery, merge_documents_page, rewrite_page
 from miroir.core.merge.query import Asked, CannotMerge, NodeQuery, SearchSettings, rewrite_search
 from miroir.core.merge.search import merge_search
+from miroir.core.merge.similar import SimilarPlan, merge_similar, plan_similar, vector_of
 from miroir.core.merge.stats import merge_index_stats, merge_stats
 
 __all__ = [
@@ -23,12 +25,16 @@ __all__ = [
     "NodeQuery",
     "PageQuery",
     "SearchSettings",
+    "SimilarPlan",
     "check_facet_search",
     "merge_documents_page",
     "merge_facet_search",
     "merge_index_stats",
     "merge_search",
+    "merge_similar",
     "merge_stats",
+    "plan_similar",
     "rewrite_page",
     "rewrite_search",
+    "vector_of",
 ]
