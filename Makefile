@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; each sets everything up by itself.
-.PHONY: setup demo test check simulate soak lock bench wheel clean
+.PHONY: setup demo test check conformance simulate soak lock bench wheel clean
 PY ?= python3
 BIN := .venv/bin
 
@@ -29,6 +29,11 @@ soak: setup
 
 check: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" tools/check
+
+# Suites that others wrote, against the embedded node: make conformance SUITES=cases, or =sdk.
+# Replayed cases are looked for in ../shared/conformance or where MIROIR_CONFORMANCE says.
+conformance: setup
+	$(BIN)/python -m tools.conformance $(SUITES)
 
 bench: setup
 	$(BIN)/python -m benchmarks

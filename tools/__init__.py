@@ -1,0 +1,1 @@
+"""Tools of the tree: checks, and suites that others wrote."""
