@@ -14,8 +14,8 @@ from miroir.cli.settings.applying import (
     Wishes,
     ask,
     carry_out,
+    carry_out_on_trial,
     check_wishes,
-    keep_or_undo,
     outcome_picture,
 )
 from miroir.cli.settings.connect import URL, ApiKey, HistoryFile, Key, Url, caller, connect
@@ -36,6 +36,7 @@ Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the change 
 Timeout = Annotated[
     str, typer.Option(metavar="DURATION", help="Stop waiting after this time; the change goes on.")
 ]
+Plan = Annotated[Path, typer.Argument(metavar="PATH", help="Files, a folder, or a saved plan.")]
 Confirm = Annotated[
     str | None,
     typer.Option(metavar="DURATION", help="Undo the change unless it is confirmed in time."),
@@ -61,7 +62,7 @@ class Source:
 
 
 def apply(  # noqa: PLR0913, PLR0917 - its options
-    path: Annotated[Path, typer.Argument(help="Files, a folder, or a saved plan.")],
+    path: Plan,
     url: Url = URL,
     key: Key = None,
     api_key: ApiKey = None,
@@ -86,7 +87,8 @@ def apply(  # noqa: PLR0913, PLR0917 - its options
     Miroir does that, also over a restart; on one plain Meilisearch this command asks and undoes
     itself, so it needs --wait, and killing the command prevents the undo.
 
-    Examples:
+    For example:
+
         miroir settings apply settings/ -m "stop words for French"
 
         miroir settings apply plan.json --yes
@@ -121,9 +123,9 @@ def run(
         if not interactive():
             raise UsageFault("there is no terminal to ask on; say --yes to go ahead")
         ask("apply this?", outlet.console)
-    outcomes = carry_out(target, planned, wishes, outlet.console)
-    if wishes.confirm_s is not None and not target.versioned:
-        outcomes = keep_or_undo(target, planned, outcomes, wishes, outlet.console)
+    on_trial = wishes.confirm_s is not None and not target.versioned
+    carry = carry_out_on_trial if on_trial else carry_out
+    outcomes = carry(target, planned, wishes, outlet.console)
     document = ApplyDocument(server=server(target), indexes=outcomes)
     changed = any(outcome.outcome != "unchanged" for outcome in outcomes)
     outlet.answer(document, outcome_picture(target, outcomes) if changed else None)

@@ -6,11 +6,12 @@ Miroir, undone by Miroir; on a plain Meilisearch this process is the only one th
 """
 
 import select
+import signal
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
@@ -95,20 +96,28 @@ def carry_out(
     return outcomes
 
 
-def keep_or_undo(
+def carry_out_on_trial(
+    target: Target, planned: Sequence[Planned], wishes: Wishes, console: Console
+) -> list[AppliedForm]:
+    """Carry out on a plain Meilisearch; undo unless somebody says in time that it stays."""
+    assert wishes.confirm_s is not None
+    with Declined() as declined:
+        outcomes = carry_out(target, planned, wishes, console)
+        if not any(outcome.outcome == "applied" for outcome in outcomes):
+            return outcomes
+        if _said_yes(console, wishes.confirm_s, declined):
+            return outcomes
+        console.print("undoing ...")
+        return _all_undone(target, planned, outcomes, wishes, console)
+
+
+def _all_undone(
     target: Target,
     planned: Sequence[Planned],
     outcomes: list[AppliedForm],
     wishes: Wishes,
     console: Console,
 ) -> list[AppliedForm]:
-    """Ask whether changes on a plain Meilisearch stay; undo them unless it is said in time."""
-    if not any(outcome.outcome == "applied" for outcome in outcomes):
-        return outcomes
-    assert wishes.confirm_s is not None
-    if _said_yes(console, wishes.confirm_s):
-        return outcomes
-    console.print("undoing ...")
     by_index = {each.plan.index: each for each in planned}
     return [
         _undone(target, by_index[outcome.index], outcome, wishes, console)
@@ -214,26 +223,49 @@ def _undone(
     return back.model_copy(update={"outcome": said})
 
 
-def _said_yes(console: Console, seconds: int) -> bool:
+class Declined:
+    """
+    Ctrl-C as a no: a change that only this process can undo must not lose it half way.
+
+    A context manager; truth is whether somebody has declined.
+    """
+
+    def __init__(self) -> None:
+        self._said = False
+        self._before: Any = None
+
+    def __bool__(self) -> bool:
+        return self._said
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, _number: int, _frame: object) -> None:
+        self._said = True
+
+
+def _said_yes(console: Console, seconds: int, declined: Declined) -> bool:
     """Ask until the time is over; Ctrl-C and the end of input mean no."""
-    console.print(
-        f"keep this? type yes within {words(seconds)}, or it is undone (also on Ctrl-C; killing "
-        "this command prevents the undo)"
-    )
+    if not declined:
+        console.print(
+            f"keep this? type yes within {words(seconds)}, or it is undone (also on Ctrl-C; "
+            "killing this command prevents the undo)"
+        )
     deadline_s = time.monotonic() + seconds
-    try:
-        while (left_s := deadline_s - time.monotonic()) > 0:
-            ready, _, _ = select.select([sys.stdin], [], [], min(_LOOK_S, left_s))
-            if not ready:
-                continue
-            said = sys.stdin.readline()
-            if not said or said.strip().lower() in {"n", "no"}:
-                return False
-            if said.strip().lower() in {"y", "yes"}:
-                return True
-            console.print("yes or no?")
-    except KeyboardInterrupt:
-        return False
+    while not declined and (left_s := deadline_s - time.monotonic()) > 0:
+        ready, _, _ = select.select([sys.stdin], [], [], min(_LOOK_S, left_s))
+        if not ready:
+            continue
+        said = sys.stdin.readline()
+        if not said or said.strip().lower() in {"n", "no"}:
+            return False
+        if said.strip().lower() in {"y", "yes"}:
+            return True
+        console.print("yes or no?")
     return False
 
 

@@ -72,7 +72,8 @@ def diff(  # noqa: PLR0913, PLR0917 - its options
     Exit status as of `kubectl diff`: 0: the same, 1: they differ, 2 and above: an error.
     (`plan --detailed-exitcode` has Terraform's: 0, 1: error, 2: changes.)
 
-    Examples:
+    For example:
+
         miroir settings diff settings/
 
         miroir settings diff movies@11 movies@12

@@ -43,7 +43,8 @@ def edit(  # noqa: PLR0913, PLR0917 - its options
 
     A file that cannot be used is kept, and named, so that nothing typed is lost.
 
-    Examples:
+    For example:
+
         EDITOR=nano miroir settings edit movies -m "year can be filtered"
     """
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")

@@ -128,6 +128,9 @@ def _details(change: Change) -> Iterator[RenderableType]:
         return
     found = [leaf for leaf in leaves(before, after) if leaf.before != leaf.after]
     for leaf in found[:_LEAVES_MAX]:
+        if isinstance(leaf.before, list) and isinstance(leaf.after, list):
+            yield _detail(".".join(leaf.path), _inline(leaf.before, leaf.after))
+            continue
         secret = any(is_secret(change.key, leaf.path, v) for v in (leaf.before, leaf.after))
         old, new = (
             _shown(change.key, leaf.path, value, secret=secret)
@@ -137,6 +140,17 @@ def _details(change: Change) -> Iterator[RenderableType]:
         yield _detail(".".join(leaf.path) or "value", text)
     if len(found) > _LEAVES_MAX:
         yield _detail("", f"... and {len(found) - _LEAVES_MAX} more (-o json shows all)")
+
+
+def _inline(before: list[Any], after: list[Any]) -> Text:
+    """Return how a list within an object differs, in one line."""
+    diff = list_diff(before, after)
+    added, removed = (
+        ", ".join(_short(v) for v, _ in part[:_ITEMS_MAX]) for part in (diff.added, diff.removed)
+    )
+    parts = [Text.assemble("added ", (added, "green"))] if added else []
+    parts += [Text.assemble("removed ", (removed, "red"))] if removed else []
+    return Text("; ").join(parts) if parts else Text("in another order", "yellow")
 
 
 def _shown(key: str, path: tuple[str, ...], value: Any, *, secret: bool) -> str:
@@ -184,10 +198,14 @@ def _takes(each: Planned) -> str:
 
 
 def _missing(planned: Sequence[Planned]) -> Iterator[RenderableType]:
-    for each in planned:
-        for path, reference in (each.plan.missing or {}).items():
-            place = f"embedders.{'.'.join(path)}"
-            yield _fact("secret", f"{place}: {reference} is not set; what is in force is kept")
+    names = dict.fromkeys(
+        reference
+        for each in planned
+        for reference in (each.plan.missing or {}).values()
+        if not any(reference in refusal for refusal in each.plan.refusals)
+    )
+    if names:
+        yield _fact("secrets", f"not set, so what is in force is kept: {', '.join(names)}", "dim")
 
 
 def _note(each: Planned, *, named: bool = True) -> RenderableType:

@@ -16,10 +16,16 @@ from miroir.cli.settings.output import Outlet, Output, as_json
 from miroir.cli.settings.picture import plan_picture
 from miroir.cli.settings.planning import load_sound, plan_all, said
 
-Files = Annotated[Path, typer.Argument(help="A YAML or JSON file, or a folder of them.")]
+Files = Annotated[
+    Path, typer.Argument(metavar="PATH", help="A YAML or JSON file, or a folder of them.")
+]
 Environment = Annotated[
     str | None,
     typer.Option("--env", "-e", help="Lay overlays/ENV/ over the files.", metavar="ENV"),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Save the plan, for `apply FILE`; holds no secrets."),
 ]
 Indexes = Annotated[
     list[str] | None, typer.Option("--index", "-i", help="Only this index; may be repeated.")
@@ -33,10 +39,7 @@ def plan(  # noqa: PLR0913, PLR0917 - its options
     api_key: ApiKey = None,
     env: Environment = None,
     index: Indexes = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Save the plan, for `apply FILE`; holds no secrets."),
-    ] = None,
+    out: Out = None,
     detailed_exitcode: Annotated[
         bool,
         typer.Option(
@@ -50,7 +53,8 @@ def plan(  # noqa: PLR0913, PLR0917 - its options
 
     Changes nothing. Exit status 0; with --detailed-exitcode 0: no changes, 1: error, 2: changes.
 
-    Examples:
+    For example:
+
         miroir settings plan settings/
 
         miroir settings plan settings/ --env prod --out plan.json --detailed-exitcode
@@ -89,7 +93,8 @@ def validate(
 
     Exit status 0: sound; 1: not.
 
-    Examples:
+    For example:
+
         miroir settings validate settings/
 
         miroir settings validate settings/ --env prod --strict -o json

@@ -51,7 +51,8 @@ def pull(
     Secrets are written as references (`apiKey: env:...`), never as values. Files that are there
     are updated: comments, order and references stay.
 
-    Examples:
+    For example:
+
         miroir settings pull --out settings/
 
         miroir settings pull movies books --out settings.yaml --url http://search:7700

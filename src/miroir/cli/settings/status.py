@@ -29,7 +29,8 @@ def status(
     Exit status 0: every node serves the settings in force; 1: not. (`miroir status` shows the
     nodes of a cluster as well.)
 
-    Examples:
+    For example:
+
         miroir settings status
 
         miroir settings status --url http://search:7700 --key env:MEILI_KEY -o json
@@ -51,7 +52,8 @@ def watch(
     """
     Watch changes of settings that are under way, node by node, until Ctrl-C.
 
-    Examples:
+    For example:
+
         miroir settings watch
 
         miroir settings watch --once -o json

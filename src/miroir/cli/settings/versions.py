@@ -37,7 +37,8 @@ def history(
     """
     List the versions of an index's settings, newest first: who, when, why, what.
 
-    Examples:
+    For example:
+
         miroir settings history movies
 
         miroir settings history movies --history movies.ndjson --url http://search:7700
@@ -58,7 +59,8 @@ def show(
     """
     Show one version: its difference, what each node did for it, and its complete settings.
 
-    Examples:
+    For example:
+
         miroir settings show movies 41
 
         miroir settings show movies 41 -o yaml
@@ -83,7 +85,8 @@ def rollback(  # noqa: PLR0913, PLR0917 - its options
     """
     Bring a former version back, as a new one.
 
-    Examples:
+    For example:
+
         miroir settings rollback movies 41 -m "the new stop words lose titles"
     """
     target, outlet = connect(url, key, None, history), Outlet(output)
@@ -115,7 +118,8 @@ def confirm(
     """
     Keep a change that would undo itself (`apply --confirm`).
 
-    Examples:
+    For example:
+
         miroir settings confirm movies
     """
     connect(url, key).confirm(index, version)
@@ -126,7 +130,8 @@ def thaw(index: Index, url: Url = URL, key: Key = None) -> None:
     """
     Let document writes through again to an index that Miroir has frozen.
 
-    Examples:
+    For example:
+
         miroir settings thaw movies
     """
     connect(url, key).thaw(index)
