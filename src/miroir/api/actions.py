@@ -23,6 +23,7 @@ _ACTIONS: Final[Mapping[tuple[str, str], str]] = {
     ("GET", "/version"): "version",
     ("GET", f"{_INDEX}/search"): "search",
     ("POST", f"{_INDEX}/search"): "search",
+    ("POST", "/multi-search"): "search",
     ("POST", f"{_INDEX}/facet-search"): "search",
     ("GET", f"{_INDEX}/similar"): "search",
     ("POST", f"{_INDEX}/similar"): "search",

@@ -23,6 +23,7 @@ from miroir.api import (
     public_features,
     public_indexes,
     public_keys,
+    public_multi_search,
     public_search,
     public_settings,
     public_system,
@@ -55,6 +56,7 @@ class App:
         self._router = Router(
             (
                 *public_search.routes(edge),
+                *public_multi_search.routes(edge),
                 *public_documents.routes(edge),
                 *public_settings.routes(edge),
                 *public_indexes.routes(edge),

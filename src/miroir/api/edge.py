@@ -23,6 +23,7 @@ from miroir.services.inspector import Inspector
 from miroir.services.intake import check_uid
 from miroir.services.keys import KeyRing
 from miroir.services.lifecycle import Lifecycle
+from miroir.services.multi_searcher import MultiSearcher
 from miroir.services.registrar import RefusedByNode, Registrar
 from miroir.services.searcher import Searcher
 from miroir.services.similar_finder import SimilarFinder
@@ -56,6 +57,7 @@ class Edge:
     searcher: Searcher
     facet_searcher: FacetSearcher
     similar_finder: SimilarFinder
+    multi_searcher: MultiSearcher
     catalog: Catalog
     inspector: Inspector
     suspects: Suspects

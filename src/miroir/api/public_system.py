@@ -14,7 +14,6 @@ _NEVER: Final = "a node would do it on its own data alone; Miroir owns the topol
 _ADMIN: Final = "it concerns one node; ask the node itself"
 
 UNSUPPORTED: Final[tuple[tuple[str, str, str], ...]] = (
-    ("POST", "/multi-search", _LATER),
     ("POST", "/indexes/{uid}/documents/edit", _LATER),
     ("POST", "/indexes/{uid}/fields", _LATER),
     ("POST", "/indexes/{uid}/compact", _ADMIN),

@@ -21,6 +21,7 @@ from miroir.api import (
     public_features,
     public_indexes,
     public_keys,
+    public_multi_search,
     public_search,
     public_settings,
     public_system,
@@ -77,6 +78,7 @@ _CLASSES: Final = (
     ("/documents", "routed / merge"),
     ("/facet-search", "pass / merge"),
     ("/similar", "pass / merge"),
+    ("/multi-search", "pass / merge"),
     ("/stats", "merge"),
     ("/tasks", "own"),
     ("/keys", "own / broadcast"),
@@ -90,7 +92,7 @@ HEADERS: Final[tuple[tuple[str, str, str], ...]] = (
         "X-Miroir-Settings-Version",
         "answer",
         "The settings version of the nodes that answered; with the flag below, the last committed "
-        "one. Never a number that is not committed.",
+        "one. Never a number that is not committed. Of multi-search: `movies=12,books=4`.",
     ),
     (
         "X-Miroir-Settings-Inconsistent",
@@ -136,7 +138,7 @@ HEADERS: Final[tuple[tuple[str, str, str], ...]] = (
         f"Why, likewise; at most {REASON_CHARACTERS_MAX} characters.",
     ),
     ("Retry-After", "answer", "Seconds; with every 503."),
-    ("Meili-Include-Metadata", "request", "Passed on to the nodes by search."),
+    ("Meili-Include-Metadata", "request", "Passed on to the nodes by search and multi-search."),
     ("Authorization", "request", "`Bearer KEY`, as with Meilisearch."),
 )
 
@@ -188,6 +190,7 @@ def _offered() -> Iterator[Route]:
 def _modules() -> tuple[Any, ...]:
     return (
         public_search,
+        public_multi_search,
         public_documents,
         public_settings,
         public_indexes,

@@ -10,6 +10,8 @@ from miroir.services.catalog import Catalog
 from miroir.services.cluster import Cluster
 from miroir.services.facet_searcher import FacetSearcher
 from miroir.services.health import Health
+from miroir.services.multi_nodes import MultiNodes
+from miroir.services.multi_searcher import MultiSearcher
 from miroir.services.running import Running
 from miroir.services.scatter import Scatter
 from miroir.services.searcher import Searcher
@@ -24,6 +26,7 @@ class ReadSide:
     searcher: Searcher
     facet_searcher: FacetSearcher
     similar_finder: SimilarFinder
+    multi_searcher: MultiSearcher
     catalog: Catalog
     canaries: Canaries
 
@@ -54,8 +57,12 @@ def make_read_side(config: Config, tools: ReadTools) -> ReadSide:
     searcher = Searcher(scatter=scatter, shard_count=shard_count, timeout_s=timeout_s)
     facets = FacetSearcher(scatter=scatter, shard_count=shard_count, timeout_s=timeout_s)
     similar = SimilarFinder(scatter=scatter, cluster=tools.cluster, timeout_s=timeout_s)
+    multi_nodes = MultiNodes(
+        scatter=scatter, control=tools.control, cluster=tools.cluster, timeout_s=timeout_s
+    )
+    multi = MultiSearcher(nodes=multi_nodes, cluster=tools.cluster)
     catalog = Catalog(
         scatter=scatter, control=tools.control, cluster=tools.cluster, timeout_s=timeout_s
     )
     canaries = Canaries(searcher=searcher, clock=tools.clock)
-    return ReadSide(scatter, searcher, facets, similar, catalog, canaries)
+    return ReadSide(scatter, searcher, facets, similar, multi, catalog, canaries)

@@ -123,6 +123,7 @@ def make_app(config: Config, services: Services, outside: Outside) -> App:
             searcher=services.reads.searcher,
             facet_searcher=services.reads.facet_searcher,
             similar_finder=services.reads.similar_finder,
+            multi_searcher=services.reads.multi_searcher,
             catalog=services.reads.catalog,
             inspector=services.settings.drift.inspector,
             suspects=services.settings.drift.suspects,

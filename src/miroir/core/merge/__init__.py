@@ -13,6 +13,7 @@ caller passes the answers that it has.
 """
 
 from miroir.core.merge.facet_search import check_facet_search, merge_facet_search
+from miroir.core.merge.multi_search import MultiSearch
 from miroir.core.merge.pages import PageQuery, merge_documents_page, rewrite_page
 from miroir.core.merge.query import Asked, CannotMerge, NodeQuery, SearchSettings, rewrite_search
 from miroir.core.merge.search import merge_search
@@ -22,6 +23,7 @@ from miroir.core.merge.stats import merge_index_stats, merge_stats
 __all__ = [
     "Asked",
     "CannotMerge",
+    "MultiSearch",
     "NodeQuery",
     "PageQuery",
     "SearchSettings",
