@@ -25,7 +25,7 @@ def test_the_page_depends_on_no_terminal_and_no_environment(monkeypatch, width):
     assert reference() == PAGE.read_text()
 
 
-@pytest.mark.parametrize("command", ["serve", "dev", "demo", "status", "node"])
+@pytest.mark.parametrize("command", ["serve", "dev", "demo", "status", "node", "doctor"])
 def test_the_page_names_what_help_names(command):
     """The page is read off the commands; this reads the help that people see."""
     help_text = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output

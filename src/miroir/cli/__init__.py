@@ -33,7 +33,9 @@ class _Commands(TyperGroup):
             return None
         found = getattr(importlib.import_module(f"miroir.cli.{cmd_name}"), cmd_name)
         if isinstance(found, typer.Typer):  # A group of commands.
-            return typer.main.get_command(found)
+            group = typer.main.get_command(found)
+            group.name = cmd_name  # Else help has a line without a name.
+            return group
         single = typer.Typer(add_completion=False)
         single.command(cmd_name)(found)
         return typer.main.get_command(single)

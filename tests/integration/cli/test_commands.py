@@ -39,7 +39,8 @@ def test_help_names_every_command(tmp_path):
     """A command that does not load is missing here first."""
     done = run("--help", folder=tmp_path)
     assert done.returncode == 0
-    for command in ("serve", "dev", "demo", "status", "node"):
+    names = ("serve", "dev", "demo", "status", "settings", "drift", "doctor", "node", "secrets")
+    for command in names:
         assert f" {command} " in done.stdout
 
 

@@ -21,7 +21,7 @@ from miroir.cli.settings.applying import (
 from miroir.cli.settings.connect import URL, ApiKey, HistoryFile, Key, Url, caller, connect
 from miroir.cli.settings.documents import ApplyDocument, PlanDocument
 from miroir.cli.settings.durations import duration_of
-from miroir.cli.settings.files import parse
+from miroir.cli.settings.files import parse, plain
 from miroir.cli.settings.follow import settle
 from miroir.cli.settings.forms import server
 from miroir.cli.settings.output import Outlet, Output, interactive
@@ -188,17 +188,10 @@ def _canary(path: Path) -> Any:
     from miroir.errors import InvalidCanary  # noqa: PLC0415
 
     try:
-        spec = _python(parse(path.read_text(encoding="utf-8")))
+        spec = plain(parse(path.read_text(encoding="utf-8")))
         read(spec)
     except OSError as error:
         raise UsageFault(f"{path} cannot be read: {error.strerror}") from error
     except InvalidCanary as error:
         raise UsageFault(f"{path}: {error}") from error
     return spec
-
-
-def _python(value: Any) -> Any:
-    """Return ruamel's mappings and lists as Python's, for JSON."""
-    if isinstance(value, dict):
-        return {str(k): _python(v) for k, v in value.items()}
-    return [_python(v) for v in value] if isinstance(value, list) else value

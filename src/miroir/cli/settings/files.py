@@ -87,7 +87,7 @@ def load(path: Path, environment: str | None = None) -> Loaded:
         extra, more = _parts(_files(over))
         faults += more
         parts = _laid_over(parts, extra)
-    readings = [(part, read(_plain(part.raw), str(part.file), index=part.index)) for part in parts]
+    readings = [(part, read(plain(part.raw), str(part.file), index=part.index)) for part in parts]
     faults += [found for part, reading in readings for found in _placed(part, reading)]
     declared = [reading.declared for _, reading in readings if reading.declared is not None]
     return Loaded(tuple(declared), (*faults, *_twice(declared)))
@@ -191,12 +191,12 @@ def _laid_over(parts: list[_Part], extra: list[_Part]) -> list[_Part]:
     return [*laid, *by_name.values()]
 
 
-def _plain(raw: Any) -> Any:
+def plain(raw: Any) -> Any:
     """Return ruamel's own types as Python's."""
     if isinstance(raw, Mapping):
-        return {_plain(k): _plain(v) for k, v in raw.items()}
+        return {plain(k): plain(v) for k, v in raw.items()}
     if isinstance(raw, list):
-        return [_plain(item) for item in raw]
+        return [plain(item) for item in raw]
     if isinstance(raw, str):
         return str(raw)
     if isinstance(raw, bool) or raw is None:
