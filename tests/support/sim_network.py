@@ -10,6 +10,7 @@ import asyncio
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from heapq import heappop, heappush
 from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -78,6 +79,7 @@ class SimNetwork:
         self._faults = faults
         self._note = note
         self._in_flight: dict[str, int] = dict.fromkeys(nodes, 0)
+        self._deadlines = _Deadlines()
 
     def in_flight(self, node_id: NodeId) -> int:
         """See `NodeTransport.in_flight`."""
@@ -103,12 +105,11 @@ class SimNetwork:
             leaves()
         answer = self._depart(node_id, name, act)
         self._in_flight[node_id] += 1
-        timer = asyncio.get_running_loop().call_later(timeout_s, _give_up, answer, node_id)
+        self._deadlines.watch(answer, node_id, timeout_s)
         try:
             self._die_if(F.MIROIR_CRASHED_IN_CALL, name)
             result = await answer
         finally:
-            timer.cancel()
             if not answer.done():
                 answer.cancel()
             self._in_flight[node_id] -= 1
@@ -379,8 +380,30 @@ class SimNetwork:
         )
 
 
-def _give_up(answer: "asyncio.Future[Any]", node_id: str) -> None:
-    _fail(answer, f"{node_id}: no answer in time")
+class _Deadlines:
+    """Ends calls that nobody has answered in time; one timer for all, since most are answered."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, asyncio.Future[Any], str]] = []
+        self._count = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, answer: "asyncio.Future[Any]", node_id: str, timeout_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + timeout_s
+        self._count += 1
+        heappush(self._heap, (until_s, self._count, answer, node_id))
+        if self._timer is None or self._heap[0][1] == self._count:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = loop.call_at(until_s, self._ring)
+
+    def _ring(self) -> None:
+        loop, heap = asyncio.get_running_loop(), self._heap
+        while heap and (heap[0][0] <= loop.time() or heap[0][2].done()):
+            _, _, answer, node_id = heappop(heap)
+            _fail(answer, f"{node_id}: no answer in time")
+        self._timer = loop.call_at(heap[0][0], self._ring) if heap else None
 
 
 def _fail(answer: "asyncio.Future[Any]", why: str) -> None:

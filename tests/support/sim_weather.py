@@ -17,7 +17,7 @@ from tests.support.sim_node import PROBE, Disk, SimNode
 if TYPE_CHECKING:
     from tests.support.sim_world import World
 
-SWEEP_S: Final = 12.0
+SWEEP_S: Final = 9.0
 """Interval of the sweep in every simulated cluster."""
 _TOOL_TIMES: Final = 7
 

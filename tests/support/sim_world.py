@@ -86,6 +86,7 @@ class World:
         self.processes: list[Process] = []
         self._records: dict[str, Any] = {}
         self._seen_views: dict[str, Any] = {}
+        self._seen_view: Any = None
         self.weather = Weather(self)
         self._start_process()
         loop.after_round = self._look_at_the_view
@@ -112,7 +113,7 @@ class World:
 
     def _start_process(self) -> None:
         self.note(f"miroir{len(self.processes) + 1} starts")
-        self._seen_views = {}
+        self._seen_views, self._seen_view = {}, None
         self.processes.append(Process(self, len(self.processes) + 1))
 
     def process_lost(self, process: Process, *, must_reopen: bool) -> None:
@@ -324,12 +325,10 @@ class World:
 
     def _look_at_the_view(self) -> None:
         process = self.processes[-1]
-        if not process.serves or self.failure is not None:
+        view = process.services.common.cluster._view  # After every round: no detours.
+        if view is self._seen_view or not process.serves or self.failure is not None:
             return
-        view = process.services.common.cluster.view
-        if self._seen_views.get("") is view:
-            return
-        self._seen_views[""] = view
+        self._seen_view = view
         for uid, index in view.indexes.items():
             before = self._seen_views.get(uid)
             if before is not index:
