@@ -22,6 +22,8 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 BODY_BYTES_MAX: Final = 100 * 1024 * 1024
+# Any other word is taken for no encoding at all, as in Meilisearch.
+_ENCODINGS: Final = frozenset({"gzip", "deflate", "br", "zstd"})
 _JSON: Final = (b"content-type", b"application/json")
 _NODE: Final = (b"x-miroir-embedded-node", b"1")
 _ACCEPTED: Final = "`application/json`"
@@ -161,7 +163,7 @@ def _too_large(bytes_max: int) -> ApiError:
 
 
 def _decompressed(body: bytes, encoding: str, bytes_max: int) -> bytes:
-    if not body or encoding in {"", "identity"}:
+    if not body or encoding not in _ENCODINGS:
         return body
     if encoding not in {"gzip", "deflate"}:
         message = f"The Content-Encoding `{encoding}` is not supported by the embedded node."
@@ -170,8 +172,8 @@ def _decompressed(body: bytes, encoding: str, bytes_max: int) -> bytes:
     try:
         plain = zlib.decompressobj(wbits).decompress(body, bytes_max + 1)
     except zlib.error as error:
-        message = f"The body cannot be decompressed: {error}"
-        raise ApiError("malformed_payload", message) from error
+        message = "The provided payload is incomplete and cannot be parsed"
+        raise ApiError("bad_request", message) from error
     if len(plain) > bytes_max:
         raise _too_large(bytes_max)
     return plain

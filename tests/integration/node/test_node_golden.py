@@ -75,7 +75,7 @@ def options_of(row: dict[str, Any]) -> dict[str, Any]:
 
 NAMES = [
     "indexes_documents_tasks", "settings", "keys", "federation", "foreign_keys", "hybrid",
-    "vectors",
+    "vectors", "shapes",
     "webhooks_fields",
 ]  # fmt: skip
 

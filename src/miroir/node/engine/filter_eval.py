@@ -41,6 +41,7 @@ from miroir.node.engine.filter_tree import (
 )
 from miroir.node.engine.filter_vectors import matching_vectors
 from miroir.node.engine.index_settings import FilterableRule
+from miroir.node.engine.shapes import Point, circle, touching
 from miroir.node.engine.sort_parser import bad_coordinate, number_shown
 from miroir.node.engine.sorting import distance_m
 from miroir.node.engine.store import IndexStore
@@ -60,7 +61,6 @@ _FOREIGN_IS_OFF: Final = (
     "using a foreign filter requires enabling the `foreign_keys` experimental feature. "
     "See https://github.com/orgs/meilisearch/discussions/873"
 )
-_NO_SHAPES: Final = "Shapes of `_geojson` are not available in the embedded node yet."
 _RESOLUTIONS: Final = range(3, 1001)
 _SEARCH_CODE: Final = "invalid_search_filter"
 
@@ -158,22 +158,28 @@ class FilterEvaluator:
         return _strings(values, lambda text: text.startswith(wanted))
 
     def _geo(self, node: GeoRadius | GeoBox | GeoPolygon) -> BitMap:
+        corners: list[Point] = []
+        inside: Callable[[tuple[float, float]], bool] | None = None
         if isinstance(node, GeoPolygon):
-            self._refuse_shapes(node)
-        if isinstance(node, GeoRadius):
+            piece = node.points[0][0]
+            corners = [(p[1], p[0]) for p in (self._point(lat, lng) for lat, lng in node.points)]
+        elif isinstance(node, GeoRadius):
             inside, piece = self._in_radius(node), node.lat
+            centre, radius = self._point(node.lat, node.lng), self._number(node.radius_m)
+            corners = circle(*centre, radius)
         else:
             inside, piece = self._in_box(node), node.top
-        if not self._settings.is_filterable("_geo"):
-            self._fail(piece, self._not_filterable("_geo/_geojson"))
-        return BitMap(d for d, point in self._store.facets.points.items() if inside(point))
-
-    def _refuse_shapes(self, node: GeoPolygon) -> NoReturn:
-        """Polygons are about `_geojson` alone, which this engine does not keep."""
-        for lat, lng in node.points:
-            self._point(lat, lng)
-        known = self._settings.is_filterable("_geojson")
-        self._fail(node.points[0][0], _NO_SHAPES if known else self._not_filterable("_geojson"))
+            top, right = self._point(node.top, node.right)
+            bottom, left = self._point(node.bottom, node.left)
+            corners = [(left, bottom), (left, top), (right, top), (right, bottom)]
+        shapes, places = (self._settings.is_filterable(name) for name in ("_geojson", "_geo"))
+        if not shapes and (inside is None or not places):
+            name = "_geojson" if inside is None else "_geo/_geojson"
+            self._fail(piece, self._not_filterable(name))
+        found = BitMap(touching(self._store.contents, corners)) if shapes else BitMap()
+        if places and inside is not None:
+            found |= BitMap(d for d, point in self._store.facets.points.items() if inside(point))
+        return found
 
     def _in_radius(self, node: GeoRadius) -> Callable[[tuple[float, float]], bool]:
         centre = self._point(node.lat, node.lng)

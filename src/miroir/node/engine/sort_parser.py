@@ -17,7 +17,7 @@ from miroir.node.errors import ApiError
 SEARCH_CODE: Final = "invalid_search_sort"
 DOCUMENT_CODE: Final = "invalid_document_sort"
 _RESERVED: Final = frozenset(
-    {"_geo", "_geoDistance", "_geoPoint", "_geoRadius", "_geoBoundingBox"}
+    {"_geo", "_geojson", "_geoDistance", "_geoPoint", "_geoRadius", "_geoBoundingBox"}
 )
 _RESERVED_CALLS: Final = ("_geoRadius(", "_geoBoundingBox(", "_geo(", "_geoDistance(")
 _POINT: Final = re.compile(r"_geoPoint\((.*)\)", re.DOTALL)

@@ -163,6 +163,9 @@ def _post_fetch(call: Call) -> Response:
 
 def _browse(call: Call, asked: dict[str, Any]) -> Response:
     row = call.index()
+    if asked.get("useNetwork") is not None:
+        action = "passing `useNetwork` in a search query"
+        require_feature(call.node.features, "network", action)
     require_filter(asked.get("filter"), "invalid_document_filter")
     offset, limit = asked.get("offset", 0), asked.get("limit", 20)
     fields = asked.get("fields")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from miroir.node.catalog import Engine
+from miroir.node.documents.geo import GeoCheck
 from miroir.node.documents.identity import document_id, field_names, primary_key_of
 from miroir.node.documents.table import (
     clear_documents,
@@ -109,6 +110,7 @@ def _resulting(
     ids = [document_id(document, key) for document in fields]
     update, skip = task.request["update"], task.request.get("skipCreation")
     vectors = VectorWriter(row.settings.get("embedders") or {})
+    geo = GeoCheck(row.settings)
     needed = update or skip or vectors.is_needed
     before = find_documents(bench.store, row.iid, ids) if needed else {}
     after: dict[str, RawDocument] = {}
@@ -119,6 +121,7 @@ def _resulting(
         if skip and old is None:
             continue
         merged = {**old, **document} if update and old is not None else document
+        geo.check(decode(document[key]) if key in document else name, merged)
         after[name] = vectors.written(name, old, merged, given=FIELD in document)
     vectors.finish()
     return len(set(ids)), {name: encode(document) for name, document in after.items()}

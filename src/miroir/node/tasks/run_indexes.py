@@ -1,8 +1,10 @@
 """Execution of index tasks: create, update (primary key, rename), delete, swap, settings."""
 
 import sqlite3
+from collections.abc import Iterator
 from typing import Any
 
+from miroir.node.documents.geo import GeoCheck
 from miroir.node.documents.identity import primary_key_exists
 from miroir.node.documents.table import count_documents, put_documents, stored_documents
 from miroir.node.documents.vectors import rewritten
@@ -17,7 +19,7 @@ from miroir.node.indexes import (
     set_settings,
     touch_index,
 )
-from miroir.node.json_text import decode, encode, raw_fields
+from miroir.node.json_text import RawDocument, decode, encode, raw_fields
 from miroir.node.settings import merged
 from miroir.node.sizes import human_size
 from miroir.node.tasks.bench import Bench, Plan, ensure_index, index_of, named
@@ -144,8 +146,17 @@ def _with_other_vectors(bench: Bench, row: IndexRow, stored: dict[str, Any]) -> 
     before, after = row.settings.get("embedders"), stored.get("embedders")
     if before == after:
         return {}
-    fields = ((id_, raw_fields(raw)) for id_, raw in stored_documents(bench.store, row.iid))
+    fields = _fields_of(bench, row)
     return {id_: encode(document) for id_, document in rewritten(after or {}, fields).items()}
+
+
+def _fields_of(bench: Bench, row: IndexRow) -> Iterator[tuple[str, RawDocument]]:
+    for id_, raw in stored_documents(bench.store, row.iid):
+        yield id_, raw_fields(raw)
+
+
+def _uses_of_places(settings: dict[str, Any]) -> tuple[Any, Any]:
+    return settings.get("filterableAttributes"), settings.get("sortableAttributes")
 
 
 def settings(bench: Bench, task: Task) -> Plan:
@@ -156,6 +167,8 @@ def settings(bench: Bench, task: Task) -> Plan:
     patch = {name: value for name, value in patch.items() if name not in ignored}
     try:
         stored = merged(row.settings, patch)
+        if _uses_of_places(stored) != _uses_of_places(row.settings):
+            GeoCheck(stored).check_all(_fields_of(bench, row))
         documents = _with_other_vectors(bench, row, stored)
     except ApiError as error:
         raise named(error, row.uid) from error
