@@ -1,8 +1,8 @@
 """
-Guards taken out, one after the other: the simulation has to miss them within the default seeds.
+Guards taken out, one after the other: the simulation has to miss them within a few seeds.
 
-That measures the simulation itself. The whole table: `python -m tests.simulation --guards`, and
-`docs/track-record.md`.
+That measures the simulation itself. Here are those that are missed soon; all of them:
+`python -m tests.simulation --guards`, and `docs/track-record.md`.
 """
 
 import pytest
@@ -10,13 +10,14 @@ import pytest
 from tests.simulation.guards import GUARDS, seeds_to_find, without
 from tests.support.sim_run import simulate
 
-_SEEDS = 200
+_SEEDS = 60
 _ASKED = (
-    "commit once",
-    "compare and set",
     "durable, then act",
     "verify before commit",
     "view told before acting",
+    "true secrets are kept",
+    "a floor is kept",
+    "an answer that may mix says so",
 )
 
 
@@ -29,6 +30,7 @@ def test_a_missing_guard_is_missed(name: str) -> None:
 
 def test_every_guard_is_put_back() -> None:
     """A test that leaves a hole behind would spoil those after it."""
+    assert len(GUARDS) >= 20
     before = simulate(1).digest
     for name in GUARDS:
         with without(name):

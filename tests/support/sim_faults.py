@@ -174,7 +174,7 @@ class FaultPlan:
 
 STYLES = (
     "calm", "random", "targeted", "network", "nodes", "crashes", "targeted", "random",
-    "stubborn", "behind", "random", "upgrade", "neighbours",
+    "stubborn", "behind", "random", "upgrade", "neighbours", "silent",
 )  # fmt: skip
 _WRITES = (
     "open_intent", "accept_intent", "start_intent", "save_intent", "commit", "unprove", "prove",
@@ -215,6 +215,9 @@ def plan_for(seed: int) -> FaultPlan:
             )  # fmt: skip
             everything = {**NET, **TASKS, **EVENTS}
             return FaultPlan(style, chance, {k: everything[k] * 3 for k in kinds}, budget=25)
+        case "silent":  # Few things happen, each for long: who is waited for, and who left behind?
+            rates = {F.NODE_UNREACHABLE: 0.1, F.NODE_STOPPED: 0.1, F.ANSWERS_CUT: 0.08}
+            return FaultPlan(style, chance, rates | {F.TASK_SLOW: 0.1}, budget=8)
         case "nodes":
             return FaultPlan(style, chance, {**TASKS, **EVENTS}, budget=30)
         case "crashes":

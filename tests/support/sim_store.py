@@ -94,6 +94,8 @@ class StoreDoor:
     async def _after(self, name: str) -> None:
         if self._faults.strikes(F.MIROIR_CRASHED_AFTER_WRITE, name):
             self._owner.die(f"MIROIR_CRASHED_AFTER_WRITE {name}")
+        if self._owner.alive and self._faults.chance.random() < 0.5:
+            return  # The caller goes on at once.
         await self._wait(name)
 
     async def _wait(self, name: str) -> None:
