@@ -13,9 +13,15 @@ from rich.console import Console
 _PLAIN_WIDTH: Final = 160
 
 
-def screen(stream: TextIO | None = None) -> Console:
-    """Return the console for this stream (standard output)."""
+def screen(stream: TextIO | None = None, *, markup: bool = True) -> Console:
+    """
+    Return the console for this stream (standard output).
+
+    Without `markup` square brackets are square brackets, as in what users have written.
+    """
     stream = stream or sys.stdout
     if stream.isatty():
-        return Console(file=stream, highlight=False)
-    return Console(file=stream, highlight=False, width=_PLAIN_WIDTH, color_system=None)
+        return Console(file=stream, highlight=False, markup=markup)
+    return Console(
+        file=stream, highlight=False, markup=markup, width=_PLAIN_WIDTH, color_system=None
+    )

@@ -24,6 +24,8 @@ from miroir.core.settings_document import Declared, Fault, Reading, overlaid, re
 
 _SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 _OVERLAYS: Final = "overlays"
+_PARAGRAPHS: Final = re.compile(r"(?:[!-~¡-\u1fff](?:[ -~¡-\u1fff]*[!-~¡-\u1fff])?\n+){1,}.*[!-~]")
+_ODD: Final = re.compile(r"[^ -~¡-\u1fff\u3040-\ud7ff]|^\s|\s$")
 _OLD_WORDS: Final = re.compile(r"(?i)y|n|yes|no|on|off|true|false|null|~|0o?[0-7]+|[\d:_.]+")
 
 
@@ -108,14 +110,19 @@ def dump(document: Any) -> str:
 def quoted(value: Any) -> Any:
     """Return a value fit for YAML: words that older readers would not take for words in quotes."""
     if isinstance(value, Mapping):
-        return CommentedMap((quoted(str(k)), quoted(v)) for k, v in value.items())
+        return CommentedMap((_quoted_key(str(k)), quoted(v)) for k, v in value.items())
     if isinstance(value, list):
         return [quoted(item) for item in value]
-    if isinstance(value, str) and "\n" in value and not re.search(r"[ \t]\n|\r", value):
+    if isinstance(value, str) and _PARAGRAPHS.fullmatch(value):
         return LiteralScalarString(value)
-    if isinstance(value, str) and _OLD_WORDS.fullmatch(value):
-        return DoubleQuotedScalarString(value)
-    return value
+    return _quoted_key(value) if isinstance(value, str) else value
+
+
+def _quoted_key(word: str) -> str:
+    if _OLD_WORDS.fullmatch(word) or _ODD.search(word):
+        quoted_word: str = DoubleQuotedScalarString(word)
+        return quoted_word
+    return word
 
 
 def _yaml() -> YAML:

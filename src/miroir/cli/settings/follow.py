@@ -2,8 +2,8 @@
 Following accepted changes: a live picture on a terminal, a line for each step elsewhere.
 
 Ctrl-C stops the following, never the change. What is shown of each node is what it tells: its
-state, and the percentage of its batch where that can be asked; the time left is told from that
-percentage, or from the plan's estimate.
+state, and the percentage of its batch where that can be asked; the time left is told from the
+plan's estimate, or from that percentage.
 """
 
 import time
@@ -161,12 +161,11 @@ def _picture(
 
 
 def _left_s(seen: Progress, passed_s: float, guess: Estimate | None) -> float | None:
-    told = [n.percent for n in seen.nodes if n.percent]
-    if told:
-        return passed_s * (100 - min(told)) / min(told)
+    """Past changes first: a percentage counts steps, and steps are of very different length."""
     if guess is not None and guess.high_s > passed_s:
         return guess.high_s - passed_s
-    return None
+    told = [n.percent for n in seen.nodes if n.percent]
+    return passed_s * (100 - min(told)) / min(told) if told else None
 
 
 def _nodes(seen: Progress) -> Table:

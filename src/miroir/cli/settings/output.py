@@ -33,7 +33,7 @@ class Outlet:
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
         self.machine = shape != "table"
-        self.console: Console = screen(sys.stderr if self.machine else None)
+        self.console: Console = screen(sys.stderr if self.machine else None, markup=False)
 
     def say(self, text: RenderableType) -> None:
         """Tell people something."""

@@ -106,8 +106,9 @@ def _change(change: Change, *, cost: bool = True) -> Iterator[RenderableType]:
         mark, colour = "-", "red"
     elif change.before in (None, default):
         mark, colour = "+", "green"
-    line = Text.assemble((f"  {mark} ", colour), (f"{change.key:<{_KEY}}", "bold"))
+    line = Text.assemble((f"  {mark} ", colour), (change.key, "bold"))
     if cost:
+        line.pad_right(max(0, _KEY - len(change.key)))
         kind = change.effect.cost
         line.append(f" {kind.value:<{_COST}}", COLOURS[kind]).append(f"  {change.effect.why}")
     yield _hung(line, 5 + _KEY + _COST + 2 if cost else 6)
@@ -239,9 +240,11 @@ class Hanging:
             return
         head, body = self._line.divide([self._indent])
         wrapped = body.wrap(console, options.max_width - self._indent)
+        for part in wrapped:
+            part.rstrip()
         yield Text.assemble(head, wrapped[0])
         for more in wrapped[1:]:
-            yield Padding(more, (0, 0, 0, self._indent))
+            yield Padding(more, (0, 0, 0, self._indent), expand=False)
 
 
 def _short(value: Any) -> str:
