@@ -230,8 +230,8 @@ def _fits(key: str, wanted: Any, seen: Settings) -> bool:
 
 
 def asked_of_nodes(patch: Settings) -> tuple[str, ...]:
-    """Return the keys that a node must know; to reset what it does not know is nothing to it."""
-    return tuple(k for k in patch if patch[k] is not None or k not in BY_KEY)
+    """Return the keys that a node must know; to reset what it does not show is nothing to it."""
+    return tuple(k for k in patch if patch[k] is not None)
 
 
 def wire_patch(

@@ -326,8 +326,8 @@ def test_same_compares_true_secrets() -> None:
 
 def test_to_reset_what_a_node_does_not_know_is_not_asked_of_it() -> None:
     """DELETE /settings on nodes of two versions must not fail for a key that one of them lacks."""
-    patch = {"facetSearch": None, "stopWords": [], "ofTheFuture": None}
-    assert rules.asked_of_nodes(patch) == ("stopWords", "ofTheFuture")
+    patch = {"facetSearch": None, "stopWords": [], "ofTheFuture": None, "unknown": 1}
+    assert rules.asked_of_nodes(patch) == ("stopWords", "unknown")
 
 
 def test_a_probe_is_not_sent_what_it_would_refuse_while_a_feature_is_off():
