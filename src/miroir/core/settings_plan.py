@@ -14,7 +14,7 @@ from typing import Any
 
 from miroir.core import settings as rules
 from miroir.core.engine_keys import at_default, default_of, unsupported
-from miroir.core.secret_places import Lookup, Path, kept, resolved
+from miroir.core.secret_places import Lookup, Path, kept, places, resolved
 from miroir.core.setting_cost import Effect, effect, worst
 from miroir.core.settings import EMBEDDERS, Cost
 from miroir.core.settings_document import Declared, Ownership, patch_of
@@ -54,6 +54,7 @@ class IndexPlan:
         target: Complete settings that this leads to.
         unmanaged: Keys that are left alone though they are not at their default.
         missing: Places of secrets whose reference leads to none; what is in force is kept.
+        masked: References whose secrets could be compared by their masks alone.
         refusals: Why this cannot be applied as it is.
         unsupported: Engine -> keys of the file that it does not know.
         hidden: Keys of the file that the server does not show, as a feature is off.
@@ -67,6 +68,7 @@ class IndexPlan:
     target: Settings
     unmanaged: tuple[str, ...] = ()
     missing: Mapping[Path, str] | None = None
+    masked: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
     unsupported: Mapping[str, tuple[str, ...]] | None = None
     hidden: tuple[str, ...] = ()
@@ -83,7 +85,12 @@ class IndexPlan:
 
 
 def plan(
-    declared: Declared, live: Settings | None, engines: tuple[str, ...], lookup: Lookup
+    declared: Declared,
+    live: Settings | None,
+    engines: tuple[str, ...],
+    lookup: Lookup,
+    *,
+    send_secrets: bool = False,
 ) -> IndexPlan:
     """
     Return what has to happen.
@@ -93,6 +100,7 @@ def plan(
         live: Complete settings in force; None: the index is not there.
         engines: Versions of the nodes.
         lookup: Finds what a reference stands for.
+        send_secrets: Whether to send secrets also where a mask fits: another one may be behind it.
     """
     engine = min(engines, default=None, key=_order)
     base = dict(live) if live is not None else rules.defaults()
@@ -105,6 +113,10 @@ def plan(
     changed += [
         key for key in wanted if key not in base and key not in changed and _asks(wanted, key)
     ]
+    masked = _masked(wanted, missing) if EMBEDDERS not in changed else ()
+    if masked and send_secrets:
+        changed.append(EMBEDDERS)
+        masked = ()
     patch = {key: filled[key] for key in changed}
     changes = tuple(
         Change(key, base.get(key), target.get(key), effect(key, base, target),
@@ -120,9 +132,19 @@ def plan(
         target=target,
         unmanaged=_left_alone(declared, base, engine),
         missing=missing,
+        masked=masked,
         refusals=tuple(_refusals(patch, base, missing)),
         unsupported={e: keys for e in engines if (keys := unsupported(_said(wanted), e))},
         hidden=tuple(k for k in _said(wanted) if k in rules.BY_KEY and k not in base),
+    )
+
+
+def _masked(wanted: Settings, missing: Mapping[Path, str]) -> tuple[str, ...]:
+    """The outermost `apiKey` alone is masked by nodes; other secrets are compared as they are."""
+    return tuple(
+        reference
+        for path, reference in places(wanted)
+        if len(path) == 2 and path[1] == "apiKey" and path not in missing
     )
 
 

@@ -235,6 +235,21 @@ def test_a_changed_secret_is_sent_and_a_missing_one_keeps_what_is_there(client, 
     assert miroir("settings", "plan", "m.yaml", "--detailed-exitcode", **others).status == 0
 
 
+def test_a_rotated_secret_behind_the_same_mask_is_sent_when_asked(client, miroir):
+    """Also by a saved plan, which holds none."""
+    change(client, {"embedders": {"small": {**REST, "headers": {}, "url": "http://127.0.0.1:9/"}}})
+    miroir("settings", "pull", "-O", "m.yaml")
+    rotated = {"MOVIES_SMALL_API_KEY": f"{PLANTED[:-1]}X"}
+    plan = miroir("settings", "plan", "m.yaml", "--detailed-exitcode", **rotated)
+    assert (plan.status, "--send-secrets sends them" in plan.out) == (0, True)
+    out = ("--send-secrets", "--out", "p.json")
+    assert miroir("settings", "plan", "m.yaml", *out, **rotated).status == 0
+    before = tasks(client)
+    assert miroir("settings", "apply", "p.json", "-y", **rotated).status == 0
+    assert tasks(client) == before + 1
+    assert not [text for text in miroir.said if rotated["MOVIES_SMALL_API_KEY"] in text]
+
+
 def test_a_secret_that_would_be_lost_refuses_the_change_before_it_is_sent(client, miroir):
     """The headers are replaced as a whole; without the secret they would lose it."""
     change(client, {"embedders": {"small": REST}})

@@ -121,6 +121,18 @@ def test_a_secret_behind_a_fitting_mask_is_taken_for_unchanged():
     assert made.cost is Cost.INSTANT
 
 
+def test_a_rotated_secret_behind_the_same_mask_can_be_sent():
+    """All keys of a provider begin alike; the mask shows no more than that."""
+    secret, written = {"env:KEY": "sk-aaaaaaaaaaaa"}, Declared("m", {"embedders": {"e": WRITTEN}})
+    live = with_embedder(EMBEDDER)
+    assert plan(written, live, ENGINES, secret.get).masked == ("env:KEY",)
+    made = plan(written, live, ENGINES, secret.get, send_secrets=True)
+    assert made.patch == {"embedders": {"e": {**WRITTEN, "apiKey": secret["env:KEY"]}}}
+    assert (made.cost, made.masked) == (Cost.INSTANT, ())
+    assert plan(written, live, ENGINES, nothing, send_secrets=True).empty
+    assert plan(Declared("m", {}), live, ENGINES, secret.get, send_secrets=True).empty
+
+
 def test_a_missing_secret_stays_what_it_is_where_the_engine_keeps_it():
     """A pull request is planned where the secrets are not."""
     changed = {"e": {**WRITTEN, "dimensions": 5}}

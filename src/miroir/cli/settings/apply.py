@@ -26,7 +26,7 @@ from miroir.cli.settings.follow import settle
 from miroir.cli.settings.forms import server
 from miroir.cli.settings.output import Outlet, Output, interactive
 from miroir.cli.settings.picture import plan_picture
-from miroir.cli.settings.plan import Environment, Indexes
+from miroir.cli.settings.plan import Environment, Indexes, SendSecrets
 from miroir.cli.settings.planning import Planned, check_base, load_sound, plan_all, refuse_unfit
 from miroir.cli.settings.target import Target
 from miroir.core.settings_document import Declared
@@ -55,10 +55,12 @@ class Source:
 
     Attributes:
         saved: The plan that it is from; None: files.
+        send_secrets: Whether masks that fit are no reason not to send secrets.
     """
 
     declared: Sequence[Declared]
     saved: PlanDocument | None = None
+    send_secrets: bool = False
 
 
 def apply(  # noqa: PLR0913, PLR0917 - its options
@@ -74,6 +76,7 @@ def apply(  # noqa: PLR0913, PLR0917 - its options
     timeout: Timeout = "1h",
     confirm: Confirm = None,
     canary: Canary = None,
+    send_secrets: SendSecrets = False,
     message: Reason = "",
     output: Output = "table",
 ) -> None:
@@ -105,7 +108,7 @@ def apply(  # noqa: PLR0913, PLR0917 - its options
         by=caller(),
         reason=message,
     )
-    source = _source(path, env, index or [])
+    source = _source(path, env, index or [], send_secrets=send_secrets)
     target = connect(url, key, api_key, history)
     outlet = Outlet(output)
     planned = _planned(target, source, wishes, outlet.console)
@@ -142,7 +145,7 @@ def _planned(
                 break  # The server judges whether the settings have moved.
             console.print(f"waiting for another change of {declared.index} to end ...")
             settle(target, declared.index, wishes.timeout_s)
-    planned = plan_all(target, source.declared)
+    planned = plan_all(target, source.declared, send_secrets=source.send_secrets)
     if source.saved is not None:
         forms = {form.index: form for form in source.saved.indexes}
         for each in planned:
@@ -150,10 +153,10 @@ def _planned(
     return planned
 
 
-def _source(path: Path, env: str | None, only: list[str]) -> Source:
+def _source(path: Path, env: str | None, only: list[str], *, send_secrets: bool) -> Source:
     saved = _saved_plan(path)
     if saved is None:
-        return Source(load_sound(path, env, only).declared)
+        return Source(load_sound(path, env, only).declared, send_secrets=send_secrets)
     if env is not None:
         raise UsageFault("a saved plan is for one environment already; leave --env out")
     return Source(
@@ -163,6 +166,7 @@ def _source(path: Path, env: str | None, only: list[str]) -> Source:
             if form.action != "none" and (not only or form.index in only)
         ],
         saved,
+        saved.send_secrets,
     )
 
 

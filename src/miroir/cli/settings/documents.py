@@ -89,6 +89,7 @@ class IndexPlanForm(Form):
     busy: list[str]
     unmanaged: list[str]
     missing_secrets: dict[str, str]
+    masked_secrets: list[str]
     unsupported: dict[str, list[str]]
     hidden: list[str]
     refusals: list[str]
@@ -100,6 +101,7 @@ class PlanDocument(Document):
     kind: Literal["SettingsPlan"] = "SettingsPlan"
     server: Server
     environment: str | None
+    send_secrets: bool
     changes: int
     indexes: list[IndexPlanForm]
 

@@ -75,6 +75,7 @@ def plan_form(planned: Planned) -> IndexPlanForm:
         missing_secrets={
             ".".join(("embedders", *path)): ref for path, ref in (made.missing or {}).items()
         },
+        masked_secrets=list(made.masked),
         unsupported={node: list(keys) for node, keys in planned.lagging.items()},
         hidden=list(made.hidden),
         refusals=list(made.refusals),
@@ -88,12 +89,17 @@ def _estimate(guess: Estimate | None) -> EstimateForm | None:
 
 
 def plan_document(
-    target: Target, planned: tuple[Planned, ...], environment: str | None
+    target: Target,
+    planned: tuple[Planned, ...],
+    environment: str | None,
+    *,
+    send_secrets: bool = False,
 ) -> PlanDocument:
     """Return the whole plan."""
     return PlanDocument(
         server=server(target),
         environment=environment,
+        send_secrets=send_secrets,
         changes=sum(not each.plan.empty for each in planned),
         indexes=[plan_form(each) for each in planned],
     )

@@ -205,6 +205,10 @@ def _missing(planned: Sequence[Planned]) -> Iterator[RenderableType]:
         for reference in (each.plan.missing or {}).values()
         if not any(reference in refusal for refusal in each.plan.refusals)
     )
+    masked = dict.fromkeys(reference for each in planned for reference in each.plan.masked)
+    if masked:
+        said = f"compared by mask alone, --send-secrets sends them: {', '.join(masked)}"
+        yield _fact("secrets", said, "dim")
     if names:
         yield _fact("secrets", f"not set, so what is in force is kept: {', '.join(names)}", "dim")
 

@@ -23,6 +23,12 @@ Environment = Annotated[
     str | None,
     typer.Option("--env", "-e", help="Lay overlays/ENV/ over the files.", metavar="ENV"),
 ]
+SendSecrets = Annotated[
+    bool,
+    typer.Option(
+        "--send-secrets", help="Send keys of embedders also where the mask in force fits them."
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Save the plan, for `apply FILE`; holds no secrets."),
@@ -39,6 +45,7 @@ def plan(  # noqa: PLR0913, PLR0917 - its options
     api_key: ApiKey = None,
     env: Environment = None,
     index: Indexes = None,
+    send_secrets: SendSecrets = False,
     out: Out = None,
     detailed_exitcode: Annotated[
         bool,
@@ -65,8 +72,8 @@ def plan(  # noqa: PLR0913, PLR0917 - its options
     try:
         loaded = load_sound(path, env, index or ())
         target = connect(url, key, api_key)
-        planned = plan_all(target, loaded.declared)
-        document = plan_document(target, planned, env)
+        planned = plan_all(target, loaded.declared, send_secrets=send_secrets)
+        document = plan_document(target, planned, env, send_secrets=send_secrets)
         if out is not None:
             _save(out, as_json(document))
     except CliFault as fault:

@@ -83,7 +83,11 @@ def load_sound(path: Path, environment: str | None, only: Iterable[str]) -> Load
 
 
 def plan_all(
-    target: Target, declared: Iterable[Declared], *, estimates: bool = True
+    target: Target,
+    declared: Iterable[Declared],
+    *,
+    estimates: bool = True,
+    send_secrets: bool = False,
 ) -> tuple[Planned, ...]:
     """Return a plan for every index, in the order of the files; estimates cost a few requests."""
     nodes = target.nodes()
@@ -91,7 +95,7 @@ def plan_all(
     planned = []
     for one in declared:
         live = target.live(one.index)
-        made = plan(one, live.settings, engines, look_up)
+        made = plan(one, live.settings, engines, look_up, send_secrets=send_secrets)
         by_engine = made.unsupported or {}
         planned.append(
             Planned(
