@@ -9,6 +9,7 @@ from miroir.services.canaries import Canaries
 from miroir.services.catalog import Catalog
 from miroir.services.cluster import Cluster
 from miroir.services.facet_searcher import FacetSearcher
+from miroir.services.federated_searcher import FederatedSearcher
 from miroir.services.health import Health
 from miroir.services.multi_nodes import MultiNodes
 from miroir.services.multi_searcher import MultiSearcher
@@ -60,7 +61,8 @@ def make_read_side(config: Config, tools: ReadTools) -> ReadSide:
     multi_nodes = MultiNodes(
         scatter=scatter, control=tools.control, cluster=tools.cluster, timeout_s=timeout_s
     )
-    multi = MultiSearcher(nodes=multi_nodes, cluster=tools.cluster)
+    federated = FederatedSearcher(nodes=multi_nodes, cluster=tools.cluster)
+    multi = MultiSearcher(nodes=multi_nodes, federated=federated, cluster=tools.cluster)
     catalog = Catalog(
         scatter=scatter, control=tools.control, cluster=tools.cluster, timeout_s=timeout_s
     )

@@ -151,12 +151,12 @@ class MultiNodes:
 
     async def check(self, request: MultiRequest, asked: MultiSearch, index_uid: str) -> None:
         """
-        Have a node look at the whole of a request: what of it concerns several indexes.
+        Have a node look at the whole of a federated request, and show nothing of what it finds.
 
         Raises:
             RefusedByNode: It found a fault.
         """
-        federation = {**(asked.federation or {}), "limit": 0, "offset": 0}
+        federation = {"limit": 0, **(asked.federation or {})}
         body = orjson.dumps({"queries": asked.queries, "federation": federation})
         to_nodes = _to_nodes(request, body, _JSON)
         wish = Wish(IndexUid(index_uid), to_nodes, timeout_s=self._timeout_s, shard=ShardId(0))

@@ -20,6 +20,7 @@ from miroir.core.merge.multi_search import (
 from miroir.core.topology import IndexUid
 from miroir.errors import CannotBeMerged, IndexNotFound
 from miroir.services.cluster import Cluster
+from miroir.services.federated_searcher import FederatedSearcher
 from miroir.services.multi_nodes import MultiNodes, MultiRequest, QueryRefused, headers_of
 from miroir.services.scatter import Gathered
 from miroir.services.searcher import Answer, settings_of
@@ -29,8 +30,11 @@ from miroir.services.side_by_side import side_by_side
 class MultiSearcher:
     """Answers multi-searches."""
 
-    def __init__(self, *, nodes: MultiNodes, cluster: Cluster) -> None:
+    def __init__(
+        self, *, nodes: MultiNodes, federated: FederatedSearcher, cluster: Cluster
+    ) -> None:
         self._nodes = nodes
+        self._federated = federated
         self._cluster = cluster
 
     async def search(self, request: MultiRequest) -> Answer:
@@ -50,7 +54,7 @@ class MultiSearcher:
         await self._nodes.check_indexes(request, asked)
         try:
             if asked.federation is not None:
-                raise CannotBeMerged("federated searches cannot be merged yet")
+                return await self._federated.search(request, asked)
             return await self._one_by_one(request, asked)
         except QueryRefused as refused:
             raise await self._nodes.explained(request, asked, refused) from None

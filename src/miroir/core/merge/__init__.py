@@ -13,6 +13,7 @@ caller passes the answers that it has.
 """
 
 from miroir.core.merge.facet_search import check_facet_search, merge_facet_search
+from miroir.core.merge.federated import FederatedPlan, merge_federated, plan_federated
 from miroir.core.merge.multi_search import MultiSearch
 from miroir.core.merge.pages import PageQuery, merge_documents_page, rewrite_page
 from miroir.core.merge.query import Asked, CannotMerge, NodeQuery, SearchSettings, rewrite_search
@@ -23,6 +24,7 @@ from miroir.core.merge.stats import merge_index_stats, merge_stats
 __all__ = [
     "Asked",
     "CannotMerge",
+    "FederatedPlan",
     "MultiSearch",
     "NodeQuery",
     "PageQuery",
@@ -31,10 +33,12 @@ __all__ = [
     "check_facet_search",
     "merge_documents_page",
     "merge_facet_search",
+    "merge_federated",
     "merge_index_stats",
     "merge_search",
     "merge_similar",
     "merge_stats",
+    "plan_federated",
     "plan_similar",
     "rewrite_page",
     "rewrite_search",

@@ -51,6 +51,12 @@ class MultiSearch:
             places.setdefault(query["indexUid"], []).append(place)
         return places
 
+    @property
+    def facets_elsewhere(self) -> bool:
+        """Whether facets are asked for of an index that no query searches."""
+        facets = (self.federation or {}).get("facetsByIndex")
+        return isinstance(facets, dict) and not facets.keys() <= self.by_index.keys()
+
 
 def read_multi_search(body: Any) -> MultiSearch | None:
     """Return the request; None if only a node can judge it."""

@@ -136,7 +136,7 @@ def rewrite_search(
         )
     if added:
         body["attributesToRetrieve"] = [*query["attributesToRetrieve"], distinct]
-    asked = _window(query, settings, distinct, strip=added)
+    asked = window_of(query, settings, distinct, strip=added)
     _ask_for_window(body, asked)
     for name in ("showRankingScore", "showRankingScoreDetails"):
         if isinstance(body.get(name, False), bool):
@@ -149,9 +149,14 @@ def refused_parameter(query: Mapping[str, Any]) -> str | None:
     return next((reason for name, reason in _REFUSED.items() if query.get(name)), None)
 
 
-def _window(
-    query: Mapping[str, Any], settings: SearchSettings, distinct: str | None, *, strip: bool
+def window_of(
+    query: Mapping[str, Any],
+    settings: SearchSettings,
+    distinct: str | None = None,
+    *,
+    strip: bool = False,
 ) -> Asked:
+    """Return the window that a query asks for, and what its hits show."""
     paged = query.get("page") is not None or query.get("hitsPerPage") is not None
     size = _count(query.get("hitsPerPage"), _HITS_PER_PAGE)
     if paged:

@@ -1,0 +1,74 @@
+"""
+Federated searches: each index answered by one covering set, one list of hits made of all answers.
+
+What concerns several indexes (whether their rules can be compared, whether they order a facet in
+one way) no part of the request shows: with several indexes a node looks at the whole as well, for
+no hits. A single index on a single shard is answered by the node itself.
+"""
+
+from uuid import uuid4
+
+from miroir.core import merge
+from miroir.core.merge import CannotMerge, FederatedPlan, MultiSearch, SearchSettings
+from miroir.core.topology import IndexUid
+from miroir.errors import CannotBeMerged, IndexNotFound, RequestRefused
+from miroir.services.cluster import Cluster
+from miroir.services.multi_nodes import MultiNodes, MultiRequest, headers_of
+from miroir.services.scatter import Gathered
+from miroir.services.searcher import Answer, settings_of
+from miroir.services.side_by_side import side_by_side
+
+
+class FederatedSearcher:
+    """Answers multi-searches with a federation."""
+
+    def __init__(self, *, nodes: MultiNodes, cluster: Cluster) -> None:
+        self._nodes = nodes
+        self._cluster = cluster
+
+    async def search(self, request: MultiRequest, asked: MultiSearch) -> Answer:
+        """
+        Answer a request whose indexes are all there.
+
+        Raises:
+            CannotBeMerged: It cannot be answered exactly.
+            QueryRefused: A node said no to the queries of an index.
+            RefusedByNode: A node said no to the whole.
+            Unavailable: See `Scatter.ask`.
+        """
+        places = asked.by_index
+        first = next(iter(places))
+        if len(places) == 1 and self._cluster.view.topology.shard_count == 1:
+            body = {"queries": asked.queries, "federation": asked.federation}
+            gathered = await self._nodes.gather(request, first, body, places[first])
+            return Answer(200, gathered.replies[0].body, headers_of({first: gathered}))
+        plan = merge.plan_federated(asked, {uid: self._settings(uid) for uid in places})
+        if plan is None:
+            await self._nodes.check(request, asked, first)
+            raise RequestRefused("The federation cannot be read.")
+        if isinstance(plan, CannotMerge):
+            await self._nodes.check(request, asked, first)  # Its own no goes first.
+            raise CannotBeMerged(plan.reason)
+        parts: dict[str, Gathered] = {}
+        calls = [self._gather(request, plan, uid, parts) for uid in places]
+        if len(places) > 1 or asked.facets_elsewhere:
+            calls.append(self._nodes.check(request, asked, first))
+        await side_by_side(*calls)
+        parts = {uid: parts[uid] for uid in places}
+        answers = {uid: [reply.body for reply in part.replies] for uid, part in parts.items()}
+        merged = merge.merge_federated(answers, plan, str(uuid4()))
+        if isinstance(merged, CannotMerge):
+            raise CannotBeMerged(merged.reason)
+        return Answer(200, merged, headers_of(parts))
+
+    async def _gather(
+        self, request: MultiRequest, plan: FederatedPlan, uid: str, parts: dict[str, Gathered]
+    ) -> None:
+        places = plan.places[uid]
+        parts[uid] = await self._nodes.gather(request, uid, plan.bodies[uid], places)
+
+    def _settings(self, index_uid: str) -> SearchSettings:
+        index = self._cluster.view.live(IndexUid(index_uid))
+        if index is None:
+            raise IndexNotFound(f"Index `{index_uid}` not found.")
+        return settings_of(index)

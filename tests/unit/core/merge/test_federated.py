@@ -1,0 +1,146 @@
+"""Federated searches: what shards are asked, and one list of hits."""
+
+import json
+
+import pytest
+
+from miroir.core.merge import CannotMerge, SearchSettings, merge_federated, plan_federated
+from miroir.core.merge.multi_search import read_multi_search
+from miroir.errors import NodeAnswerUnreadable
+
+SETTINGS = {"a": SearchSettings(), "b": SearchSettings(max_total_hits=2)}
+
+
+def plan(*queries: dict, settings: dict = SETTINGS, **federation):
+    asked = read_multi_search({"queries": list(queries), "federation": federation})
+    assert asked is not None
+    return plan_federated(asked, settings)
+
+
+def hit(number: int, position: int, score: float) -> dict:
+    details = {"words": {"order": 0, "matchingWords": int(score * 100), "score": score}}
+    federation = {
+        "indexUid": "?", "queriesPosition": position, "weightedRankingScore": score
+    }  # fmt: skip
+    return {
+        "id": number,
+        "_federation": federation,
+        "_rankingScore": score,
+        "_rankingScoreDetails": details,
+    }
+
+
+def answer(*hits: dict, total: int = 10, **more) -> bytes:
+    body = {"hits": hits, "processingTimeMs": 1, "estimatedTotalHits": total, **more}
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def merged(answers: dict, asked) -> dict:
+    found = merge_federated(answers, asked, "an uid")
+    assert isinstance(found, bytes), found
+    return json.loads(found)
+
+
+def places(answer: dict) -> list[tuple[int, int]]:
+    return [(h["id"], h["_federation"]["queriesPosition"]) for h in answer["hits"]]
+
+
+def test_every_index_is_asked_its_queries_up_to_the_end_of_the_window():
+    """Without a window of their own, which nodes refuse in a federated search."""
+    queries = [{"indexUid": "b", "q": "x"}, {"indexUid": "a"}, {"indexUid": "b"}]
+    asked = plan(*queries, offset=2, limit=3, facetsByIndex={"a": ["f"]})
+    assert [q.get("q") for q in asked.bodies["b"]["queries"]] == ["x", None]
+    assert asked.bodies["a"]["federation"] == {
+        "offset": 0,
+        "limit": 5,
+        "facetsByIndex": {"a": ["f"]},
+    }
+    assert not {"limit", "offset"} & asked.bodies["a"]["queries"][0].keys()
+    paged = plan(*queries, page=3, hitsPerPage=4).bodies["a"]["federation"]
+    assert (paged["page"], paged["hitsPerPage"]) == (1, 12)
+
+
+def test_hits_carry_the_clients_place_of_their_query():
+    """Shards count the queries of one index."""
+    asked = plan({"indexUid": "a"}, {"indexUid": "b"}, {"indexUid": "a"})
+    found = merged(
+        {
+            "a": [answer(hit(1, 1, 0.9), hit(2, 0, 0.5)), answer(hit(3, 0, 0.7))],
+            "b": [answer(hit(4, 0, 0.8)), answer(hit(5, 0, 0.6))],
+        },
+        asked,
+    )
+    assert places(found) == [(1, 2), (4, 1), (3, 0), (5, 1), (2, 0)]
+    assert found["estimatedTotalHits"] == 40
+    assert set(found["hits"][0]) == {"id", "_federation"}
+
+
+def test_an_index_gives_no_more_than_its_max_total_hits():
+    """As on one node, whatever the shards send."""
+    asked = plan({"indexUid": "b"})
+    shards = [answer(hit(1, 0, 0.9), hit(2, 0, 0.5)), answer(hit(3, 0, 0.7), hit(4, 0, 0.6))]
+    assert places(merged({"b": shards}, asked)) == [(1, 0), (3, 0)]
+
+
+def test_facets_of_all_indexes_are_added_up_in_their_order():
+    """By text, or by count and then by text."""
+    by_count = {uid: SearchSettings(sort_facet_values_by={"g": "count"}) for uid in "ab"}
+    asked = plan({"indexUid": "a"}, {"indexUid": "b"}, settings=by_count, mergeFacets={})
+    part = {"distribution": {"g": {"x": 2, "y": 1}, "f": {"y": 2, "x": 1}}, "stats": {}}
+    more = {"distribution": {"g": {"y": 5}, "f": {"a": 1}}, "stats": {"f": {"min": 1, "max": 2}}}
+    found = merged(
+        {
+            "a": [answer(facetsByIndex={"a": part}), answer(facetsByIndex={"a": part})],
+            "b": [answer(facetsByIndex={"b": more}), answer()],
+        },
+        asked,
+    )
+    assert json.dumps(found["facetDistribution"]) == (
+        '{"f": {"a": 1, "x": 2, "y": 4}, "g": {"y": 7, "x": 4}}'
+    )
+    assert found["facetStats"] == {"f": {"min": 1, "max": 2}}
+
+
+@pytest.mark.parametrize(
+    "federation",
+    [
+        {"limit": "1"},
+        {"limit": None},
+        {"offset": -1},
+        {"page": True},
+        {"other": 1},
+        {"facetsByIndex": []},
+        {"mergeFacets": 1},
+        {"mergeFacets": {"maxValuesPerFacet": "1"}},
+        {"mergeFacets": {"other": 1}},
+        {"distinct": 7},
+        {"personalize": {}},
+        {"showPerformanceDetails": 1},
+    ],
+)
+def test_what_only_a_node_can_judge_is_left_to_it(federation):
+    """What is not passed on to shards would be refused by none of them."""
+    assert plan({"indexUid": "a"}, **federation) is None
+
+
+@pytest.mark.parametrize(
+    ("queries", "federation", "why"),
+    [
+        ([{"indexUid": "a"}], {"distinct": "f"}, "`federation.distinct`"),
+        ([{"indexUid": "a"}], {"personalize": {"userContext": "x"}}, "personalized"),
+        ([{"indexUid": "a", "distinct": "f"}, {"indexUid": "a"}], {}, "several federated queries"),
+        ([{"indexUid": "a", "useNetwork": True}], {}, "`useNetwork`"),
+    ],
+)
+def test_what_cannot_be_merged_is_refused_before_anybody_is_asked(queries, federation, why):
+    """Rather than guessed."""
+    refused = plan(*queries, **federation)
+    assert isinstance(refused, CannotMerge)
+    assert why in refused.reason
+
+
+def test_an_answer_to_another_question_is_nobodys_answer():
+    """The caller learns whose it was."""
+    with pytest.raises(NodeAnswerUnreadable) as error:
+        merge_federated({"a": [answer(), b"[]"]}, plan({"indexUid": "a"}), "an uid")
+    assert error.value.position == 1
