@@ -12,9 +12,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from miroir.core.broadcast_types import Broadcast
+from miroir.core.swaps import sources
 from miroir.errors import NodeUnreachable
 from miroir.services import cluster, planner, writer
-from miroir.services.carriers import swap
+from miroir.services.carriers.base import ReadBack
 from miroir.services.carriers.swap import SwapCarrier
 from miroir.services.carriers.tickets import Tickets
 from miroir.services.census import Census
@@ -66,7 +67,7 @@ def _bare_swaps() -> list[Patch]:
         if state.undoing or failed:
             return seen
         self._shown[node_id] = await self._settings(node_id)
-        return swap.ReadBack("believed", ())
+        return ReadBack("believed", ())
 
     return [(SwapCarrier, "_swap", bare), (SwapCarrier, "read", believed)]
 
@@ -99,7 +100,7 @@ def _marks_stay() -> list[Patch]:
 
     def own(self: SwapCarrier, state: Broadcast, source: Any) -> Mapping[Any, str]:
         left = {n: why for n, why in marks(self, state, source).items() if n not in state.verified}
-        (uid,) = [u for u, s in swap.pairs.sources(self._intent.swaps).items() if s == source]
+        (uid,) = [u for u, s in sources(self._intent.swaps).items() if s == source]
         index = self._cluster.view.live(uid)
         return {**(index.out_of_sync if index else {}), **left}
 
@@ -161,7 +162,7 @@ def _tickets_stay() -> list[Patch]:
         return None
 
     async def late(self: TicketOffice, node_id: Any) -> bool:
-        if any(node_id in index.out_of_sync for index in self._cluster.view.indexes.values()):
+        if any(node_id in index.out_of_sync for index in self.cluster.view.indexes.values()):
             raise NodeUnreachable("it is filled first")
         return await clear(self, node_id)
 
