@@ -145,15 +145,15 @@ HEADERS: Final[tuple[tuple[str, str, str], ...]] = (
 
 def http_api() -> str:
     """Return the page of routes."""
-    offered = "".join(
+    rows = "".join(
         f"| {route.method} | `{route.pattern}` | {_class(route.pattern)} |\n"
-        for route in sorted(_offered(), key=lambda r: (r.pattern, r.method))
+        for route in sorted(offered(), key=lambda r: (r.pattern, r.method))
     )
     refused = "".join(
         f"| {method} | `{path}` | {why} |\n"
         for method, path, why in sorted(public_system.UNSUPPORTED, key=lambda row: row[1])
     )
-    return _HTTP_API + offered + _REFUSED + refused
+    return _HTTP_API + rows + _REFUSED + refused
 
 
 def headers() -> str:
@@ -179,7 +179,8 @@ def error_page() -> str:
     )
 
 
-def _offered() -> Iterator[Route]:
+def offered() -> Iterator[Route]:
+    """Yield every route that is offered."""
     edge = cast("Edge", None)  # Routes are made, none is called.
     for module in _modules():
         for route in module.routes(edge):

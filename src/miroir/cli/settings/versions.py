@@ -1,7 +1,7 @@
 """`miroir settings history`, `show`, `rollback`, `confirm` and `thaw`: versions and ways back."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Group, RenderableType
@@ -16,12 +16,14 @@ from miroir.cli.settings.diff import compared
 from miroir.cli.settings.documents import AppliedForm, ApplyDocument, HistoryDocument
 from miroir.cli.settings.durations import duration_of, seconds_of, words
 from miroir.cli.settings.files import dump, quoted
+from miroir.cli.settings.follow import settle
 from miroir.cli.settings.forms import server, version_form
 from miroir.cli.settings.output import Outlet, Output, interactive
 from miroir.cli.settings.picture import differences_picture
 from miroir.cli.settings.target import Target, Version
 from miroir.core.secret_places import shown
 
+_SETTLE_S: Final = 60.0
 Index = Annotated[str, typer.Argument(help="Name of the index.")]
 Number = Annotated[int, typer.Argument(metavar="VERSION", min=1, help="Number of the version.")]
 
@@ -122,7 +124,9 @@ def confirm(
 
         miroir settings confirm movies
     """
-    connect(url, key).confirm(index, version)
+    target = connect(url, key)
+    settle(target, index, _SETTLE_S)  # The other half may still follow.
+    target.confirm(index, version)
     typer.echo(f"the settings of {index} stay")
 
 
