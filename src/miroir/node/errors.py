@@ -22,6 +22,7 @@ _SPECIAL: Final[dict[str, tuple[int, str]]] = {
     "batch_not_found": (404, "invalid_request"),
     "api_key_not_found": (404, "invalid_request"),
     "webhook_not_found": (404, "invalid_request"),
+    "render_document_not_found": (404, "invalid_request"),
     "not_found": (404, "invalid_request"),
     "index_already_exists": (409, "invalid_request"),
     "api_key_already_exists": (409, "invalid_request"),

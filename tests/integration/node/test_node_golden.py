@@ -75,7 +75,7 @@ def options_of(row: dict[str, Any]) -> dict[str, Any]:
 
 NAMES = [
     "indexes_documents_tasks", "settings", "keys", "federation", "foreign_keys", "hybrid",
-    "vectors", "shapes",
+    "vectors", "shapes", "render",
     "webhooks_fields",
 ]  # fmt: skip
 

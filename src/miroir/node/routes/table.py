@@ -15,6 +15,7 @@ from miroir.node.routes import (
     indexes,
     keys,
     multi_search,
+    render,
     search,
     settings,
     system,
@@ -87,5 +88,6 @@ TABLE: Final = RouteTable((
     *keys.ROUTES,
     *fields.ROUTES,
     *webhooks.ROUTES,
+    *render.ROUTES,
     *system.ROUTES,
 ))  # fmt: skip
