@@ -19,6 +19,7 @@ from miroir.cli.settings.connect import URL, ApiKey, Key, Url, connect
 from miroir.cli.settings.documents import DoctorDocument, FindingForm
 from miroir.cli.settings.forms import server
 from miroir.cli.settings.output import Outlet, Output
+from miroir.cli.settings.picture import Hanging
 from miroir.cli.settings.plain import PlainTarget
 from miroir.cli.settings.proxy import ProxyTarget
 from miroir.cli.settings.target import Live, NodeInfo, Target
@@ -38,7 +39,8 @@ def doctor(
 
     Exit status 0: nothing is; 1: something is.
 
-    Examples:
+    For example:
+
         miroir doctor
 
         miroir doctor --url http://search:7700 --key env:MEILI_KEY -o json
@@ -255,12 +257,14 @@ _CHECKS: Final[dict[str, tuple[Callable[[Target], Findings], ...]]] = {
 
 
 def _picture(document: DoctorDocument) -> RenderableType:
-    lines: list[Text] = []
+    lines: list[RenderableType] = []
     for finding in document.findings:
         colour = _WORDS[finding.level]
-        lines.append(Text.assemble((f"{finding.level:<8}", colour), f"{finding.says}"))
+        said = Text.assemble((f"{finding.level:<8}", colour), f"{finding.says}")
+        lines.append(Hanging(said, 8))
         if finding.remedy and finding.level != "ok":
-            lines.append(Text.assemble("        ", (f"→ {finding.remedy}", "dim")))
+            remedy = Text.assemble("        ", (f"→ {finding.remedy}", "dim"))
+            lines.append(Hanging(remedy, 10))
     bad = sum(finding.level in {"warning", "error"} for finding in document.findings)
     end = Text(f"{bad} to look at", "yellow") if bad else Text("all is well", "green")
     return Group(*lines, end)

@@ -38,7 +38,8 @@ def list_(url: Url = URL, key: Key = None, output: Output = "table") -> None:
 
     Exit status 0: none; 1: some.
 
-    Examples:
+    For example:
+
         miroir drift list
 
         miroir drift list -o json
@@ -63,7 +64,8 @@ def explain(
     """
     Show what each straying node has, against what it should have, and what Miroir does about it.
 
-    Examples:
+    For example:
+
         miroir drift explain movies
 
         miroir drift explain movies --node-key file:/run/secrets/master
@@ -85,7 +87,8 @@ def repair(index: Index, url: Url = URL, key: Key = None) -> None:
     """
     Bring straying nodes of an index back now, also where Miroir has given up or only alerts.
 
-    Examples:
+    For example:
+
         miroir drift repair movies
     """
     _miroir(url, key).repair(index)
@@ -105,7 +108,8 @@ def adopt(
     """
     Keep what somebody has done: it becomes the settings of every node, as a new version.
 
-    Examples:
+    For example:
+
         miroir drift adopt movies --node n2
 
         miroir drift adopt found-on-the-nodes
@@ -124,7 +128,8 @@ def ignore(
     """
     Tell how to leave foreign changes of an index alone; modes are part of Miroir's configuration.
 
-    Examples:
+    For example:
+
         miroir drift ignore movies --mode off
     """
     if mode not in {"alert", "off"}:

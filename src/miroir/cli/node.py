@@ -64,7 +64,8 @@ def list_(url: Url = URL, key: Key = None, output: Output = "table") -> None:
 
     Exit status 0: all do; 1: not.
 
-    Examples:
+    For example:
+
         miroir node list
 
         miroir node list -o json

@@ -55,7 +55,7 @@ def _section(name: str, command: Any, parent: typer.Context) -> Iterator[str]:
 
 def _page(name: str, command: Any, context: typer.Context) -> Iterator[str]:
     yield f"## miroir {name}\n"
-    yield (command.help or "").replace("Examples:\n    ", "Examples:\n\n    ") + "\n"
+    yield f"{command.help}\n"
     yield "| option | meaning |"
     yield "|---|---|"
     for parameter in command.params:

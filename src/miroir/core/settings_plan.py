@@ -107,12 +107,7 @@ def plan(
     wanted = patch_of(declared, base)
     filled, missing = resolved(wanted, lookup)
     target = rules.resolve(base, _with_defaults(kept(filled, base, missing), engine))
-    changed = [key for key in rules.differences(target, base) if key in wanted]
-    if "chat" in base and wanted.get("chat", base) is None:  # Its default cannot be compared.
-        changed += [] if at_default("chat", base["chat"], engine) else ["chat"]
-    changed += [
-        key for key in wanted if key not in base and key not in changed and _asks(wanted, key)
-    ]
+    changed = _changed(wanted, target, base, engine)
     masked = _masked(wanted, missing) if EMBEDDERS not in changed else ()
     if masked and send_secrets:
         changed.append(EMBEDDERS)
@@ -137,6 +132,17 @@ def plan(
         unsupported={e: keys for e in engines if (keys := unsupported(_said(wanted), e))},
         hidden=tuple(k for k in _said(wanted) if k in rules.BY_KEY and k not in base),
     )
+
+
+def _changed(wanted: Settings, target: Settings, base: Settings, engine: str | None) -> list[str]:
+    """Return the keys to send; of `chat` no default can be compared, hidden ones are not shown."""
+    changed = [key for key in rules.differences(target, base) if key in wanted]
+    if "chat" in base and wanted.get("chat", base) is None:
+        changed += [] if at_default("chat", base["chat"], engine) else ["chat"]
+    changed += [
+        key for key in wanted if key not in base and key not in changed and _asks(wanted, key)
+    ]
+    return changed
 
 
 def _masked(wanted: Settings, missing: Mapping[Path, str]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from miroir.cli.faults import CliFault, UsageFault
 from miroir.cli.settings.documents import AppliedForm
 from miroir.cli.settings.durations import words
 from miroir.cli.settings.follow import StillRunning, follow
+from miroir.cli.settings.picture import Hanging
 from miroir.cli.settings.planning import Planned
 from miroir.cli.settings.target import Moved, Order, Target, Ticket, Unfit
 from miroir.core import settings as rules
@@ -130,7 +131,7 @@ def _all_undone(
 def outcome_picture(target: Target, outcomes: Sequence[AppliedForm]) -> RenderableType:
     """Return what became of each index, and what to do next where something is left to do."""
     colours = {"applied": "green", "unchanged": "green", "failed": "bold red", "undone": "yellow"}
-    lines: list[Text] = []
+    lines: list[RenderableType] = []
     for outcome in outcomes:
         version = "" if outcome.version is None else f" as version {outcome.version}"
         took = "" if outcome.seconds is None else f" in {words(outcome.seconds)}"
@@ -143,7 +144,7 @@ def outcome_picture(target: Target, outcomes: Sequence[AppliedForm]) -> Renderab
             )
         )
         if outcome.error:
-            lines.append(Text(f"            {outcome.error}"))
+            lines.append(Hanging(Text(f"            {outcome.error}"), 12))
         if outcome.confirm_until:
             keep = f"miroir settings confirm {outcome.index} --url {target.url}"
             lines.append(Text(f"            undoes itself at {outcome.confirm_until} unless:"))

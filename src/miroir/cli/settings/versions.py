@@ -5,7 +5,6 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from miroir.cli.faults import UsageFault
@@ -19,7 +18,7 @@ from miroir.cli.settings.files import dump, quoted
 from miroir.cli.settings.follow import settle
 from miroir.cli.settings.forms import server, version_form
 from miroir.cli.settings.output import Outlet, Output, interactive
-from miroir.cli.settings.picture import differences_picture
+from miroir.cli.settings.picture import Hanging, differences_picture
 from miroir.cli.settings.target import Target, Version
 from miroir.core.secret_places import shown
 
@@ -153,23 +152,18 @@ def _way_back(target: Target, index: str, number: int) -> Any:
 def _list(index: str, versions: tuple[Version, ...]) -> RenderableType:
     if not versions:
         return Text(f"{index} has no versions yet")
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for title, right in (("VERSION", True), ("AT", False), ("BY", False), ("TOOK", True)):
-        table.add_column(title, justify="right" if right else "left", no_wrap=True)
-    table.add_column("KEYS", overflow="fold", ratio=3)
-    table.add_column("WHY", overflow="fold", ratio=2)
+    width = len(f"v{versions[0].version}") + 2
+    parts: list[RenderableType] = []
     for version in versions:
+        number = f"v{version.version}".ljust(width)
+        head = Text.assemble((number, "bold"), (version.at.replace("T", " ")[:19], "dim"))
         seconds = seconds_of(version.duration)
-        keys = ", ".join(version.diff) or version.kind
-        table.add_row(
-            f"v{version.version}",
-            version.at.replace("T", " ")[:19],
-            version.by,
-            "" if seconds is None else words(seconds),
-            keys if version.kind == "change" else f"{version.kind}: {keys}",
-            version.reason,
-        )
-    return table
+        took = [] if seconds is None else [words(seconds)]
+        head.append("  " + "  ".join((version.by, *took, version.reason)).rstrip())
+        kind = "" if version.kind in {"change", *version.diff} else f"{version.kind}: "
+        keys = Text(" " * width).append(f"{kind}{', '.join(version.diff) or 'no key'}", "cyan")
+        parts += [Hanging(head, width), Hanging(keys, width)]
+    return Group(*parts)
 
 
 def _one(version: Version) -> Iterator[RenderableType]:
