@@ -88,3 +88,14 @@ def test_changes_sent_together_are_committed_in_order_each_with_a_version_of_its
     assert cluster.shown(uid, "stopWords") == cluster.everywhere(["three"])
     assert cluster.shown(uid, "dictionary") == cluster.everywhere(["J.R.R."])
     assert cluster.settings_tasks(uid) == cluster.everywhere(4)
+
+
+def test_a_change_of_letter_case_is_a_change(cluster, uid):
+    """To Meilisearch `The` and `the` are two stop words: a change accepted must not be lost."""
+    before = cluster.create(uid)
+    cluster.do("PATCH", f"/indexes/{uid}/settings", {"stopWords": ["the"]})
+
+    cluster.do("PATCH", f"/indexes/{uid}/settings", {"stopWords": ["The"]})
+
+    assert cluster.version(uid) == before + 2
+    assert cluster.shown(uid, "stopWords") == cluster.everywhere(["The"])

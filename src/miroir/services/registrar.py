@@ -241,7 +241,11 @@ class Registrar:
     def _is_in_force(self, index_uid: IndexUid, target: Settings) -> bool:
         """Whether nothing is to be done: equal, nothing queued, and no node known to differ."""
         index = self._at_rest(index_uid)
-        return index is not None and rules.same(index.record.settings or {}, target)
+        if index is None:
+            return False
+        # To the letter, too: to an engine `The` and `the` are two stop words.
+        current = index.record.settings or {}
+        return rules.same(current, target) and not rules.exact_patch(current, target)
 
     async def _looks_in_force(self, index_uid: IndexUid, target: Settings) -> bool:
         """Whether engines are known to make of `target` what is in force, secrets included."""
