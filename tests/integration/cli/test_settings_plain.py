@@ -19,6 +19,8 @@ from tests.support.node_process import BINARY, KEY, embedded_node, real_node
 
 from miroir.cli.admin_client import AdminClient
 from miroir.cli.settings.documents import KINDS
+from miroir.cli.settings.plain import PlainTarget
+from miroir.cli.settings.target import Moved, Order
 from miroir.core import settings as rules
 
 PLANTED = "PLANTED-secret-0123456789"
@@ -191,6 +193,30 @@ def test_a_saved_plan_is_refused_when_the_settings_have_moved(client, miroir):
     change(client, {"stopWords": ["x"]})
     assert miroir("settings", "apply", "plan.json", "--yes").status == 0
     assert client.get("/indexes/movies/settings")["synonyms"] == {"a": ["b"]}
+
+
+def test_what_moves_between_the_plan_and_the_patch_is_not_overwritten(client, node):
+    """There is no conditional write; what can be asked right before is asked."""
+    change(client, {"stopWords": ["x"]})
+    target = PlainTarget(client)
+    base = target.live("movies")
+    change(client, {"stopWords": ["y"]})
+    before = tasks(client)
+    with pytest.raises(Moved, match="have moved since they were planned upon"):
+        target.submit(Order("movies", {"stopWords": ["z"]}, {}, base))
+    assert tasks(client) == before
+
+
+def test_what_reads_back_otherwise_is_a_failure(client, node):
+    """A task that succeeded proves nothing: somebody else may have been faster behind it."""
+    change(client, {"stopWords": ["x"]})
+    target = PlainTarget(client)
+    wanted = {"stopWords": ["x"], "pagination": {"maxTotalHits": 5}}
+    order = Order("movies", {"stopWords": ["x"]}, wanted, target.live("movies"))
+    ticket = target.submit(order)
+    client.wait_task(ticket.task, timeout_s=30)
+    seen = target.progress(ticket)
+    assert (seen.state, "pagination" in seen.error) == ("failed", True)
 
 
 def test_what_the_engine_refuses_is_told_in_its_words_and_stops_the_rest(client, miroir):
