@@ -146,7 +146,10 @@ def rewrite_search(
 
 def refused_parameter(query: Mapping[str, Any]) -> str | None:
     """Return why a query cannot be merged whatever its answers; None if nothing speaks against."""
-    return next((reason for name, reason in _REFUSED.items() if query.get(name)), None)
+    for name, reason in _REFUSED.items():
+        if query.get(name):
+            return reason
+    return None
 
 
 def window_of(
