@@ -21,6 +21,7 @@ from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import NodeRefused, NodeUnreachable
 from miroir.node.errors import ApiError
 from miroir.ports.node import NodeIndex, NodeReply, NodeRequest, NodeTask, Settings
+from tests.support.sim_engine import NEW, NEXT
 from tests.support.sim_faults import FaultPlan, FaultPoint as F
 from tests.support.sim_node import PROBE, SimNode
 
@@ -204,7 +205,12 @@ class SimNetwork:
     def _crashes(self, node: SimNode, name: str) -> bool:
         """Whether the node dies with the request in its queue."""
         point = F.PROBE_NODE_CRASHED if name == "probe" else F.NODE_CRASHED_IN_CALL
-        if name not in _WRITES or not self._faults.strikes(point, name):
+        if name not in _WRITES:
+            return False
+        if node.engine is NEW and self._faults.strikes(F.NODE_UPGRADED, name):
+            node.upgrade(NEXT)
+            return True
+        if not self._faults.strikes(point, name):
             return False
         node.crash()
         node.restart_after(self._chance.uniform(0.1, 8.0))

@@ -146,7 +146,7 @@ class SimNode:
     def handle_settings_patch(self, index_uid: str, patch: Mapping[str, Any], origin: str) -> int:
         parsed = self._parsed(patch)
         live = index_uid != PROBE and origin == "own"
-        if live and self._faults.strikes(F.DISK_FULL):
+        if origin == "own" and self._faults.strikes(F.DISK_FULL):
             self.disturbed(self)
             raise NodeRefused(422, _full().body())
         if live and index_uid in self.disk.indexes and self._faults.strikes(F.QUEUE_BUSY):
