@@ -56,7 +56,8 @@ class FederatedSearcher:
         await side_by_side(*calls)
         parts = {uid: parts[uid] for uid in places}
         answers = {uid: [reply.body for reply in part.replies] for uid, part in parts.items()}
-        merged = merge.merge_federated(answers, plan, str(uuid4()))
+        mixed = any(part.inconsistent for part in parts.values())
+        merged = merge.merge_federated(answers, plan, str(uuid4()), mixed=mixed)
         if isinstance(merged, CannotMerge):
             raise CannotBeMerged(merged.reason)
         return Answer(200, merged, headers_of(parts))

@@ -180,19 +180,28 @@ def _up_to(window: Asked) -> dict[str, Any]:
 
 
 def merge_federated(
-    answers: Mapping[str, Sequence[bytes]], plan: FederatedPlan, request_uid: str
+    answers: Mapping[str, Sequence[bytes]],
+    plan: FederatedPlan,
+    request_uid: str,
+    *,
+    mixed: bool = False,
 ) -> bytes | CannotMerge:
     """
     Merge one answer per index and shard.
+
+    Args:
+        answers: The nodes' bodies by index, in shard order.
+        plan: What was asked.
+        request_uid: A fresh id for the answer.
+        mixed: The shards may serve different settings, and the answer says so: hits that were
+            ranked by different rules are put in order by score instead of being refused.
 
     Raises:
         NodeAnswerUnreadable: An answer is none of a federated search.
     """
     parts = {uid: [_read(a, shard) for shard, a in enumerate(answers[uid])] for uid in answers}
-    end = plan.window.offset + plan.window.limit
     try:
-        lists = [_of_index(uid, parts[uid], plan, end) for uid in sorted(parts)]
-        page = list(islice(merge_candidates(lists), plan.window.offset, end))
+        page = _page(parts, plan, mixed=mixed)
     except Incomparable as reason:
         return CannotMerge(str(reason))
     hits = b",".join(_body(candidate, plan.asked[candidate.place]) for candidate in page)
@@ -204,6 +213,19 @@ def _read(answer: bytes, shard: int) -> _Answer:
         return _decode(answer)
     except msgspec.DecodeError as error:
         raise NodeAnswerUnreadable(f"not a federated answer: {error}", shard) from None
+
+
+def _page(
+    parts: Mapping[str, Sequence[_Answer]], plan: FederatedPlan, *, mixed: bool
+) -> list[Candidate]:
+    start, end = plan.window.offset, plan.window.offset + plan.window.limit
+    try:
+        lists = [_of_index(uid, parts[uid], plan, end) for uid in sorted(parts)]
+        return list(islice(merge_candidates(lists), start, end))
+    except Incomparable:
+        if not mixed:
+            raise
+        return _by_score(parts, plan)[start:end]
 
 
 def _of_index(
@@ -226,6 +248,18 @@ def _of_index(
             by_query[place].append(found)
     lists = [_of_query(by_query[place], plan.asked[place]) for place in places]
     return islice(merge_candidates(lists), min(end, plan.settings[uid].max_total_hits))
+
+
+def _by_score(parts: Mapping[str, Sequence[_Answer]], plan: FederatedPlan) -> list[Candidate]:
+    """Return all hits by their weighted score alone; never for exact answers."""
+    found: list[Candidate] = []
+    for uid, of_index in parts.items():
+        for raw in (raw for part in of_index for raw in part.hits):
+            head = _decode_head(raw).federation
+            place = plan.places[uid][head.queries_position]
+            hit, _ = cut(bytes(raw))
+            found.append(Candidate(hit, uid, place, head.weighted_ranking_score, None))
+    return sorted(found, key=lambda candidate: (-candidate.score, candidate.place))
 
 
 def _of_query(

@@ -82,6 +82,18 @@ def test_an_index_gives_no_more_than_its_max_total_hits():
     assert places(merged({"b": shards}, asked)) == [(1, 0), (3, 0)]
 
 
+def test_shards_that_rank_by_different_rules_are_put_in_order_only_if_the_answer_says_so():
+    """For the moment of a settings change that is flagged; any other time it is refused."""
+    other = hit(2, 0, 0.8)
+    other["_rankingScoreDetails"] = {"typo": {"order": 0, "score": 0.8}}
+    answers = {"a": [answer(hit(1, 0, 0.5), hit(3, 0, 0.4)), answer(other)]}
+    asked = plan({"indexUid": "a"}, limit=2)
+    assert isinstance(merge_federated(answers, asked, "an uid"), CannotMerge)
+    found = merge_federated(answers, asked, "an uid", mixed=True)
+    assert isinstance(found, bytes)
+    assert places(json.loads(found)) == [(2, 0), (1, 0)]
+
+
 def test_facets_of_all_indexes_are_added_up_in_their_order():
     """By text, or by count and then by text."""
     by_count = {uid: SearchSettings(sort_facet_values_by={"g": "count"}) for uid in "ab"}
