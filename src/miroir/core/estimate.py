@@ -24,7 +24,7 @@ class PastChange:
     A settings change that succeeded.
 
     Attributes:
-        seconds: Of the slowest node.
+        seconds: From its start to its end on the last node.
     """
 
     index: str
@@ -60,6 +60,8 @@ def estimate(
     documents: int | None,
     changes: Iterable[PastChange],
     writes: Sequence[PastIndexing],
+    *,
+    halves: int = 1,
 ) -> Estimate | None:
     """
     Return an estimate, None where nothing is known to learn from.
@@ -70,6 +72,7 @@ def estimate(
         documents: On the fullest node; None: not known.
         changes: Newest first.
         writes: Likewise.
+        halves: How many parts of the nodes are changed one after the other.
     """
     alike = [c for c in changes if c.cost is cost]
     here = [c for c in alike if c.index == index][:_SAMPLES_MAX]
@@ -80,7 +83,7 @@ def estimate(
         return _of_changes(found, _told(len(found), cost, "other indexes"))
     if cost is Cost.INSTANT or cost is Cost.REEMBED or not documents:
         return None  # Embedding hangs on somebody else's server: no rate of ours says anything.
-    return _of_rate(documents, writes)
+    return _of_rate(documents * halves, writes)
 
 
 def _of_changes(samples: Sequence[PastChange], basis: str) -> Estimate:

@@ -27,6 +27,13 @@ def test_without_them_the_rate_of_indexing_is_taken_and_said():
     assert found.basis == "2 past document writes (500 documents/s)"
 
 
+def test_two_halves_one_after_the_other_take_twice_as_long():
+    """Changes of the past had their two halves in them; a rate of indexing has not."""
+    found = estimate("fresh", Cost.RETOKENISE, 5_000, CHANGES, WRITES, halves=2)
+    assert (found.low_s, found.high_s) == (10.0, 40.0)
+    assert estimate("movies", Cost.RETOKENISE, 9, CHANGES, WRITES, halves=2).high_s == 12.0
+
+
 def test_cheap_classes_are_much_alike_on_all_indexes():
     """Better a word from elsewhere than none."""
     assert "other indexes" in estimate("fresh", Cost.FACETS, 10, CHANGES, WRITES).basis

@@ -137,4 +137,7 @@ def _estimate(target: Target, made: IndexPlan, live: Live) -> Estimate | None:
     if made.empty or not made.changes or not live.documents:
         return None
     past = target.past(made.index)
-    return estimate(made.index, made.cost, live.documents, past.changes, past.writes)
+    halves = 2 if live.second_cover else 1
+    return estimate(
+        made.index, made.cost, live.documents, past.changes, past.writes, halves=halves
+    )

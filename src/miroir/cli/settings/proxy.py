@@ -276,10 +276,9 @@ def _version(entry: Mapping[str, Any]) -> Version:
 
 
 def _past_change(index: str, entry: Mapping[str, Any]) -> PastChange | None:
-    """The slowest node is what one waits for; the difference says what was done."""
+    """From leaving the queue to the last node, both halves; the difference says what was done."""
     diff = entry["diff"]
-    times = [seconds_of(node.get("duration")) for node in (entry.get("nodes") or {}).values()]
-    seconds = max((t for t in times if t is not None), default=None)
+    seconds = seconds_of(entry.get("duration"))
     if not diff or seconds is None or not all(isinstance(v, list) for v in diff.values()):
         return None
     before = {key: values[0] for key, values in diff.items()}
