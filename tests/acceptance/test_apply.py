@@ -119,11 +119,11 @@ def test_a_confirmed_change_stays(cluster, uid, before):
     path = f"/_miroir/settings/{uid}/confirm"
     wrong = cluster.admin("POST", path, {"version": before})
     assert (wrong.status, wrong.body["code"]) == (404, "miroir_nothing_to_confirm")
-    until(lambda: cluster.proved(uid) == cluster.everywhere(before + 1), "the second half, too")
 
     confirmed = cluster.admin("POST", path, {"version": before + 1})
 
     assert (confirmed.status, confirmed.body["unconfirmed"]) == (200, None)
+    until(lambda: cluster.proved(uid) == cluster.everywhere(before + 1), "the second half, too")
     cluster.do("PATCH", f"/indexes/{uid}/settings", {"stopWords": ["the"]})
     assert cluster.version(uid) == before + 2
 

@@ -13,7 +13,7 @@ import structlog
 from miroir.core.topology import IndexUid
 from miroir.errors import MiroirError, NothingToConfirm
 from miroir.ports.clock import Clock
-from miroir.ports.records import IndexRecord
+from miroir.ports.records import IndexRecord, IntentKind
 from miroir.ports.store import Store
 from miroir.services.cluster import Cluster
 from miroir.services.patience import until_stored
@@ -45,8 +45,9 @@ class Confirmations:
             NothingToConfirm: It is not the committed one, does not wait, or is being undone.
         """
         index = self._cluster.view.live(index_uid)
-        waits = index is not None and not index.accepted
-        if not (waits and await self._store.confirm(index_uid, version)):
+        # Its own second half may still follow; what must not be open is a way back.
+        back = any(i.kind is IntentKind.ROLLBACK for i in index.accepted) if index else True
+        if back or not await self._store.confirm(index_uid, version):
             raise NothingToConfirm(
                 f"Version {version} of index `{index_uid}` does not wait to be confirmed."
             )
