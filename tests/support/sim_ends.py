@@ -17,8 +17,8 @@ from tests.support.sim_weather import SWEEP_S
 from tests.support.sim_world import World
 
 _END_MAX_S: Final = 240.0
-_FOUND_S: Final = 2.2 * SWEEP_S
-_QUIET_S: Final = 2.2 * SWEEP_S
+_FOUND_S: Final = 1.4 * SWEEP_S
+_QUIET_S: Final = 1.3 * SWEEP_S
 
 
 class Ends:
