@@ -144,6 +144,7 @@ def _work() -> None:
     parser.add_argument("--guard", default="")
     options = parser.parse_args()
     gc.disable()
+    rows: list[bytes] = []
     for number, seed in enumerate(range(options.start, options.end, options.step)):
         before_s = time.process_time()
         outcome = _outcome(seed, options.guard)
@@ -155,9 +156,11 @@ def _work() -> None:
             "simulated_s": outcome.simulated_s,
             "cpu_s": time.process_time() - before_s,
         }
-        print(orjson.dumps(row).decode(), flush=True)
+        rows.append(orjson.dumps(row))
         if number % _COLLECT_EVERY == 0:
             gc.collect()
+    # All at the end: a worker that nobody reads yet would wait as soon as its pipe is full.
+    print(b"\n".join(rows).decode(), flush=True)
 
 
 def _outcome(seed: int, guard: str) -> Outcome:
