@@ -10,7 +10,7 @@ from miroir.core import rights
 
 def public():
     """Every public route that is answered, but for those that are open to all."""
-    return [r for r in reference._offered() if r.access in {Access.MASTER, Access.NODES}]
+    return [r for r in reference.offered() if r.access in {Access.MASTER, Access.NODES}]
 
 
 @pytest.mark.parametrize("route", public(), ids=lambda r: f"{r.method} {r.pattern}")
