@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.farm import play
 from tests.support.sim_faults import FaultPoint
 
-SEEDS = 400  # 2,000 when the open seeds of docs/track-record.md are understood.
+SEEDS = 2000
 _SHOWN_MAX = 3
 
 

@@ -39,6 +39,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
+import orjson
+
 from miroir.node.errors import ApiError
 from tests.support.sim_answers import AnswerJudge, Violation
 from tests.support.sim_engine import Engine
@@ -302,6 +304,7 @@ class Checker:
         for name in event.nodes:
             page = self._shown.at(name, event.index)
             right = self._meanings.shows(name, event.index, index.version, page.truth)
+            right = right and self._is_as_its_siblings(name, event.index, index.version)
             lately = event.at_s - max(page.cured_s, page.foreign_s or -1.0) < _LATELY_S
             unsure = proved.get(name) != index.version and b'"apiKey"' in (page.truth or b"")
             engine = self._meanings.engines[name]
@@ -309,6 +312,18 @@ class Checker:
             news = engine.defaults and (index.version, engine.version) not in index.bound
             if right and not lately and not unsure and not news:
                 raise Violation(f"{event.index}: {name} is right, and is to be repaired")
+
+    def _is_as_its_siblings(self, name: str, uid: str, version: int) -> bool:
+        """
+        Whether a node serves what all proved nodes do, as far as its engine knows the keys.
+
+        Where engines have different defaults, a version makes one of them everybody's own: each is
+        right by the patches, but a node that begins anew with the other is not like the rest.
+        """
+        proved = self._proved.get(("view", uid), {})
+        truth = self._shown.at(name, uid).truth
+        others = [self._shown.at(o, uid).truth for o, v in proved.items() if v == version]
+        return all(other is None or _agree(truth, other) for other in others)
 
     def _repairs_have_a_budget(self, event: Committed) -> None:
         """A repair that does not hold is not made for ever: each may be a reindex."""
@@ -369,3 +384,8 @@ class Checker:
 
 _LATELY_S: Final = 5.0
 """Between a look at a node, a second one, and a repair."""
+
+
+def _agree(one: bytes | None, other: bytes) -> bool:
+    ours, theirs = orjson.loads(one or b"{}"), orjson.loads(other)
+    return all(theirs.get(key, value) == value for key, value in ours.items())

@@ -125,10 +125,17 @@ class Ends:
                 assert not left, f"{record.uid} was deleted, and is still on {left}"
 
     def what_went_back_is_filled(self) -> None:
-        """A restored node lacks documents, whatever its settings are."""
+        """
+        A restored node lacks documents, whatever its settings are.
+
+        Of the process that saw it go: what happened before its time is found by the census, which
+        compares documents and has a simulation of its own.
+        """
         world = self._world
         view = world.process.services.common.cluster.view
         for at_s, node in world.rewound:
+            if at_s < world.process.since_s:
+                continue
             column = view.topology.columns[view.topology.by_id[node].shard_id]  # type: ignore[index]
             for uid, index in view.indexes.items():
                 told = any(

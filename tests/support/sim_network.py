@@ -148,14 +148,18 @@ class SimNetwork:
         return answer
 
     def _latency_s(self) -> float:
-        return 0.0005 * self._chance.paretovariate(1.5)
+        return min(0.2, 0.0005 * self._chance.paretovariate(1.5))
 
     def _searched_s(self) -> float:
-        """How long a search takes on the settings that were in force when it began."""
+        """
+        How long a search takes on the settings that were in force when it began.
+
+        With its wait for a turn and the way there and back it stays below the client's time limit.
+        """
         kind = self._chance.random()
         if kind < 0.6:
             return 0.0
-        return self._chance.uniform(0.0, 0.2) if kind < 0.92 else self._chance.uniform(0.2, 5.0)
+        return self._chance.uniform(0.0, 0.2) if kind < 0.92 else self._chance.uniform(0.2, 3.4)
 
     def _arrive(
         self, node_id: str, name: str, act: Handler, answer: "asyncio.Future[Any]"

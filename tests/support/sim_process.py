@@ -39,12 +39,14 @@ class Process:
         alive: Whether anything it does still counts.
         deposed: Whether it was paused and another has taken over.
         ready: Set when it takes requests.
+        since_s: When it was started, by the world's clock.
     """
 
     def __init__(self, world: "World", number: int) -> None:
         self.name = f"miroir{number}"
         self.alive = True
         self.deposed = False
+        self.since_s = world.loop.time()
         self.ready = asyncio.Event()
         self.gone = asyncio.Event()
         self._world = world

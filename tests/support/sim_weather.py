@@ -207,7 +207,7 @@ class Weather:
             self._world.loop.call_later(self._world.chance.uniform(3.0, 40.0), self._again, node)
 
     def _again(self, node: SimNode) -> None:
-        if node.up and not node.stopped:
+        if node.up and node.stuck and not node.stopped:
             node.crash()
             node.restart_after(0.2)
 

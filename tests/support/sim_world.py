@@ -191,8 +191,8 @@ class World:
         durable = self._durable(index_uid, node_id) if process.rules else "sending"
         if name == "create_index" and self._given_back(index_uid, node_id):
             durable = "sending"  # No change: a replica that lost the index is filled by a sibling.
-        if name == "delete_index" and durable is None and self._left_over(index_uid):
-            durable = "sending"  # Nor this: what a silent node has kept of a deleted index.
+        if name == "delete_index" and durable is None and self._left_over(index_uid, node_id):
+            durable = "sending"  # Nor this: what a node has kept of an index that is no more.
         at_s = self.loop.time()
         self.see(e.Departed(at_s, node_id, index_uid, name, body, durable))
 
@@ -210,9 +210,18 @@ class World:
         lagging = (index_uid, node_id) in tables.lagging
         return lagging and record is not None and not record.deleted
 
-    def _left_over(self, index_uid: str) -> bool:
-        record = self.store._tables.indexes.get(IndexUid(index_uid))
-        return record is not None and record.deleted
+    def _left_over(self, index_uid: str, node_id: str) -> bool:
+        """Whether an index was deleted, or never came to be although the node was asked."""
+        tables = self.store._tables
+        record = tables.indexes.get(IndexUid(index_uid))
+        if record is not None:
+            return record.deleted
+        intents = [row.intent for row in tables.intents.values()]
+        return any(
+            i.index_uid == index_uid and i.kind.value == "create" and node_id in i.state.nodes
+            for i in intents
+            if i.state.phase.value == "aborted"
+        )
 
     # ---- the store, effect by effect
 

@@ -15,8 +15,8 @@ Settings = Mapping[str, Any]
 
 def target(base: Settings, former: Settings) -> dict[str, Any]:
     """Return the complete settings: those of the former version, and defaults for newer keys."""
-    newer = (key for key in base if key in rules.BY_KEY)
-    return {**rules.resolve(base, dict.fromkeys(newer)), **former}
+    newer = {key: rules.BY_KEY[key].default for key in base if key in rules.BY_KEY}
+    return {**base, **newer, **former}
 
 
 def patch(bases: Iterable[Settings], wanted: Settings) -> dict[str, Any]:

@@ -128,10 +128,16 @@ def reset_patch(base: Settings) -> dict[str, None]:
     return dict.fromkeys(base)
 
 
+def _resets_all(patch: Settings) -> bool:
+    """Whether a patch is such a one: then it means every key, whatever will be in force."""
+    return patch.keys() >= _EVERYWHERE and all(value is None for value in patch.values())
+
+
 def resolve(base: Settings, patch: Settings) -> dict[str, Any]:
     """Return the complete target that `patch` leads to from `base`, by Meilisearch's rules."""
     target = dict(base)
-    for key, value in patch.items():
+    asked = {**dict.fromkeys(base), **patch} if _resets_all(patch) else patch
+    for key, value in asked.items():
         setting = BY_KEY.get(key)
         if value is None:
             target[key] = setting.default if setting else None

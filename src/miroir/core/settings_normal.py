@@ -2,9 +2,10 @@
 Normal forms: when are two values of a setting the same? And what must not be shown?
 
 Nodes store some values in another form than they were sent: sets are sorted, `*` swallows a list,
-stop words are decomposed, two-letter locales become three-letter ones (source: Meilisearch 1.50,
-milli/src/update/settings.rs). `normal` brings both sides to one form; `canonical` is the form that
-is hashed. Malformed values are returned as they are: judging them is the node's business.
+stop words are decomposed (but stop only what is spelt like them), two-letter locales become
+three-letter ones (source: Meilisearch 1.50, milli/src/update/settings.rs). `normal` brings both
+sides to one form; `canonical` is the form that is hashed. Malformed values are returned as they
+are: judging them is the node's business.
 """
 
 import struct
@@ -79,7 +80,7 @@ def normal(key: str, value: Any) -> Any:
     if key in _SETS and _is_texts(value):
         return sorted(set(value))
     if key == "stopWords" and _is_texts(value):
-        return folded(value)
+        return sorted({unicodedata.normalize("NFKD", word) for word in value})
     if key == "filterableAttributes" and isinstance(value, list):
         return [_granular(rule) for rule in value]
     if key == "localizedAttributes" and isinstance(value, list):
@@ -103,16 +104,10 @@ def plain_words(key: str, value: Any) -> Any:
     return normal(key, value)
 
 
-def folded(words: list[str]) -> list[str]:
-    """Return words after NFKD and case folding, sorted, without repetitions."""
-    return sorted({unicodedata.normalize("NFKD", word).casefold() for word in words})
-
-
 def _without_accents(words: list[str]) -> list[str]:
     """A node keeps these words as it compares them: in lower case, without accents."""
-    return sorted(
-        {"".join(c for c in w if unicodedata.category(c) != "Mn") for w in folded(words)}
-    )
+    folded = (unicodedata.normalize("NFKD", word).casefold() for word in words)
+    return sorted({"".join(c for c in w if unicodedata.category(c) != "Mn") for w in folded})
 
 
 def _typos(value: Mapping[str, Any]) -> dict[str, Any]:

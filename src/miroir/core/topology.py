@@ -86,6 +86,10 @@ class Topology:
             for shard_id in range(self.shard_count)
         )
 
+    def column_of(self, node_id: NodeId) -> tuple[NodeId, ...]:
+        """Return the nodes that hold the same shard as this one, itself among them."""
+        return self.columns[self.by_id[node_id].shard_id]
+
     def covers(self, node_ids: Iterable[NodeId]) -> bool:
         """Whether these nodes hold every shard at least once."""
         shards = {self.by_id[node_id].shard_id for node_id in node_ids}

@@ -30,6 +30,7 @@ from miroir.ports.node import NodeControl, NodeRequest, NodeTask
 from miroir.services.cluster import Cluster
 from miroir.services.inspector import Inspector
 from miroir.services.ledger import Ledger, Origin, concerned
+from miroir.services.patience import rest
 from miroir.services.suspects import Suspects
 
 _NEWEST_EVERY: Final = 15
@@ -153,18 +154,10 @@ class Feed:
                 group.create_task(self._suspects.judge_for_ever(node_id))
 
     async def _read_for_ever(self, node_id: NodeId, desk: _Desk) -> None:
-        async with asyncio.TaskGroup() as timers:
-            while True:
-                if node_id in self._cluster.view.healthy:
-                    await self._read(node_id, desk)
-                timer = timers.create_task(self._ring(desk))
-                await desk.wake.wait()
-                timer.cancel()
-                desk.wake.clear()
-
-    async def _ring(self, desk: _Desk) -> None:
-        await self._clock.sleep(self._interval_s)
-        desk.wake.set()
+        while True:
+            if node_id in self._cluster.view.healthy:
+                await self._read(node_id, desk)
+            await rest(self._clock, desk.wake, at_most_s=self._interval_s)
 
     # ---- reading
 

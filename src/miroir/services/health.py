@@ -2,9 +2,10 @@
 Watches the nodes: who answers, with which engine class.
 
 Detection is twofold: the data path reports a node that failed it (`suspect`), which takes effect
-at once, and a check per node and interval finds the rest and brings nodes back. A node is healthy
-again only when it has answered a health call, told its engine class, and been admitted: brought to
-the API keys of the cluster.
+at once, and a check per node and interval finds the rest and brings nodes back. Where no sibling
+is left to answer for a suspect, it is checked without delay: it may only have been slow. A node is
+healthy again only when it has answered a health call, told its engine class, and been admitted:
+brought to the API keys of the cluster.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from miroir.errors import NodeError, Unavailable
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl
 from miroir.services.cluster import Cluster
+from miroir.services.patience import rest
 
 _log = structlog.get_logger(__name__)
 
@@ -31,6 +33,7 @@ class Health:
         self._cluster = cluster
         self._clock = clock
         self._interval_s = interval_s
+        self._wakes = {n: asyncio.Event() for n in cluster.view.topology.node_ids}
         self._listeners: list[Callable[[NodeId, bool], None]] = []
         self._gates: list[Callable[[NodeId], Awaitable[None]]] = []
 
@@ -45,6 +48,9 @@ class Health:
     def suspect(self, node_id: NodeId) -> None:
         """Take a node out because a call to it just failed; the next check may bring it back."""
         self._note(node_id, healthy=False)
+        view = self._cluster.view
+        if not view.healthy.intersection(view.topology.column_of(node_id)):
+            self._wakes[node_id].set()
 
     async def check(self, node_id: NodeId) -> bool:
         """Ask one node once; note and return whether it is healthy."""
@@ -75,7 +81,7 @@ class Health:
     async def _run_one(self, node_id: NodeId) -> None:
         while True:
             await self.check(node_id)
-            await self._clock.sleep(self._interval_s)
+            await rest(self._clock, self._wakes[node_id], at_most_s=self._interval_s)
 
     def _note(
         self, node_id: NodeId, *, healthy: bool, engine: str | None = None, why: str = ""

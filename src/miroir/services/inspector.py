@@ -19,18 +19,17 @@ import structlog
 from miroir.core import drift, settings as rules
 from miroir.core.broadcast_types import NodeState, Phase
 from miroir.core.drift import Action, Finding, Mode, State, Watch
-from miroir.core.features import class_shown
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import MiroirError, NodeError, NodeRefused
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, NodeRequest, Settings
-from miroir.ports.records import IndexRecord
 from miroir.ports.store import Store
 from miroir.services.carriers import unfinished
 from miroir.services.cluster import Cluster, IndexView
 from miroir.services.drift_book import DriftBook, Pair
 from miroir.services.patience import until_stored
 from miroir.services.prober import Prober
+from miroir.services.readings import Reading, judge
 from miroir.services.registrar import Base, Registrar, SettingsWrite
 from miroir.services.replicas import Replicas
 from miroir.telemetry import Metrics
@@ -65,12 +64,6 @@ class Evidence:
     foreign: bool = False
     sure: bool = False
     mode: Mode | None = None
-
-
-@dataclass(frozen=True)
-class _Seen:
-    finding: Finding
-    shown: Settings | None
 
 
 @dataclass(frozen=True)
@@ -161,7 +154,7 @@ class Inspector:
         index = self._tools.cluster.view.live(pair[0])
         return mode is Mode.OFF and (index is None or _proved(index, pair[1]))
 
-    async def _seen(self, index_uid: IndexUid, node_id: NodeId) -> _Seen | None:
+    async def _seen(self, index_uid: IndexUid, node_id: NodeId) -> Reading | None:
         """Judge what the node shows; None while that says nothing."""
         index = self._quiet(index_uid, node_id)
         if index is None or index.record.settings is None:
@@ -175,28 +168,12 @@ class Inspector:
                 _log.info("look_unanswered", node=node_id, index=index_uid, why=str(error))
                 return None
             shown = None
-        finding = await self._judge(index.record, node_id, shown)
+        engine = self._tools.cluster.view.engines.get(node_id, "")
+        reading = await judge(self._tools.prober, index.record, engine, shown)
         after = self._quiet(index_uid, node_id)
         if after is None or after.record.version != index.record.version:
             return None
-        return _Seen(finding, shown)
-
-    async def _judge(
-        self, record: IndexRecord, node_id: NodeId, shown: Settings | None
-    ) -> Finding:
-        """Judge a read-back; of an engine of which nothing is committed, by its defaults, too."""
-        assert record.settings is not None, "nothing is committed"
-        engine, forms = self._engine(node_id, shown), record.fingerprints
-        finding = drift.look(record.settings, forms, engine, shown)
-        if finding.state is not State.DRIFTED or engine in forms:
-            return finding
-        fresh = await self._tools.prober.fresh((engine, *forms))
-        return drift.look(record.settings, forms, engine, shown, fresh)
-
-    def _engine(self, node_id: NodeId, shown: Settings | None) -> str:
-        """Return the engine class that a read-back tells of: features change its shape."""
-        engine = self._tools.cluster.view.engines.get(node_id, "")
-        return engine if shown is None else class_shown(engine, shown)
+        return reading
 
     async def _still_changing(self, index_uid: IndexUid, node_id: NodeId) -> bool:
         """Whether a task is queued that could undo what is about to be read and believed."""
@@ -230,7 +207,7 @@ class Inspector:
     # ---- what follows
 
     async def _act(
-        self, pair: Pair, seen: _Seen, before: Watch, evidence: Evidence | None
+        self, pair: Pair, seen: Reading, before: Watch, evidence: Evidence | None
     ) -> None:
         tools, given = self._tools, evidence or Evidence()
         index = self._quiet(*pair)
@@ -239,7 +216,7 @@ class Inspector:
         proved = _proved(index, pair[1])
         hides = rules.has_secrets(index.record.settings or {})
         mode = given.mode or self.modes.of(pair[0])
-        patch = self._adoption(index, pair[1], seen) if mode is Mode.ADOPT else {}
+        patch = seen.adoption() if mode is Mode.ADOPT else {}
         watch, action = drift.decide(
             before,
             seen.finding,
@@ -290,14 +267,6 @@ class Inspector:
             return
         if task.intent_id is not None:
             self._follow(pair, task.intent_id)
-
-    def _adoption(self, index: IndexView, node_id: NodeId, seen: _Seen) -> dict[str, object]:
-        """Return what would have to be changed for the cluster to be as this node is."""
-        if seen.shown is None or index.record.settings is None:
-            return {}
-        engine = self._engine(node_id, seen.shown)
-        only = None if engine in index.record.fingerprints else seen.finding.faults
-        return drift.adoption(index.record.settings, seen.shown, only)
 
     def _follow(self, pair: Pair, intent_id: int) -> None:
         """Look once more when the intent has ended; its own next try is the sweep's."""

@@ -5,6 +5,7 @@ For work in the background that has been promised already: nobody is there to be
 up would end the process. What a client waits for is refused with 503 instead, not tried again.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Final, Generic, TypeVar
 
@@ -56,3 +57,14 @@ async def until_stored(clock: Clock, work: Callable[[], Awaitable[Result]]) -> R
             _log.warning("store_unavailable", why=str(error), again_in_s=pause_s)
         await clock.sleep(pause_s)
         pause_s = min(_MAX_S, pause_s * 2)
+
+
+async def rest(clock: Clock, wake: asyncio.Event, *, at_most_s: float) -> None:
+    """Return after a time, or as soon as `wake` is set, which is cleared then."""
+    ends = (asyncio.ensure_future(clock.sleep(at_most_s)), asyncio.ensure_future(wake.wait()))
+    try:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for end in ends:
+            end.cancel()
+    wake.clear()

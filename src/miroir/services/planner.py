@@ -27,7 +27,7 @@ from miroir.services.carriers import (
     SettingsCarrier,
     SwapCarrier,
 )
-from miroir.services.carriers.lifecycle import already_exists
+from miroir.services.carriers.lifecycle import Before, already_exists
 from miroir.services.cluster import IndexView, View
 from miroir.services.prober import Prober, Verdict
 from miroir.services.tickets import TicketOffice
@@ -133,12 +133,18 @@ class Planner:
     def carrier(self, intent: Intent, view: View) -> Carrier:
         """Return what carries this kind of intent."""
         index = view.indexes.get(intent.index_uid)
+        fingerprints = index.record.fingerprints if index else {}
+
+        async def base_form(engine: str) -> Settings:
+            return await self._prober.committed_form(intent.undo, fingerprints, engine)
+
         if intent.kind.changes_settings or intent.kind is IntentKind.REPAIR:
             return SettingsCarrier(
                 intent,
                 control=self._control,
                 clock=self._clock,
-                base_fingerprints=index.record.fingerprints if index else {},
+                base_fingerprints=fingerprints,
+                base_form=base_form,
             )
         if intent.kind.moves_indexes:
             return SwapCarrier(
@@ -149,13 +155,16 @@ class Planner:
             )
         if intent.kind is IntentKind.ADOPT:
             return AdoptionCarrier(intent, control=self._control, clock=self._clock)
-        previous = index.record.primary_key if index else None
+        before = Before(
+            index.record.primary_key if index else None,
+            index is not None and index.record.deleted and index.record.version > 0,
+            base_form,
+        )
         return LifecycleCarrier(
             intent,
             control=self._control,
             clock=self._clock,
-            previous_key=previous,
-            leftover=index is not None and index.record.deleted and index.record.version > 0,
+            before=before,
             before_creation=self._tickets.ensure_clear,
         )
 

@@ -156,6 +156,24 @@ class Prober:
         found = {engine: await self._kept(None, engine) for engine in engines}
         return {engine: shown for engine, shown in found.items() if shown is not None}
 
+    async def committed_form(
+        self, settings: Settings, fingerprints: Mapping[str, str], engine: str
+    ) -> Settings:
+        """
+        Return what nodes of an engine class have to show while a version is in force.
+
+        Its settings; but of an index that is as it was made, what a fresh index of that class
+        shows: where defaults differ, there is one such form for each class.
+
+        Args:
+            settings: Of the version.
+            fingerprints: Of the version, per class.
+            engine: Class.
+        """
+        fresh = await self._kept(None, engine)
+        was_made_so = fresh is not None and fingerprints.get(engine) == fingerprint(fresh)
+        return fresh if fresh is not None and was_made_so else settings
+
     async def known_forms(self, target: Settings) -> Mapping[str, str]:
         """Return engine -> fingerprint of `target`, as far as it was probed before."""
         kept = {e: await self._kept(target, e) for e in self._one_node_per_engine()}
@@ -170,12 +188,12 @@ class Prober:
         return chosen
 
     async def _kept(self, target: Settings | None, engine: str) -> Settings | None:
-        return await self._store.expected(_hash(target), engine)
+        return await self._store.expected(hash_of(target), engine)
 
     def _start(self, asked: _Question, engine: str, node_id: NodeId) -> _Run:
         """Join the run of this target, or start one."""
         assert self._group is not None, "run() comes first"
-        key = (_hash(asked.target), engine)
+        key = (hash_of(asked.target), engine)
         if key not in self._runs:
             loop = asyncio.get_running_loop()
             self._runs[key] = _Run(loop.create_future(), loop.create_future())
@@ -277,7 +295,7 @@ def _settle(run: _Run, outcome: NodeRefused | None) -> None:
             future.set_result(outcome)
 
 
-def _hash(target: Settings | None) -> str:
+def hash_of(target: Settings | None) -> str:
     """Name a target; secrets masked, since the name is stored in clear."""
     return "fresh" if target is None else digest(rules.shown(target))
 

@@ -133,12 +133,18 @@ class Registrar:
         if write.patch is None:
             refusal = await self._prober.refusal_of_body(write.request)
             raise RefusedByNode(refusal) if refusal else Unavailable("no node can judge the body")
-        patch = rules.reset_patch(base) if write.resets and not write.patch else write.patch
+        patch = self._reset(write.index_uid) if write.resets and not write.patch else write.patch
         target = rules.resolve(base, patch)
         wish = Wish(
             IntentKind.CHANGE, write.by, patch, target, reason=write.reason, care=write.care
         )
         return await self._accept(write.index_uid, wish, write.request, self._task(write, patch))
+
+    def _reset(self, index_uid: IndexUid) -> dict[str, None]:
+        """Return null for every key in force; keys of changes that wait may never be."""
+        index = self._intake.cluster.view.live(index_uid)
+        in_force = index.record.settings if index is not None else None
+        return rules.reset_patch(in_force or rules.defaults())
 
     async def roll_back(self, wanted: Rollback) -> TaskRecord:
         """

@@ -56,7 +56,7 @@ class Replicas:
 
     def _is_last(self, index: IndexView, node_id: NodeId) -> bool:
         topology = self._cluster.view.topology
-        column = topology.columns[topology.by_id[node_id].shard_id]
+        column = topology.column_of(node_id)
         return all(n == node_id or n in index.out_of_sync for n in column)
 
     async def save(self, shares: tuple[NodeTaskRecord, ...], left: Mapping[NodeId, str]) -> None:

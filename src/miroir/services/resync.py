@@ -157,7 +157,7 @@ class Resync:
             return None
         if node_id not in view.healthy or node_id not in view.topology.by_id:
             return None
-        column = view.topology.columns[view.topology.by_id[node_id].shard_id]
+        column = view.topology.column_of(node_id)
         return next((n for n in column if n in view.ready(index)), None)
 
     def _settings_are_right(self, index_uid: IndexUid, node_id: NodeId) -> bool:

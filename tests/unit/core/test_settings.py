@@ -50,6 +50,13 @@ def test_delete_resets_every_key_in_force() -> None:
     assert rules.resolve(base, rules.reset_patch(base)) == {**BASE, "aNewKey": None}
 
 
+def test_a_reset_means_keys_that_came_while_it_waited() -> None:
+    """It was asked for after them: a change that was queued before it brought a new key."""
+    came = {**BASE, "aNewKey": 1}
+    assert rules.resolve(came, rules.reset_patch(BASE)) == {**BASE, "aNewKey": None}
+    assert rules.resolve(came, {"stopWords": None}) == came
+
+
 def test_an_unknown_key_replaces_whole() -> None:
     """Newer engines have keys that we do not know; the node judges them."""
     target = rules.resolve({**BASE, "aNewKey": {"a": 1}}, {"aNewKey": {"b": 2}})
@@ -136,7 +143,7 @@ def test_resolving_changes_nobody_elses_values() -> None:
 @pytest.mark.parametrize(
     ("key", "wanted", "seen"),
     [
-        ("stopWords", ["à", "The"], ["the", "a\u0300"]),
+        ("stopWords", ["à", "The"], ["The", "a\u0300"]),
         ("sortableAttributes", ["b", "a", "b"], ["a", "b"]),
         ("searchableAttributes", ["a", "*"], ["*"]),
         ("searchableAttributes", ["a", "b", "a"], ["a", "b"]),
@@ -165,6 +172,7 @@ def test_what_a_node_makes_of_a_value_is_no_difference(key: str, wanted: Any, se
     ("key", "wanted", "seen"),
     [
         ("stopWords", ["the"], ["then"]),
+        ("stopWords", ["the"], ["The"]),
         ("searchableAttributes", ["a", "b"], ["b", "a"]),
         ("rankingRules", ["words", "typo"], ["typo", "words"]),
         ("filterableAttributes", ["a", "b"], ["b", "a"]),
@@ -270,10 +278,10 @@ def test_forced_embedders_go_with_true_secrets() -> None:
 
 def test_to_the_letter_more_differs() -> None:
     """Leniently equal settings are repaired and undone all the same."""
-    seen = {**BASE, "stopWords": ["The"]}
-    target = {**BASE, "stopWords": ["the"]}
+    seen = {**BASE, "stopWords": ["a\u0300"]}
+    target = {**BASE, "stopWords": ["\u00e0"]}
     assert rules.wire_patch(seen, target) == {}
-    assert rules.exact_patch(seen, target) == {"stopWords": ["the"], "synonyms": {}}
+    assert rules.exact_patch(seen, target) == {"stopWords": ["\u00e0"], "synonyms": {}}
     assert rules.exact_patch(target, target) == {}
 
 

@@ -33,6 +33,7 @@ from miroir.services.cluster import Cluster
 from miroir.services.feed import Feed, FeedTools
 from miroir.services.inspector import Inspector, InspectorTools, Modes
 from miroir.services.ledger import Ledger
+from miroir.services.prober import Prober
 from miroir.services.replicas import Replicas
 from miroir.services.suspects import Suspects
 from miroir.telemetry import Metrics
@@ -120,14 +121,21 @@ class Scene:
         self.metrics = Metrics()
         replicas = Replicas(store=self.store, cluster=self.cluster, clock=self.clock)
         self.looked: list[NodeId] = []
-        nobody: Any = None  # Nothing is repaired here.
+        nobody: Any = None  # Nothing is repaired here, and nothing probed.
         self.inspector = Inspector(
             InspectorTools(
                 control=self.ledger,
                 store=self.store,
                 cluster=self.cluster,
                 clock=self.clock,
-                prober=nobody,
+                prober=Prober(
+                    control=self.ledger,
+                    store=self.store,
+                    cluster=self.cluster,
+                    watcher=nobody,
+                    clock=self.clock,
+                    wait_s=1.0,
+                ),
                 registrar=nobody,
                 replicas=replicas,
                 metrics=self.metrics,

@@ -8,6 +8,7 @@ kept of it: it is deleted first.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from miroir.core import settings as rules
@@ -29,6 +30,22 @@ from miroir.services.carriers.base import (
 )
 
 
+@dataclass(frozen=True)
+class Before:
+    """
+    How an index stands when its intent begins.
+
+    Attributes:
+        primary_key: In force.
+        leftover: It was deleted through Miroir; what a node has of that name is left over.
+        form: Engine class -> what its nodes show.
+    """
+
+    primary_key: str | None
+    leftover: bool
+    form: Callable[[str], Awaitable[Settings]]
+
+
 class LifecycleCarrier:
     """CREATE, UPDATE and DELETE: the index itself and its primary key."""
 
@@ -38,16 +55,16 @@ class LifecycleCarrier:
         *,
         control: NodeControl,
         clock: Clock,
-        previous_key: str | None,
-        leftover: bool,
+        before: Before,
         before_creation: Callable[[NodeId], Awaitable[None]],
     ) -> None:
         self._before_creation = before_creation
         self._intent = intent
         self._control = control
         self._clock = clock
-        self._previous_key = previous_key
-        self._leftover = leftover
+        self._previous_key = before.primary_key
+        self._leftover = before.leftover
+        self._form = before.form
         self._shown: dict[NodeId, Settings] = {}
 
     async def send(self, node_id: NodeId, engine: str, state: Broadcast) -> int | None:  # noqa: ARG002
@@ -98,15 +115,16 @@ class LifecycleCarrier:
             return ReadBack(digest({"exists": bool(found)}), ("still there",) if found else ())
         if not found:
             return ReadBack(digest({"exists": False}), ("index: missing",))
-        wanted = self._previous_key if undo else self._intent.primary_key
+        key = self._previous_key if undo else self._intent.primary_key
         seen = await self._control.read_settings(node_id, self._intent.index_uid)
         engine = class_shown(engine, seen)
         self._shown[node_id] = seen
-        faults = [] if found.get("primaryKey") == wanted else ["primaryKey: not as wanted"]
+        faults = [] if found.get("primaryKey") == key else ["primaryKey: not as wanted"]
         if self._intent.kind is IntentKind.CREATE and await self._documents(node_id):
             faults.append("documents: not empty")  # Another index of this name, never asked.
         if self._intent.kind is IntentKind.UPDATE:
-            faults += [f"{k}: not as wanted" for k in rules.differences(self._intent.undo, seen)]
+            wanted = await self._form(engine)
+            faults += [f"{k}: not as wanted" for k in rules.differences(wanted, seen)]
         elif engine not in state.expected:  # No probe has shown what a fresh index looks like.
             faults += [f"{k}: not fresh" for k in rules.differences(rules.defaults(), seen)]
         return ReadBack(fingerprint(seen), tuple(faults), engine)

@@ -1,6 +1,6 @@
 """CHANGE and REPAIR: settings patched and read back."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from miroir.core import settings as rules
@@ -10,7 +10,7 @@ from miroir.core.fingerprint import fingerprint
 from miroir.core.topology import NodeId
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, Settings
-from miroir.ports.records import CommitRecord, Intent, Unconfirmed
+from miroir.ports.records import CommitRecord, Intent, IntentKind, Unconfirmed
 from miroir.services.carriers.base import (
     ReadBack,
     by_engine,
@@ -26,7 +26,8 @@ class SettingsCarrier:
     CHANGE and REPAIR: settings patched and read back.
 
     Attributes of the index in force go in as `base_fingerprints`: what its last committed
-    read-back was per engine, which an undo has to lead back to exactly.
+    read-back was per engine, which an undo has to lead back to exactly; and as `base_form`, which
+    returns what nodes of an engine class show at that version.
     """
 
     def __init__(
@@ -36,11 +37,13 @@ class SettingsCarrier:
         control: NodeControl,
         clock: Clock,
         base_fingerprints: Mapping[str, str],
+        base_form: Callable[[str], Awaitable[Settings]],
     ) -> None:
         self._intent = intent
         self._control = control
         self._clock = clock
         self._base_fingerprints = base_fingerprints
+        self._base_form = base_form
         self._shown: dict[NodeId, Settings] = {}
         # Sent even where a node seems to show it already: a mask hides another secret, and a
         # field that was reset hides behind what cannot be foretold.
@@ -54,9 +57,9 @@ class SettingsCarrier:
         Reading first costs a round trip and buys two things: a node that lost the index says so
         before a PATCH could create it anew, and a node that is already right is left alone.
         """
-        wanted = self._wanted(state)
         seen = await self._control.read_settings(node_id, self._intent.index_uid)
         engine = class_shown(engine, seen)
+        wanted = await self._wanted(engine, state)
         touched = self._touched(state)
         patch = rules.wire_patch(seen, wanted, touched=touched, forced=self._forced)
         if not rules.wire_patch(seen, wanted, touched=touched):
@@ -71,9 +74,9 @@ class SettingsCarrier:
 
     async def read(self, node_id: NodeId, engine: str, state: Broadcast) -> ReadBack:
         """GET the settings and compare every key."""
-        wanted = self._wanted(state)
         seen = await self._control.read_settings(node_id, self._intent.index_uid)
         engine = class_shown(engine, seen)
+        wanted = await self._wanted(engine, state)
         self._shown[node_id] = seen
         shown = fingerprint(seen)
         differing = rules.differences(wanted, seen)
@@ -87,8 +90,11 @@ class SettingsCarrier:
             faults.append("fingerprint: not the committed one")
         return ReadBack(shown, tuple(faults), engine)
 
-    def _wanted(self, state: Broadcast) -> Settings:
-        return self._intent.undo if state.undoing else self._intent.target
+    async def _wanted(self, engine: str, state: Broadcast) -> Settings:
+        """Return where nodes of a class are led: ahead, or to the version in force."""
+        if state.undoing or self._intent.kind is IntentKind.REPAIR:
+            return await self._base_form(engine)
+        return self._intent.target
 
     def _touched(self, state: Broadcast) -> tuple[str, ...]:
         """Keys of the client's own that a node must know, whatever it shows."""
