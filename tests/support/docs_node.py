@@ -19,10 +19,11 @@ from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import NodeRefused
 from miroir.node.errors import ApiError
 from miroir.ports.node import NodeReply, NodeRequest, NodeTask
+from tests.support.sim_disk import SimIndex, SimTask
 from tests.support.sim_engine import NEW, digest
 from tests.support.sim_faults import FaultPlan
 from tests.support.sim_network import SimNetwork
-from tests.support.sim_node import SimIndex, SimNode, SimTask
+from tests.support.sim_node import SimNode
 
 Documents = dict[str, dict[str, Any]]
 _ROUTE = re.compile(r"/indexes/(?P<uid>[^/]+)/documents(?P<rest>/[^/]+)?")

@@ -12,8 +12,8 @@ import asyncio
 from typing import Any, Final
 
 from tests.support import sim_events as e
+from tests.support.sim_choices import SWEEP_S
 from tests.support.sim_clients import Clients
-from tests.support.sim_weather import SWEEP_S
 from tests.support.sim_world import World
 
 _END_MAX_S: Final = 240.0

@@ -8,22 +8,21 @@ much of `NodeTransport` as searches need.
 
 import asyncio
 import random
-import re
 from collections.abc import Awaitable, Callable, Mapping
-from heapq import heappop, heappush
 from typing import Any, Protocol
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import orjson
 
 from miroir.core.swaps import Swaps
 from miroir.core.topology import IndexUid, NodeId
-from miroir.errors import NodeRefused, NodeUnreachable
+from miroir.errors import NodeRefused
 from miroir.node.errors import ApiError
 from miroir.ports.node import NodeIndex, NodeReply, NodeRequest, NodeTask, Settings
+from tests.support.sim_deadlines import Deadlines, fail
 from tests.support.sim_engine import NEW, NEXT
 from tests.support.sim_faults import FaultPlan, FaultPoint as F
 from tests.support.sim_node import PROBE, SimNode
+from tests.support.sim_routes import serve
 
 TIMEOUT_S = 3.0
 _WRITES = {"patch_settings", "create_index", "update_index", "delete_index", "probe"}
@@ -80,7 +79,7 @@ class SimNetwork:
         self._faults = faults
         self._note = note
         self._in_flight: dict[str, int] = dict.fromkeys(nodes, 0)
-        self._deadlines = _Deadlines()
+        self._deadlines = Deadlines()
 
     def in_flight(self, node_id: NodeId) -> int:
         """See `NodeTransport.in_flight`."""
@@ -131,13 +130,13 @@ class SimNetwork:
             self._note(f"lost: {name} to {node_id}")
             return answer
         if self._faults.strikes(F.REQUEST_RESET, name):
-            loop.call_later(0.001, _fail, answer, f"{node_id}: connection reset")
+            loop.call_later(0.001, fail, answer, f"{node_id}: connection reset")
             return answer
         delay_s = self._latency_s()
         if name == "search" and self._chance.random() < 0.1:
             delay_s += self._chance.uniform(0.0, 2.0)  # It waits its turn on a busy node.
         if name == "check_health" and self._faults.strikes(F.HEALTH_FLAPPED):
-            loop.call_later(0.001, _fail, answer, f"{node_id}: status 503")
+            loop.call_later(0.001, fail, answer, f"{node_id}: status 503")
             return answer
         if name in _WRITES and self._faults.strikes(F.BODY_SLOW, name):
             delay_s += TIMEOUT_S * self._chance.uniform(0.1, 0.9)
@@ -172,22 +171,22 @@ class SimNetwork:
             return  # It is in the kernel's queue, and will be served when the node goes on.
         awaited = not answer.done() and self._caller.rules
         if not node.up:
-            _fail(answer, f"{node_id}: connection refused")
+            fail(answer, f"{node_id}: connection refused")
             return
         result, refused = self._acted(node, name, act, "own" if awaited else "late")
         if self._faults.strikes(F.ANSWER_LOST, name):
             self._note(f"answer lost: {name} of {node_id}")
             if self._chance.random() < 0.5:
-                _fail(answer, f"{node_id}: connection reset by peer")
+                fail(answer, f"{node_id}: connection reset by peer")
             return
         if self._crashes(node, name):
-            _fail(answer, f"{node_id}: connection reset by peer")
+            fail(answer, f"{node_id}: connection reset by peer")
             return
         starts = node.starts
 
         def arrive() -> None:
             if node.starts != starts or not node.up:
-                _fail(answer, f"{node_id}: connection reset by peer")
+                fail(answer, f"{node_id}: connection reset by peer")
             elif not node.mute:
                 _answer(answer, result, refused)
 
@@ -371,7 +370,7 @@ class SimNetwork:
     async def forward(self, node_id: NodeId, request: NodeRequest) -> NodeReply:
         """See `NodeControl.forward`."""
         reply: NodeReply = await self.call(
-            node_id, "forward", lambda n, origin: _serve(n, request, origin)
+            node_id, "forward", lambda n, origin: serve(n, request, origin)
         )
         return reply
 
@@ -385,40 +384,9 @@ class SimNetwork:
         return self.call(
             node_id,
             "search",
-            lambda n, o: _serve(n, request, o, asked_s=asked_s),
+            lambda n, o: serve(n, request, o, asked_s=asked_s),
             timeout_s=timeout_s,
         )
-
-
-class _Deadlines:
-    """Ends calls that nobody has answered in time; one timer for all, since most are answered."""
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, int, asyncio.Future[Any], str]] = []
-        self._count = 0
-        self._timer: asyncio.TimerHandle | None = None
-
-    def watch(self, answer: "asyncio.Future[Any]", node_id: str, timeout_s: float) -> None:
-        loop = asyncio.get_running_loop()
-        until_s = loop.time() + timeout_s
-        self._count += 1
-        heappush(self._heap, (until_s, self._count, answer, node_id))
-        if self._timer is None or self._heap[0][1] == self._count:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = loop.call_at(until_s, self._ring)
-
-    def _ring(self) -> None:
-        loop, heap = asyncio.get_running_loop(), self._heap
-        while heap and (heap[0][0] <= loop.time() or heap[0][2].done()):
-            _, _, answer, node_id = heappop(heap)
-            _fail(answer, f"{node_id}: no answer in time")
-        self._timer = loop.call_at(heap[0][0], self._ring) if heap else None
-
-
-def _fail(answer: "asyncio.Future[Any]", why: str) -> None:
-    if not answer.done():
-        answer.set_exception(NodeUnreachable(why))
 
 
 def _answer(answer: "asyncio.Future[Any]", result: Any, refused: NodeRefused | None) -> None:
@@ -428,61 +396,3 @@ def _answer(answer: "asyncio.Future[Any]", result: Any, refused: NodeRefused | N
         answer.set_exception(refused)
     else:
         answer.set_result(result)
-
-
-# ---- routes that Miroir asks in raw form
-
-_ROUTE = re.compile(r"/indexes/(?P<uid>[^/]+)(?P<rest>/.*)?")
-
-
-def _serve(node: SimNode, request: NodeRequest, origin: str, *, asked_s: float = 0.0) -> NodeReply:
-    try:
-        status, body = _route(node, request, origin)
-    except NodeRefused as refused:
-        status, body = refused.status, refused.error
-    if "truth" in body:
-        body["asked"] = asked_s
-    return NodeReply(status, {}, orjson.dumps(body))
-
-
-def _route(node: SimNode, request: NodeRequest, origin: str) -> tuple[int, Any]:
-    url = urlsplit(request.path)
-    if url.path == "/tasks":
-        return 200, _pending_tasks(node, parse_qs(url.query))
-    if url.path == "/stats":  # There are no documents to be counted here,
-        return 200, {"indexes": {}}
-    if url.path == "/indexes":  # and no births to be compared.
-        return 200, {"results": []}
-    match = _ROUTE.fullmatch(url.path)
-    assert match is not None, request.path
-    uid, rest = unquote(match["uid"]), match["rest"] or ""
-    if rest == "/search":
-        index = node.index(uid)
-        me = {"node": node.node_id, "engine": node.engine.version}
-        return 200, {"hits": [], "truth": index.truth.decode(), **me}
-    if rest == "/settings" and request.method == "DELETE":
-        return 202, {"taskUid": node.handle_settings_reset(uid, origin)}
-    if rest == "/settings" and request.method == "PATCH":
-        try:
-            body = orjson.loads(request.body)
-        except orjson.JSONDecodeError:
-            raise NodeRefused(400, ApiError("malformed_payload", "not JSON").body()) from None
-        return 202, {"taskUid": node.handle_settings_patch(uid, body, origin)}
-    if rest == "/documents" and request.method == "DELETE":
-        node.index(uid)
-        return 202, {"taskUid": node.handle_documents(uid, origin)}
-    if rest == "/documents/fetch":
-        node.index(uid)
-        return 200, {"results": [], "total": 0}
-    raise AssertionError(f"the simulation does not know {request.method} {request.path}")
-
-
-def _pending_tasks(node: SimNode, query: Mapping[str, list[str]]) -> dict[str, Any]:
-    (uid,) = query.get("indexUids", [None])
-    types = set(query["types"][0].split(",")) if "types" in query else None
-    tasks = [t for t in node.pending(uid) if types is None or t.type in types]
-    rows = [
-        {"uid": t.uid, "indexUid": t.index_uid, "type": t.type, "status": t.status} for t in tasks
-    ]
-    rows = rows[::-1] if "reverse" in query else rows
-    return {"results": rows[: int(query["limit"][0])], "total": len(rows)}

@@ -13,81 +13,18 @@ is `sim_network`.
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final
 
-from miroir.core.topology import IndexUid
 from miroir.errors import NodeRefused
 from miroir.node.errors import ApiError
-from miroir.ports.node import NodeTask
-from tests.support.sim_engine import Engine, Stored, digest, task_details
+from tests.support.sim_disk import Disk, SimIndex, SimTask
+from tests.support.sim_engine import Engine, Stored, digest
 from tests.support.sim_faults import FaultPlan, FaultPoint as F
 
 PROBE = "_miroir_probe"
 _FAILS: Final = {"embedders": {"broken": {"source": "ollama", "model": "m", "url": "http://a/b"}}}
 """Settings that a node takes, and whose task then fails."""
-
-
-@dataclass
-class SimIndex:
-    """
-    One index.
-
-    Attributes:
-        shown: Answer to GET.
-        truth: What is served, as bytes: equal means equal.
-    """
-
-    primary_key: str | None
-    stored: Stored
-    shown: Mapping[str, Any]
-    truth: bytes
-
-
-@dataclass(frozen=True)
-class SimTask:
-    """
-    One task.
-
-    Attributes:
-        index_uid: Empty for a swap, which is a task of no index.
-        origin: `own` (Miroir waits for the answer), `late` (it no longer does), `foreign`.
-        status: As a node has it; `deleted` for one that the list no longer shows.
-        may_create: Whether a settings task makes an index that is missing.
-    """
-
-    uid: int
-    index_uid: str
-    type: str
-    body: Mapping[str, Any]
-    origin: str
-    status: str = "enqueued"
-    error: Mapping[str, Any] | None = None
-    enqueued_at: str | None = None
-    may_create: bool = True
-
-    def as_port(self) -> NodeTask:
-        index_uid = IndexUid(self.index_uid) if self.index_uid else None
-        return NodeTask(
-            self.uid,
-            index_uid,
-            self.type,
-            self.status,
-            self.error,
-            task_details(self.type, self.body),
-            enqueued_at=self.enqueued_at,
-        )
-
-
-@dataclass
-class Disk:
-    """What survives a crash."""
-
-    indexes: dict[str, SimIndex] = field(default_factory=dict)
-    tasks: list[SimTask] = field(default_factory=list)
-
-    def copy(self) -> "Disk":
-        return Disk({uid: replace(i) for uid, i in self.indexes.items()}, list(self.tasks))
 
 
 Listener = Callable[["SimNode", str, str, str], None]

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from miroir.core.topology import IndexUid
+from tests.support.sim_choices import SWEEP_S
+from tests.support.sim_disk import Disk
 from tests.support.sim_engine import NEW, NEXT
 from tests.support.sim_faults import FaultPoint as F
-from tests.support.sim_node import PROBE, Disk, SimNode
+from tests.support.sim_node import PROBE, SimNode
 
 if TYPE_CHECKING:
     from tests.support.sim_world import World
 
-SWEEP_S: Final = 9.0
-"""Interval of the sweep in every simulated cluster."""
 _TOOL_TIMES: Final = 7
 
 

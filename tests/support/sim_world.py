@@ -9,30 +9,25 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
-from miroir.config import Config
 from miroir.core.topology import IndexUid
 from tests.support import sim_events as e
 from tests.support.memory_store import MemoryStore
 from tests.support.sim_checker import Bounds, Checker, Rules
+from tests.support.sim_choices import FEED_S, SWEEP_S, Choices
 from tests.support.sim_engine import NEW, NEXT, OLD, Engine
 from tests.support.sim_faults import FaultPlan, FaultPoint
 from tests.support.sim_node import PROBE, SimNode
 from tests.support.sim_process import Process
-from tests.support.sim_weather import SWEEP_S, Weather
+from tests.support.sim_weather import Weather
 from tests.support.virtual_loop import VirtualClock, VirtualLoop
 
-FEED_S: Final = 2.0
 _DRIFT_BOUND_S: Final = 3 * SWEEP_S
 _FEED_BOUND_S: Final = 2 * FEED_S
 """What makes a task is found within an interval and the way there and back, if nothing is lost."""
 _HEARD: Final = {"behind", "neighbours", "calm", "upgrade"}
 _TAKE_OVER_S: Final = 11.0
-_GRIDS: Final = (
-    (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (1, 2), (2, 2), (3, 2), (2, 2), (2, 3),
-)  # fmt: skip
 
 
 class World:
@@ -398,73 +393,3 @@ class World:
             node.restart()
         for process in self.processes[:-1]:
             process.die("the faults are over")
-
-
-@dataclass(frozen=True)
-class Choices:
-    """
-    What an operator may have chosen.
-
-    Attributes:
-        sequential: One node after the other, and every node before the commit.
-        waves: Whether one half may be changed while the other serves.
-        when_no_cover: `available` or `consistent`.
-    """
-
-    shards: int
-    groups: int
-    sequential: bool
-    waves: bool
-    when_no_cover: str
-
-    @classmethod
-    def by(cls, chance: random.Random) -> "Choices":
-        """Choose."""
-        shards, groups = _GRIDS[chance.randrange(len(_GRIDS))]
-        return cls(
-            shards=shards,
-            groups=groups,
-            sequential=chance.random() < 0.12,
-            waves=chance.random() < 0.88,
-            when_no_cover="consistent" if chance.random() < 0.12 else "available",
-        )
-
-    @property
-    def in_halves(self) -> bool:
-        """Whether a change leaves a half that serves."""
-        return self.groups > 1 and self.waves and not self.sequential
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the nodes."""
-        return [f"n{i}" for i in range(self.shards * self.groups)]
-
-    def config(self) -> Config:
-        """Return the configuration of the cluster."""
-        nodes = [
-            {
-                "name": name,
-                "url": f"http://{name}:7700",
-                "shard": i % self.shards,
-                "replica_group": i // self.shards,
-            }
-            for i, name in enumerate(self.names)
-        ]
-        broadcast = {
-            "strategy": "sequential" if self.sequential else "two_phase",
-            "waves": "auto" if self.waves else "off",
-            "when_no_cover": self.when_no_cover,
-            "probe_wait_s": 1.0,
-            "drain_max_s": 5.0,
-            "verify_timeout_s": 20.0,
-            "node_silence_s": 15.0,
-        }
-        topology = {"shards": self.shards, "replica_groups": self.groups, "nodes": nodes}
-        return Config.model_validate(
-            {
-                "topology": topology,
-                "settings_broadcast": broadcast,
-                "settings_drift_check": {"interval_s": SWEEP_S, "feed_interval_s": FEED_S},
-                "health": {"interval_s": 3.0},
-            }
-        )
