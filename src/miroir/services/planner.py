@@ -177,7 +177,9 @@ class Planner:
         the rest nothing is known beforehand; nodes of one engine must agree.
         """
         if intent.kind.changes_settings:
-            return await self._prober.expected(intent.target, rules.asked_of_nodes(intent.patch))
+            touched = rules.asked_of_nodes(intent.patch)
+            verdict = await self._prober.expected(intent.target, touched)
+            return verdict.of(intent.index_uid)
         if intent.kind is IntentKind.CREATE:
             return await self._prober.expected(None)
         if intent.kind is IntentKind.REPAIR:

@@ -47,6 +47,12 @@ class Verdict:
     refusal: NodeReply | None = None
     expected: Mapping[str, str] = field(default_factory=dict)
 
+    def of(self, index_uid: IndexUid) -> "Verdict":
+        """Return it with an error that names the client's index instead of the probe's."""
+        if self.refusal is None:
+            return self
+        return replace(self, refusal=said_of(index_uid, self.refusal))
+
 
 @dataclass(frozen=True)
 class _Question:
@@ -298,6 +304,12 @@ def _settle(run: _Run, outcome: NodeRefused | None) -> None:
 def hash_of(target: Settings | None) -> str:
     """Name a target; secrets masked, since the name is stored in clear."""
     return "fresh" if target is None else digest(rules.shown(target))
+
+
+def said_of(index_uid: IndexUid, reply: NodeReply) -> NodeReply:
+    """Return what a node has said of the probe's index as if said of the client's."""
+    probe, client = (f"`{uid}`".encode() for uid in (PROBE_INDEX, index_uid))
+    return replace(reply, body=reply.body.replace(probe, client))
 
 
 def _as_reply(refused: NodeRefused) -> NodeReply:

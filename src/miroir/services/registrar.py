@@ -25,7 +25,7 @@ from miroir.ports.node import NodeReply, NodeRequest, Settings
 from miroir.ports.records import Care, Intent, IntentKind, NewTask, TaskRecord
 from miroir.services.cluster import IndexView
 from miroir.services.intake import Intake, Wish, check_uid, not_found
-from miroir.services.prober import Prober
+from miroir.services.prober import Prober, said_of
 
 
 class RefusedByNode(MiroirError):
@@ -132,7 +132,9 @@ class Registrar:
         base = view.last_target(write.index_uid) or rules.defaults()
         if write.patch is None:
             refusal = await self._prober.refusal_of_body(write.request)
-            raise RefusedByNode(refusal) if refusal else Unavailable("no node can judge the body")
+            if refusal is None:
+                raise Unavailable("no node can judge the body")
+            raise RefusedByNode(said_of(write.index_uid, refusal))
         patch = self._reset(write.index_uid) if write.resets and not write.patch else write.patch
         target = rules.resolve(base, patch)
         wish = Wish(
@@ -206,7 +208,7 @@ class Registrar:
         asked = rules.asked_of_nodes(wish.patch)
         refusal = await self._prober.refusal(wish.target, asked, request, alone=alone)
         if refusal is not None:
-            raise RefusedByNode(refusal)
+            raise RefusedByNode(said_of(index_uid, refusal))
         if await self._looks_in_force(index_uid, wish.target):
             return await intake.store.open_task(task, status="succeeded")
         if not intake.will_exist(index_uid):
