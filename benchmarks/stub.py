@@ -56,6 +56,10 @@ class Stub:
         match names:
             case ["health"]:
                 return 200, {"status": "available"}
+            case ["experimental-features"]:
+                return 200, {}
+            case ["stats"]:
+                return 200, {"databaseSize": 0, "lastUpdate": _MOMENT, "indexes": {}}
             case ["version"]:
                 return 200, _VERSION
             case ["tasks"]:
@@ -63,6 +67,8 @@ class Stub:
                 return 200, {"results": [_task(int(uid)) for uid in uids], "next": None}
             case ["indexes"]:
                 return 200, {"results": [_index(*known) for known in self._indexes.items()]}
+            case ["indexes", uid, "stats"] if uid in self._indexes:
+                return 200, {"numberOfDocuments": 0, "isIndexing": False, "fieldDistribution": {}}
             case ["indexes", uid, *rest] if uid in self._indexes:
                 return 200, _SETTINGS if rest else _index(uid, self._indexes[uid])
             case _:
