@@ -251,8 +251,67 @@ def test_drift_is_listed_explained_and_adopted(cluster, uid, path, miroir):
     assert miroir("drift", "repair", uid).status == 0
     cluster.faults(name)
     until(lambda: not cluster.drift(uid), "repaired")
-    told = miroir("drift", "ignore", uid, "--mode", "off").out
-    assert f"    {uid}: off" in told
+
+
+def test_a_key_that_is_to_be_ignored_stays_as_somebody_has_made_it(cluster, uid, path, miroir):
+    """Also over a restart; the node goes on answering, and it is told who wanted that, and why."""
+    said = miroir("drift", "ignore", uid, "synonyms", "-m", "kept by hand")
+    assert (said.status, "left alone: synonyms" in said.out) == (0, True)
+    cluster.kill_miroir()
+    cluster.start_miroir()
+    until(lambda: len(cluster.healthy()) == len(cluster.nodes), "every node found again")
+    name = cluster.nodes[1]
+    by_hand = {"synonyms": {"film": ["movie"]}}
+    cluster.on_node(name).request("PATCH", f"/indexes/{uid}/settings", by_hand).ok()
+    until(lambda: [d["state"] for d in cluster.drift(uid)] == ["ignored"], "seen")
+    until(lambda: cluster.states(uid) == cluster.everywhere("synced"), "answering")
+    listed = miroir("drift", "list", "-o", "json")
+    assert listed.status == 0
+    (row,) = listed.document["results"]
+    assert (row["node"], row["faults"], row["state"]) == (name, ["synonyms"], "ignored")
+    (rule,) = [r for r in listed.document["rules"] if r["index"] == uid]
+    assert (rule["by"], rule["reason"], rule["ignoredKeys"]) == (
+        "ci",
+        "kept by hand",
+        ["synonyms"],
+    )
+    assert "kept by hand" in miroir("drift", "explain", uid).out
+    assert cluster.shown_by(name, uid, "synonyms") == by_hand["synonyms"]
+
+    cluster.on_node(name).request("PATCH", f"/indexes/{uid}/settings", {"stopWords": ["x"]}).ok()
+    until(lambda: cluster.shown_by(name, uid, "stopWords") == [], "another key is repaired")
+    miroir("drift", "ignore", uid, "--stop")
+    cluster.on_node(name).request("PATCH", f"/indexes/{uid}/settings", by_hand).ok()
+    until(lambda: cluster.shown(uid, "synonyms") == cluster.everywhere({}), "repaired, too")
+
+
+def test_a_mode_that_is_ordered_holds_at_once(cluster, uid, path, miroir):
+    """Somebody has to work on a node by hand, now."""
+    assert miroir("drift", "ignore", uid).status == 0
+    name = cluster.nodes[0]
+    by_hand = {"stopWords": ["by-hand"]}
+    cluster.on_node(name).request("PATCH", f"/indexes/{uid}/settings", by_hand).ok()
+    until(lambda: [d["action"] for d in cluster.drift(uid)] == ["alert"], "reported")
+    explained = miroir("drift", "explain", uid, "-o", "json").document
+    (change,) = explained["differences"][0]["changes"]
+    assert (change["key"], change["added"]) == ("stopWords", ["by-hand"])
+    back = miroir("drift", "ignore", uid, "--stop")
+    assert "foreign changes are undone" in back.out
+    until(lambda: cluster.shown(uid, "stopWords") == cluster.everywhere([]), "repaired")
+    assert [o["modeIs"] for o in miroir("drift", "list", "-o", "json").document["orders"]][:2] == [
+        "configured",
+        "ordered",
+    ]
+
+
+def test_an_order_that_makes_no_sense_is_refused_by_name(cluster, uid, path, miroir):
+    """A key with a slip in it would be ignored for ever, and guarded never."""
+    ran = miroir("drift", "ignore", uid, "synonymes")
+    assert (ran.status, '"synonymes"' in ran.err) == (1, True)
+    ran = miroir("drift", "ignore", "no-such-index", "synonyms")
+    assert (ran.status, "`no-such-index` not found" in ran.err) == (1, True)
+    ran = miroir("drift", "ignore", uid, "--stop", "--mode", "off")
+    assert ran.status == 2
 
 
 def test_a_wrong_key_is_told_what_key_is_wanted(miroir):

@@ -94,6 +94,13 @@ def test_every_answer_has_its_published_shape(cluster, uid, ask):
         ask("GET", f"/_miroir/{path}")
     ask("POST", "/_miroir/drift/{uid}/repair", uid=uid)
     ask("POST", "/_miroir/drift/{uid}/adopt", uid=uid, query="?node=nobody", status=400)
+    order = {"mode": "alert", "ignoredKeys": ["synonyms"], "by": "me", "reason": "why"}
+    assert ask("PATCH", "/_miroir/drift/{uid}", order, uid=uid)["rule"]["ignoredKeys"]
+    for wrong in ({"mode": []}, {"mode": "of"}, {"ignoredKeys": "a"}, {"ignoredKeys": [{}]}):
+        ask("PATCH", "/_miroir/drift/{uid}", wrong, uid=uid, status=400)
+    ask("GET", "/_miroir/drift")
+    back = {"mode": None, "ignoredKeys": None}
+    assert ask("PATCH", "/_miroir/drift/{uid}", back, uid=uid)["rule"]["mode"] == "repair"
 
 
 def test_drift_has_its_published_shape(cluster, uid, ask):

@@ -41,6 +41,7 @@ _ROWS: Final[dict[tuple[str, str], _Row]] = {
     ("GET", "/_miroir/features"): _Row("Features"),
     ("GET", "/_miroir/keys"): _Row("Keys"),
     ("GET", "/_miroir/drift"): _Row("Drift"),
+    ("PATCH", "/_miroir/drift/{uid}"): _Row("DriftRuled", body="DriftOrder"),
     ("POST", "/_miroir/drift/{uid}/repair"): _Row("DriftRows"),
     ("POST", "/_miroir/drift/{uid}/adopt"): _Row("DriftRows", query=(("node", TEXT),)),
     ("POST", "/_miroir/indexes/{uid}/adopt"): _Row("Task", 202),

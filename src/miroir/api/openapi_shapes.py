@@ -143,8 +143,19 @@ SHAPES: Final[dict[str, Shape]] = {
         lastSeenAt=MOMENT,
     ),
     "DriftRows": closed(results=listed(ref("DriftRow"))),
+    "DriftRule": closed(
+        index=TEXT, mode=TEXT, modeIs={"type": "string", "enum": ["ordered", "configured"]},
+        ignoredKeys=listed(TEXT), by=TEXT, reason=TEXT, at=MOMENT,
+    ),
+    "DriftOrder": closed(
+        "mode", "ignoredKeys", "by", "reason",
+        mode=maybe({"type": "string", "enum": ["repair", "alert", "adopt", "off"]}),
+        ignoredKeys=maybe(listed(TEXT)), by=maybe(TEXT), reason=maybe(TEXT),
+    ),
+    "DriftRuled": closed(rule=ref("DriftRule"), results=listed(ref("DriftRow"))),
     "Drift": closed(
         results=listed(ref("DriftRow")), modes=by_name(TEXT),
+        rules=listed(ref("DriftRule")), orders=listed(ref("DriftRule")),
         unmanaged=listed(closed(index=TEXT, nodes=listed(TEXT), why=TEXT)),
     ),
     "Features": closed(**_STANDING, features=by_name(FLAG)),

@@ -58,6 +58,12 @@ settings change. So does `.../apply`, with `{"settings": {...}, "baseVersion": 1
 has to be there. With `confirmWithinS` the change undoes itself unless `.../confirm` with
 `{"version": 13}` comes in time. Golden queries (`core/canary.py` has their form) are put to the
 changed half of the nodes before the commit; where they do not hold, the change is aborted.
+`PATCH /_miroir/drift/{uid}` says what is wanted of an index from now on, also after a restart:
+`{"mode": "repair" | "alert" | "adopt" | "off", "ignoredKeys": ["synonyms"], "by": "who",
+"reason": "why"}`; what is absent stays as it is, null is as configured. A node that differs in
+ignored keys alone counts as right and goes on answering; the next change or repair of the index
+sets these keys, too, as all others. `GET /_miroir/drift` has the `rules` that hold, and the newest
+100 `orders`.
 
 | method | path | class |
 |---|---|---|

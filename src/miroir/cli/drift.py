@@ -5,25 +5,46 @@ Only a cluster can drift; what one plain Meilisearch differs from are files (`mi
 diff`). Orders go to Miroir; nothing is sent to a node from here, `explain` reads one.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 
 import typer
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from miroir.cli.admin_client import AdminClient, Refused
+from miroir.cli.admin_client import AdminClient, NoAnswer, Refused
+from miroir.cli.drift_picture import drift_picture, rule_picture
 from miroir.cli.faults import UsageFault
-from miroir.cli.settings.connect import URL, Key, Url, connect, look_up
+from miroir.cli.settings.apply import Reason
+from miroir.cli.settings.connect import URL, Key, Url, caller, connect, look_up
 from miroir.cli.settings.diff import compared
-from miroir.cli.settings.documents import DriftDocument, DriftForm
+from miroir.cli.settings.documents import (
+    DifferenceForm,
+    DriftDocument,
+    DriftForm,
+    DriftRuleForm,
+)
+from miroir.cli.settings.forms import change_form
 from miroir.cli.settings.output import Outlet, Output
 from miroir.cli.settings.picture import differences_picture
 from miroir.cli.settings.proxy import ProxyTarget
 
 drift: Final = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode="markdown")
+Order = dict[str, Any]
 Index = Annotated[str, typer.Argument(help="Name of the index.")]
+Keys = Annotated[
+    list[str] | None,
+    typer.Argument(help="Settings whose foreign values are left alone. Without: all, by mode."),
+]
+Ordered = Annotated[
+    Literal["repair", "alert", "adopt", "off"] | None,
+    typer.Option(
+        help="alert: only report; off: do not look. Without keys: alert.", show_default=False
+    ),
+]
+Stop = Annotated[
+    bool, typer.Option("--stop", help="Ignore these keys no longer; without keys: as configured.")
+]
 
 
 @drift.callback()
@@ -36,7 +57,7 @@ def list_(url: Url = URL, key: Key = None, output: Output = "table") -> None:
     """
     List nodes that stray, and indexes that nobody manages.
 
-    Exit status 0: none; 1: some.
+    Exit status 0: none; 1: some. What is to be ignored is listed, and is none.
 
     For example:
 
@@ -46,8 +67,8 @@ def list_(url: Url = URL, key: Key = None, output: Output = "table") -> None:
     """
     found = _miroir(url, key).drift()
     document = _document(found)
-    Outlet(output).answer(document, _list(document))
-    raise typer.Exit(1 if document.results else 0)
+    Outlet(output).answer(document, drift_picture(document))
+    raise typer.Exit(0 if all(row.state == "ignored" for row in document.results) else 1)
 
 
 @drift.command()
@@ -76,9 +97,11 @@ def explain(
     if wanted is None:
         raise UsageFault(f"there is no index `{index}`; see them with `miroir settings status`")
     urls = {node.name: node.url for node in target.nodes()}
-    parts: list[RenderableType] = [_list(document)]
+    parts: list[RenderableType] = [drift_picture(document)]
     for row in document.results:
-        parts += [Text(), *_explained(row, wanted, urls[row.node], look_up(node_key))]
+        form, picture = _explained(row, wanted, urls[row.node], look_up(node_key))
+        document.differences += [form] if form else []
+        parts += [Text(), picture]
     Outlet(output).answer(document, Group(*parts))
 
 
@@ -119,32 +142,47 @@ def adopt(
 
 
 @drift.command()
-def ignore(
+def ignore(  # noqa: PLR0913, PLR0917 - its options
     index: Index,
-    mode: Annotated[str, typer.Option(help="`alert`: report only; `off`: do not look.")] = "alert",
+    keys: Keys = None,
+    mode: Ordered = None,
+    stop: Stop = False,
     url: Url = URL,
     key: Key = None,
+    message: Reason = "",
+    output: Output = "table",
 ) -> None:
     """
-    Tell how to leave foreign changes of an index alone; modes are part of Miroir's configuration.
+    Leave foreign changes of an index alone, all or those of some keys, until told otherwise.
+
+    Holds at once and over restarts of Miroir; before the configuration. A node that differs in
+    ignored keys alone goes on answering. The next change of the index made through Miroir, and
+    the next repair, set these keys as well: they are left alone, not given away.
 
     For example:
 
+        miroir drift ignore movies synonyms -m "the editors keep them by hand"
+
         miroir drift ignore movies --mode off
+
+        miroir drift ignore movies --stop
     """
-    if mode not in {"alert", "off"}:
-        raise UsageFault(f"--mode `{mode}` is none; write alert or off")
-    modes = _miroir(url, key).drift()["modes"]
-    if index not in modes:
-        have = ", ".join(sorted(modes)) or "none"
-        raise UsageFault(f"there is no index `{index}`; there are: {have}")
-    if modes[index] == mode:
-        typer.echo(f"the mode of {index} is {mode} already")
-        return
-    typer.echo(
-        f"the mode of {index} is {modes[index]}; for another, write this to miroir.yaml and start "
-        f"Miroir again:\n\nsettings_drift_check:\n  modes:\n    {index}: {mode}"
+    if stop and mode is not None:
+        raise UsageFault("--stop goes back to the configuration; leave --mode out")
+    target, named = _miroir(url, key), set(keys or ())
+    order: Order = {"by": caller(), **({"reason": message} if message else {})}
+    if named:
+        now = _ignored(target, index)
+        order["ignoredKeys"] = sorted(now - named if stop else now | named)
+    elif stop:
+        order |= {"mode": None, "ignoredKeys": None}
+    if mode is not None or not (named or stop):
+        order["mode"] = mode or "alert"
+    made = DriftRuleForm.model_validate(target.order_drift(index, order))
+    document = DriftDocument(
+        results=[], modes={index: made.mode}, rules=[made], orders=[made], unmanaged=[]
     )
+    Outlet(output).answer(document, rule_picture(made))
 
 
 def _miroir(url: str, key: str | None) -> ProxyTarget:
@@ -159,10 +197,21 @@ def _miroir(url: str, key: str | None) -> ProxyTarget:
 
 def _document(found: Mapping[str, Any], index: str | None = None) -> DriftDocument:
     return DriftDocument(
-        results=[_form(row) for row in found["results"] if index in (None, row["index"])],
+        results=[_form(row) for row in _of(found["results"], index)],
         modes={uid: m for uid, m in found["modes"].items() if index in (None, uid)},
+        rules=[DriftRuleForm.model_validate(r) for r in _of(found["rules"], index)],
+        orders=[DriftRuleForm.model_validate(r) for r in _of(found["orders"], index)],
         unmanaged=found["unmanaged"] if index is None else [],
     )
+
+
+def _ignored(target: ProxyTarget, index: str) -> set[str]:
+    found = (rule for rule in target.drift()["rules"] if rule["index"] == index)
+    return {key for rule in found for key in rule["ignoredKeys"]}
+
+
+def _of(rows: list[dict[str, Any]], index: str | None) -> list[dict[str, Any]]:
+    return [row for row in rows if index in (None, row["index"])]
 
 
 def _form(row: Mapping[str, Any]) -> DriftForm:
@@ -180,38 +229,23 @@ def _form(row: Mapping[str, Any]) -> DriftForm:
     )
 
 
-def _list(document: DriftDocument) -> RenderableType:
-    parts: list[RenderableType] = []
-    if document.results:
-        table = Table(box=None, padding=(0, 2, 0, 0))
-        for title in ("INDEX", "NODE", "STATE", "WHAT", "SINCE", "MIROIR WILL"):
-            table.add_column(title, overflow="fold")
-        for row in document.results:
-            will = row.action + (f": {row.why}" if row.why else "")
-            since = (row.first_seen_at or "").replace("T", " ")[:19]
-            will += " (breaker open)" if row.breaker == "open" else ""
-            state = Text(row.state, "red" if row.state != "suspected" else "yellow")
-            table.add_row(row.index, row.node, state, ", ".join(row.faults), since, will)
-        parts += [table, Text("next: miroir drift explain INDEX, repair INDEX, or adopt INDEX")]
-    else:
-        parts.append(Text("no node strays", "green"))
-    for each in document.unmanaged:
-        said = f"{each['index']} is not managed: {each['why']}; miroir drift adopt {each['index']}"
-        parts.append(Text(said, "yellow"))
-    return Group(*parts)
-
-
 def _explained(
     row: DriftForm, wanted: Mapping[str, Any], url: str, key: str | None
-) -> Iterator[RenderableType]:
+) -> tuple[DifferenceForm | None, RenderableType]:
+    """Return how a node differs, and its picture; None if the node does not tell."""
     try:
         seen = AdminClient(url, key).get(f"/indexes/{row.index}/settings")
-    except Refused as refused:
-        said = f"{row.node} does not show its settings ({refused}); give a key: --node-key REF"
-        yield Text(said, "yellow")
-        return
+    except (Refused, NoAnswer) as fault:
+        remedy = "give a key: --node-key REF" if isinstance(fault, Refused) else "is it up?"
+        return None, Text(f"{row.node} does not show its settings ({fault}); {remedy}", "yellow")
     changes = compared(row.index, wanted, seen)
+    form = DifferenceForm(
+        index=row.index,
+        left="committed",
+        right=row.node,
+        changes=[change_form(change) for change in changes],
+    )
     if changes:
-        yield differences_picture(f"{row.index}: committed → {row.node}", changes)
-    else:
-        yield Text(f"{row.node} shows what was committed; what differs is behind a mask, or gone")
+        return form, differences_picture(f"{row.index}: committed → {row.node}", changes)
+    said = f"{row.node} shows what was committed; what differs is behind a mask, or gone"
+    return form, Text(said)

@@ -7,7 +7,7 @@ engine has by default, never by their fingerprint: version skew is not drift. Sa
 node is still drift.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -51,11 +51,13 @@ class Finding:
         state: See `State`.
         fingerprint: Of what it shows; empty when the index is missing.
         faults: The keys that differ, or `fingerprint` when no key can be named.
+        ignored: Keys that differ as well, and are to be left alone.
     """
 
     state: State
     fingerprint: str
     faults: tuple[str, ...]
+    ignored: tuple[str, ...] = ()
 
 
 def look(
@@ -97,6 +99,20 @@ def look(
 def _is_default(key: str, value: Any, engines: Iterable[Mapping[str, Any]]) -> bool:
     """Whether one of these engines has this value where nobody has set any."""
     return any(key in defaults and value == defaults[key] for defaults in engines)
+
+
+def leaving_alone(finding: Finding, keys: Collection[str]) -> Finding:
+    """
+    Return what is left of a finding when foreign values of these keys are no fault.
+
+    A node with no other fault counts as right. What cannot be named by a key stays a fault.
+    """
+    passed = tuple(key for key in finding.faults if key in keys)
+    if finding.state is not State.DRIFTED or not passed:
+        return finding
+    left = tuple(key for key in finding.faults if key not in keys)
+    state = State.DRIFTED if left else State.SYNCED
+    return replace(finding, state=state, faults=left, ignored=passed)
 
 
 class Action(StrEnum):

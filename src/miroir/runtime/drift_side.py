@@ -9,8 +9,9 @@ from miroir.ports.store import Store
 from miroir.services.adoption import Adoption, AdoptionTools
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.cluster import Cluster
+from miroir.services.drift_rules import DriftRules, Modes
 from miroir.services.feed import Feed, FeedTools
-from miroir.services.inspector import Inspector, InspectorTools, Modes
+from miroir.services.inspector import Inspector, InspectorTools
 from miroir.services.intake import Intake
 from miroir.services.leader import Leader
 from miroir.services.ledger import Ledger
@@ -106,7 +107,11 @@ def _inspector(config: Config, around: Around) -> Inspector:
             replicas=around.replicas,
             metrics=around.metrics,
             ended=around.broadcaster.ended,
-            modes=Modes(default, {uid: Mode(mode) for uid, mode in check.modes.items()}),
+            rules=DriftRules(
+                store=around.store,
+                clock=around.clock,
+                configured=Modes(default, {uid: Mode(mode) for uid, mode in check.modes.items()}),
+            ),
             repairs_max=check.repair_attempts_max,
         )
     )

@@ -85,6 +85,7 @@ async def _serve(config: Config) -> None:
         await services.common.health.check_all()
         await services.common.cluster.load(outside.store)
         await services.settings.commons.cluster.load(outside.store)
+        await services.settings.drift.inspector.rules.load()
         services.settings.commons.steward.begin()
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()

@@ -48,6 +48,7 @@ class DriftBook:
     Attributes:
         watches: What is remembered of a pair between looks.
         drifts: What is drifted or missing now.
+        left_alone: What differs now only in keys that are to be left alone.
         repairs: Intent on its way to bring a pair back, by its id.
         right_s: When a look last found the pair right.
         doubts: How often a pair was demoted; a look that began before the last one proves nothing.
@@ -56,6 +57,7 @@ class DriftBook:
     metrics: Metrics
     watches: dict[Pair, Watch] = field(default_factory=dict)
     drifts: dict[Pair, Drift] = field(default_factory=dict)
+    left_alone: dict[Pair, Drift] = field(default_factory=dict)
     repairs: dict[Pair, int] = field(default_factory=dict)
     right_s: dict[Pair, float] = field(default_factory=dict)
     doubts: dict[Pair, int] = field(default_factory=dict)
@@ -73,6 +75,7 @@ class DriftBook:
     ) -> None:
         """Keep a finding and what is done about it."""
         known = self.drifts.get(pair)
+        self.left_alone.pop(pair, None)
         if known is None:
             self.metrics.drift_detected()
         if action is Action.ALERT and known is not None and known.action is Action.REPAIR:
@@ -102,10 +105,20 @@ class DriftBook:
             self.metrics.drift_repair("repaired")
         _log.info("drift_over", index=pair[0], node=pair[1], faults=ended.finding.faults)
 
+    def leave_alone(self, pair: Pair, finding: Finding, now_ms: int) -> None:
+        """A look has found the pair right but for what is to be left alone, if there is such."""
+        known = self.left_alone.pop(pair, None)
+        if not finding.ignored:
+            return
+        first_ms = now_ms if known is None else known.first_seen_ms
+        self.left_alone[pair] = Drift(*pair, finding, first_ms, now_ms, Action.NOTHING)
+        if known is None or known.finding != finding:
+            _log.info("drift_left_alone", index=pair[0], node=pair[1], keys=finding.ignored)
+
     def forget(self, live: frozenset[IndexUid]) -> None:
         """Drop what is known of indexes that are no more."""
         kept: tuple[dict[Pair, Literal[0]], ...] = (
-            self.watches, self.drifts, self.repairs, self.right_s, self.doubts,
+            self.watches, self.drifts, self.left_alone, self.repairs, self.right_s, self.doubts,
         )  # type: ignore[assignment]  # fmt: skip
         for book in kept:
             for pair in [pair for pair in book if pair[0] not in live]:

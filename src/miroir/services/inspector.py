@@ -10,8 +10,8 @@ business of the sweep (`reconciler.py`) and of the feed (`feed.py`).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 
 import orjson
 import structlog
@@ -27,6 +27,7 @@ from miroir.ports.store import Store
 from miroir.services.carriers import unfinished
 from miroir.services.cluster import Cluster, IndexView
 from miroir.services.drift_book import DriftBook, Pair
+from miroir.services.drift_rules import DriftRules
 from miroir.services.patience import until_stored
 from miroir.services.prober import Prober
 from miroir.services.readings import Reading, judge
@@ -36,18 +37,6 @@ from miroir.telemetry import Metrics
 
 _SECOND_LOOK_S = 0.5
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Modes:
-    """What each index wants done about foreign changes."""
-
-    default: Mode
-    by_index: Mapping[str, Mode] = field(default_factory=dict)
-
-    def of(self, index_uid: IndexUid) -> Mode:
-        """Return the mode of an index."""
-        return self.by_index.get(index_uid, self.default)
 
 
 @dataclass(frozen=True)
@@ -73,7 +62,7 @@ class InspectorTools:
 
     Attributes:
         ended: Returns when an intent has ended.
-        modes: What each index wants.
+        rules: What each index wants.
         repairs_max: Repairs that do not hold before it only alerts.
     """
 
@@ -86,7 +75,7 @@ class InspectorTools:
     replicas: Replicas
     metrics: Metrics
     ended: Callable[[int], Awaitable[Phase]]
-    modes: Modes
+    rules: DriftRules
     repairs_max: int
 
 
@@ -94,7 +83,7 @@ class Inspector:
     """Looks, demotes, has repaired."""
 
     def __init__(self, tools: InspectorTools) -> None:
-        self.modes = tools.modes
+        self.rules = tools.rules
         self.book = DriftBook(tools.metrics)
         self._tools = tools
         self._looking: set[Pair] = set()
@@ -134,12 +123,14 @@ class Inspector:
         if self._is_off(pair, evidence):
             return True
         doubts = self.book.doubts.get(pair, 0)
-        seen = await self._seen(*pair)
+        # Who orders a repair or an adoption wants the whole of it.
+        ignored = frozenset[str]() if evidence and evidence.mode else self.rules.ignored(pair[0])
+        seen = await self._seen(*pair, ignored)
         if seen is None:
             return False
         if seen.finding.state is not State.SYNCED and evidence is None:
             await self._tools.clock.sleep(_SECOND_LOOK_S)
-            again = await self._seen(*pair)
+            again = await self._seen(*pair, ignored)
             if again is None or again.finding != seen.finding:
                 return False  # On its way somewhere: the next look sees where.
         before = await self._judged(pair)
@@ -150,11 +141,13 @@ class Inspector:
 
     def _is_off(self, pair: Pair, evidence: Evidence | None) -> bool:
         """Whether drift is not looked for here, and nothing else is the matter either."""
-        mode = evidence.mode if evidence and evidence.mode else self.modes.of(pair[0])
+        mode = evidence.mode if evidence and evidence.mode else self.rules.of(pair[0])
         index = self._tools.cluster.view.live(pair[0])
         return mode is Mode.OFF and (index is None or _proved(index, pair[1]))
 
-    async def _seen(self, index_uid: IndexUid, node_id: NodeId) -> Reading | None:
+    async def _seen(
+        self, index_uid: IndexUid, node_id: NodeId, ignored: Collection[str]
+    ) -> Reading | None:
         """Judge what the node shows; None while that says nothing."""
         index = self._quiet(index_uid, node_id)
         if index is None or index.record.settings is None:
@@ -173,7 +166,7 @@ class Inspector:
         after = self._quiet(index_uid, node_id)
         if after is None or after.record.version != index.record.version:
             return None
-        return reading
+        return reading.leaving_alone(ignored)
 
     async def _still_changing(self, index_uid: IndexUid, node_id: NodeId) -> bool:
         """Whether a task is queued that could undo what is about to be read and believed."""
@@ -215,7 +208,7 @@ class Inspector:
             return
         proved = _proved(index, pair[1])
         hides = rules.has_secrets(index.record.settings or {})
-        mode = given.mode or self.modes.of(pair[0])
+        mode = given.mode or self.rules.of(pair[0])
         patch = seen.adoption() if mode is Mode.ADOPT else {}
         watch, action = drift.decide(
             before,
@@ -278,7 +271,7 @@ class Inspector:
         index = self._quiet(*pair)
         if index is None or not _proved(index, pair[1]):
             return
-        seen = await self._seen(*pair)
+        seen = await self._seen(*pair, self.rules.ignored(pair[0]))
         if seen is not None and seen.finding.state is State.SYNCED:
             await self._synced(pair, seen.finding)
 
@@ -298,6 +291,7 @@ class Inspector:
                 return
             self._tools.cluster.apply_proof(index_uid, (node_id,), version)
         self.book.over(pair, self._tools.clock.monotonic_s())
+        self.book.leave_alone(pair, finding, self._tools.clock.wall_ms())
 
     # ---- what others do through it
 
@@ -346,6 +340,11 @@ class Inspector:
                 self._tools.clock,
                 lambda: self._tools.store.set_out_of_sync(index_uid, gone, reason),  # noqa: B023
             )
+
+    async def look_now(self, index_uid: IndexUid) -> None:
+        """Look at every node of an index: what is wanted of it has changed."""
+        for node_id in self._tools.cluster.view.topology.node_ids:
+            await self.look(index_uid, node_id)
 
     async def repair_now(self, index_uid: IndexUid) -> None:
         """Close the breakers of an index and repair what is wrong, whatever its mode."""

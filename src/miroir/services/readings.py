@@ -6,7 +6,8 @@ What one read-back of one node means, measured by what its engine class has to s
 Asks the prober for forms and defaults; decides nothing and changes nothing.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from miroir.core import drift
 from miroir.core.drift import Finding, State
@@ -37,7 +38,12 @@ class Reading:
         """Return what would have to be changed for the cluster to be as this node is."""
         if self.shown is None:
             return {}
-        return drift.adoption(self.form, self.shown, None if self.known else self.finding.faults)
+        by_letter = self.known and not self.finding.ignored
+        return drift.adoption(self.form, self.shown, None if by_letter else self.finding.faults)
+
+    def leaving_alone(self, keys: Collection[str]) -> "Reading":
+        """Return this reading, with foreign values of these keys being no fault."""
+        return replace(self, finding=drift.leaving_alone(self.finding, keys))
 
 
 async def judge(

@@ -90,7 +90,7 @@ class Suspects:
     ) -> None:
         """Demote at once, also while a change is open; judge later."""
         index = self._cluster.view.live(index_uid)
-        if index is None or self._inspector.modes.of(index_uid) is Mode.OFF:
+        if index is None or self._inspector.rules.of(index_uid) is Mode.OFF:
             return  # Not ours, or not to be looked after.
         if self._undone_already(index, node_id, task):
             return
@@ -191,7 +191,7 @@ class Suspects:
 
     def _outdone(self, suspicion: Suspicion) -> bool:
         """Whether another node of an index that adopts was changed later: that one counts."""
-        if self._inspector.modes.of(suspicion.index_uid) is not Mode.ADOPT:
+        if self._inspector.rules.of(suspicion.index_uid) is not Mode.ADOPT:
             return False
         healthy = self._cluster.view.healthy
         return any(

@@ -11,6 +11,7 @@ from miroir.core.drift import (
     Watch,
     adoption,
     decide,
+    leaving_alone,
     look,
     refunded,
 )
@@ -223,3 +224,22 @@ def test_of_an_engine_with_a_form_of_its_own_only_what_differs_is_adopted() -> N
     """Its letters are no wishes."""
     seen = {**SHOWN, "synonyms": {}, "stopWords": ["The"]}
     assert set(adoption(WANTED, seen, ("synonyms",))) == {"synonyms"}
+
+
+def test_a_foreign_value_of_an_ignored_key_is_no_fault_and_is_told() -> None:
+    """The editors keep their synonyms by hand, and the node goes on answering."""
+    found = Finding(State.DRIFTED, "f", ("stopWords", "synonyms"))
+    assert leaving_alone(found, {"synonyms"}) == Finding(
+        State.DRIFTED, "f", ("stopWords",), ("synonyms",)
+    )
+    both = leaving_alone(found, {"synonyms", "stopWords", "typoTolerance"})
+    assert (both.state, both.faults) == (State.SYNCED, ())
+    assert both.ignored == ("stopWords", "synonyms")
+
+
+@pytest.mark.parametrize(
+    "found", [SYNCED, DRIFTED, MISSING, Finding(State.DRIFTED, "g", ("fingerprint",))]
+)
+def test_what_is_not_in_an_ignored_key_is_not_passed_over(found: Finding) -> None:
+    """Least of all what cannot be named, or an index that is gone."""
+    assert leaving_alone(found, {"synonyms", "embedders"}) == found

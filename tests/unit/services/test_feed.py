@@ -30,8 +30,9 @@ from miroir.core.topology import GroupId, IndexUid, Node, NodeId, ShardId, Topol
 from miroir.errors import NodeRefused, NodeUnreachable
 from miroir.ports.node import NodeReply, NodeTask
 from miroir.services.cluster import Cluster
+from miroir.services.drift_rules import DriftRules, Modes
 from miroir.services.feed import Feed, FeedTools
-from miroir.services.inspector import Inspector, InspectorTools, Modes
+from miroir.services.inspector import Inspector, InspectorTools
 from miroir.services.ledger import Ledger
 from miroir.services.prober import Prober
 from miroir.services.replicas import Replicas
@@ -140,7 +141,7 @@ class Scene:
                 replicas=replicas,
                 metrics=self.metrics,
                 ended=nobody,
-                modes=Modes(mode),
+                rules=DriftRules(store=self.store, clock=self.clock, configured=Modes(mode)),
                 repairs_max=3,
             )
         )

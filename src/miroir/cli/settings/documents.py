@@ -244,13 +244,28 @@ class DriftForm(Form):
     last_seen_at: str | None
 
 
+class DriftRuleForm(Form):
+    """What somebody has ordered for an index: its mode, and keys that are left alone."""
+
+    index: str
+    mode: str
+    mode_is: Literal["ordered", "configured"]
+    ignored_keys: list[str]
+    by: str
+    reason: str
+    at: str
+
+
 class DriftDocument(Document):
-    """`miroir drift`."""
+    """`miroir drift`; `differences` are what `explain` has read from the nodes."""
 
     kind: Literal["Drift"] = "Drift"
     results: list[DriftForm]
     modes: dict[str, str]
+    rules: list[DriftRuleForm]
+    orders: list[DriftRuleForm]
     unmanaged: list[dict[str, Any]]
+    differences: list[DifferenceForm] = []
 
 
 class FindingForm(Form):

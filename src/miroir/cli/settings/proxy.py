@@ -180,6 +180,12 @@ class ProxyTarget:
         found: Json = self._admin.get("/_miroir/drift")
         return found
 
+    def order_drift(self, index: str, order: Json) -> Json:
+        """Say what is wanted of an index from now on; return the rule."""
+        path = f"/_miroir/drift/{quote(index, safe='')}"
+        rule: Json = self._admin.request("PATCH", path, order).ok()["rule"]
+        return rule
+
     def repair(self, index: str) -> None:
         """Ask for a repair now."""
         self._admin.request("POST", f"/_miroir/drift/{quote(index, safe='')}/repair").ok()
