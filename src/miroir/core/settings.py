@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from miroir.core.quantization import is_quantized
 from miroir.core.settings_normal import (
     EMBEDDER_FIELDS,
     EMBEDDER_KEPT,
@@ -289,7 +290,14 @@ def whole_patch(seen: Settings, target: Settings, touched: Iterable[str]) -> dic
         for key, value in target.items()
         if key in seen or key in asked or value != defaults_.get(key, value)
     }
-    return _patch(seen, target, named)
+    patch = _patch(seen, target, named)
+    if isinstance(patch.get(EMBEDDERS), Mapping):  # It has no vectors that could be lost.
+        now = seen.get(EMBEDDERS) or {}
+        patch[EMBEDDERS] = {
+            name: None if is_quantized(now.get(name)) and not is_quantized(value) else value
+            for name, value in patch[EMBEDDERS].items()
+        }
+    return patch
 
 
 def _patch(seen: Settings, target: Settings, keys: set[str]) -> dict[str, Any]:
@@ -313,22 +321,18 @@ def _whole_embedder(seen: Any, wanted: Any) -> Any:
     if not isinstance(seen, Mapping) or not isinstance(wanted, Mapping):
         return wanted
     allowed = EMBEDDER_FIELDS.get(wanted.get("source") or "", frozenset())
-    if _has_to_go(seen, wanted, allowed):
-        return None  # This round removes it, the next one makes it anew.
+    if "apiKey" in seen and "apiKey" not in wanted and "apiKey" not in allowed:
+        return (
+            None  # It would be kept, and refused. This round removes it, the next makes it anew.
+        )
     gone = {field: None for field in seen if field not in wanted and field in allowed}
     whole = {**gone, **wanted}
+    if is_quantized(seen) and not is_quantized(wanted):
+        whole["binaryQuantized"] = False  # The engine says no; null would leave it broken.
     for key in FRAGMENTS:
         if isinstance(whole.get(key), Mapping):
             whole[key] = {**dict.fromkeys(seen.get(key) or {}), **whole[key]}
     return whole
-
-
-def _has_to_go(
-    seen: Mapping[str, Any], wanted: Mapping[str, Any], allowed: frozenset[str]
-) -> bool:
-    """Whether an engine refuses to make the one of the other (milli/src/update/settings.rs)."""
-    key_stays = "apiKey" in seen and "apiKey" not in wanted and "apiKey" not in allowed
-    return key_stays or bool(seen.get("binaryQuantized") and not wanted.get("binaryQuantized"))
 
 
 def has_secrets(settings: Settings) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import orjson
 
-from miroir.core import rollback, settings as rules
+from miroir.core import quantization, rollback, settings as rules
 from miroir.core.broadcast_types import Broadcast, Phase
 from miroir.core.swaps import Swaps, exists_already, fault
 from miroir.core.topology import IndexUid, NodeId, Topology
@@ -127,7 +127,7 @@ class Planner:
             # The deletion before it may have been refused.
             return already_exists(intent.index_uid) if exists else None
         if exists:
-            return _no_second_cover(intent)
+            return _no_second_cover(intent) or _lost_vectors(intent)
         return IndexNotFound(f"Index `{intent.index_uid}` not found.").body()
 
     def carrier(self, intent: Intent, view: View) -> Carrier:
@@ -245,6 +245,14 @@ def _no_second_cover(intent: Intent) -> Mapping[str, Any] | None:
         "nodes that could serve meanwhile."
     )
     return NoSecondCover(message).body()
+
+
+def _lost_vectors(intent: Intent) -> Mapping[str, Any] | None:
+    """Return the error of a change that would have to make an embedder anew."""
+    if not intent.kind.changes_settings:
+        return None
+    name = quantization.undoes_quantization(intent.undo, intent.target)
+    return quantization.refusal(intent.index_uid, name) if name is not None else None
 
 
 def _is_blind(intent: Intent, base: Settings, target: Settings) -> bool:

@@ -252,13 +252,21 @@ def test_no_field_is_named_that_the_source_does_not_have() -> None:
     assert rules.wire_patch(seen, target) == {"embedders": {"a": OWN}}
 
 
-@pytest.mark.parametrize(
-    "seen", [{**OPEN_AI, "apiKey": "skXXXX..."}, {**OWN, "binaryQuantized": True}]
-)
-def test_what_cannot_become_the_other_is_removed_first(seen: Any) -> None:
-    """The engine refuses both; the next round makes it anew."""
-    assert rules.exact_patch(embedders(a=seen), embedders(a=OWN)) == {"embedders": {"a": None}}
+def test_what_cannot_become_the_other_is_removed_first() -> None:
+    """The engine refuses it; the next round makes it anew."""
+    seen = embedders(a={**OPEN_AI, "apiKey": "skXXXX..."})
+    assert rules.exact_patch(seen, embedders(a=OWN)) == {"embedders": {"a": None}}
     assert rules.wire_patch(embedders(), embedders(a=OWN)) == {"embedders": {"a": OWN}}
+
+
+def test_quantized_vectors_are_never_thrown_away_by_a_detour() -> None:
+    """A live node is left to say no; only the probe, which has no vectors, makes it anew."""
+    seen = embedders(a={**OWN, "binaryQuantized": True})
+    refused = {"embedders": {"a": {**OWN, "binaryQuantized": False}}}
+    assert rules.exact_patch(seen, embedders(a=OWN)) == refused
+    plain = embedders(a={**OWN, "binaryQuantized": False})
+    assert rules.wire_patch(seen, plain) == refused
+    assert rules.whole_patch(seen, embedders(a=OWN), ())["embedders"] == {"a": None}
 
 
 def test_a_client_s_key_is_sent_to_a_node_that_does_not_show_it() -> None:
