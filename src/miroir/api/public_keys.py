@@ -32,6 +32,7 @@ class KeyRoutes:
         check_names(request.query, ("offset", "limit"))
         offset = number(request.query, "offset", 0, "invalid_api_key_offset")
         limit = number(request.query, "limit", 20, "invalid_api_key_limit")
+        await self._edge.ring.begun()
         return reply_json(self._edge.ring.page(offset, limit))
 
     async def create(self, request: Request, _named: Mapping[str, str]) -> Reply:
@@ -42,6 +43,7 @@ class KeyRoutes:
     async def get(self, _request: Request, named: Mapping[str, str]) -> Reply:
         """`GET /keys/{uid or value}`."""
         ring = self._edge.ring
+        await ring.begun()
         uid = ring.find(named["key"])
         return reply_json(ring.shown(uid, ring.live()[uid]))
 

@@ -20,7 +20,7 @@ from miroir.core import keys as rules
 from miroir.core.commons import KEYS
 from miroir.core.keys import Definition
 from miroir.core.topology import NodeId
-from miroir.errors import NodeError, RequestRefused
+from miroir.errors import NodeError, NotEverywhere, RequestRefused
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, NodeReply, NodeRequest
 from miroir.ports.records import IntentKind
@@ -289,6 +289,21 @@ class KeyRing:
             if self._commons.view(KEYS) is None:
                 await self._commons.open(KEYS, kind, patch, by="miroir", reason=reason)
         return True
+
+    async def begun(self) -> None:
+        """
+        Return when the first keys are there: at once, but in the first moments of a new cluster.
+
+        Raises:
+            NotEverywhere: Nobody can tell yet which keys there are.
+        """
+        if self._value_of is None or self._commons.committed(KEYS) is not None:
+            return
+        if not await self.adopt():
+            raise NotEverywhere("The first keys are not made yet: not every node has answered.")
+        index = self._commons.view(KEYS)
+        for intent in index.accepted if index is not None else ():
+            await self._commons.carried(intent, "the first keys")
 
     def dated(self, body: Mapping[str, Any]) -> Definition:
         """Return the definition that a body asks for, made now."""
