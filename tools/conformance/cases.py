@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import httpx
 
-from tools.conformance.nodes import FreshNodes
+from tools.conformance.servers import FreshServers, Start
 
 MASTER_KEY: Final = "MASTER_KEY"
 # Settings of the engine that have no name of their own in the API.
@@ -37,19 +37,29 @@ class Outcome:
     fault: str | None
 
 
-def outcomes(folder: Path, only: str = "") -> Iterator[Outcome]:
-    """Replay every case of the folder whose name contains `only`."""
+def outcomes(
+    folder: Path, start: Start, *, only: str = "", key: str | None = None
+) -> Iterator[Outcome]:
+    """
+    Replay every case of the folder whose name contains `only`.
+
+    Args:
+        folder: Holds the replayer and the cases.
+        start: Starts a server.
+        only: See above.
+        key: Master key of servers for cases that need none; None: they run without one.
+    """
     replay = _replayer(folder)
-    fresh = FreshNodes()
+    fresh = FreshServers(start)
     try:
-        with fresh.one(None) as shared:
+        with fresh.one(key) as shared:
             for file in sorted((folder / "cases").glob("*.jsonl")):
                 seen: dict[str, int] = {}
                 for line in file.read_text().splitlines():
                     case = json.loads(line)
                     name = _name(file.stem, case, seen)
                     if only in name and not case.get("ignored"):
-                        fault = _fault(replay, fresh, shared, case)
+                        fault = _fault(replay, fresh, (shared, key), case)
                         yield Outcome(_kind(file.stem), name, fault)
     finally:
         fresh.close()
@@ -76,13 +86,20 @@ def _replayer(folder: Path) -> ModuleType:
     return module
 
 
-def _fault(replay: ModuleType, fresh: FreshNodes, shared: str, case: dict[str, Any]) -> str | None:
+def _fault(
+    replay: ModuleType,
+    fresh: FreshServers,
+    shared: tuple[str, str | None],
+    case: dict[str, Any],
+) -> str | None:
+    url, key = shared
     try:
         if "steps" not in case:
-            return _ranking_fault(shared, case)
-        key = MASTER_KEY if case.get("auth") else None
-        if not case.get("fresh"):
-            runner = replay.Runner(shared, key, ".")
+            return _ranking_fault(url, key, case)
+        if case.get("auth"):
+            key = MASTER_KEY
+        if not case.get("fresh") and key == shared[1]:
+            runner = replay.Runner(url, key, ".")
             runner.wipe()
             runner.run(case)
             return None
@@ -95,17 +112,18 @@ def _fault(replay: ModuleType, fresh: FreshNodes, shared: str, case: dict[str, A
     return None
 
 
-def _ranking_fault(url: str, case: dict[str, Any]) -> str | None:
-    with httpx.Client(base_url=url, timeout=60) as client:
+def _ranking_fault(url: str, key: str | None, case: dict[str, Any]) -> str | None:
+    rights = {} if key is None else {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=url, timeout=60, headers=rights) as client:
         uid = "ranking"
         _done(client, client.delete(f"/indexes/{uid}"), may_fail=True)
-        key, settings = _ranking_settings(case["settings"])
-        _done(client, client.post("/indexes", json={"uid": uid, "primaryKey": key}))
+        primary, settings = _ranking_settings(case["settings"])
+        _done(client, client.post("/indexes", json={"uid": uid, "primaryKey": primary}))
         _done(client, client.patch(f"/indexes/{uid}/settings", json=settings))
         _done(client, client.post(f"/indexes/{uid}/documents", json=case["documents"]))
         query = {name: value for name, value in case["search"].items() if name[0] != "$"}
         answer = client.post(f"/indexes/{uid}/search", json={"limit": 20, **query}).json()
-        found = [hit[key] for hit in answer.get("hits", [])]
+        found = [hit[primary] for hit in answer.get("hits", [])]
         if found == case["ids"]:
             return None
         return f"want {case['ids']}\n  got  {found} {answer.get('message', '')}"

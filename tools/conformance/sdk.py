@@ -1,9 +1,9 @@
 """
-The test-suite of `meilisearch-python-sdk` against an embedded node.
+The test-suite of `meilisearch-python-sdk` against an embedded node or a cluster.
 
 Its source distribution carries the tests. `sdk.lock` names the version and the hashes of it and of
 everything it needs; they are fetched into a folder below `build/` at the first run and kept there.
-The suite knows one address, which is replaced by the node's in our copy; nothing else is changed.
+The suite knows one address; our copy has the server's in its place, and nothing else is changed.
 """
 
 import os
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from tools.conformance.cases import Outcome
-from tools.conformance.nodes import running
+from tools.conformance.servers import Start, running
 
 HERE: Final = Path(__file__).parent
 NAME: Final = "meilisearch-python-sdk"
@@ -28,12 +28,12 @@ _ADDRESS: Final = "127.0.0.1:7700"
 _LOCK: Final = HERE / "sdk.lock"
 
 
-def outcomes(*, short: bool) -> list[Outcome] | None:
+def outcomes(start: Start, *, short: bool) -> list[Outcome] | None:
     """Run the suite; None when it cannot be fetched. `short` leaves the async client out."""
     home = HERE.parents[1] / "build" / "conformance" / f"sdk-{_version()}"
     if not (home / "ready").exists() and not _fetched(home):
         return None
-    with running(MASTER_KEY) as url:
+    with running(start, MASTER_KEY) as url:
         address = url.removeprefix("http://")
         for file in (home / "suite" / "tests").glob("*.py"):
             original = (home / "tests" / file.name).read_text()
