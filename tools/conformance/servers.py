@@ -79,9 +79,10 @@ class StartedCluster:
     def __init__(self, shape: Shape, master_key: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="miroir-conformance-")
         folder = Path(self._folder.name) / "cluster"
-        self._cluster = LocalCluster(
-            lay_out(folder, shape, Engine("embedded"), master_key=master_key)
-        )
+        layout = lay_out(folder, shape, Engine("embedded"), master_key=master_key)
+        # Our own variable is none of the product's, which refuses what it does not know.
+        environ = {k: v for k, v in os.environ.items() if k != "MIROIR_CONFORMANCE"}
+        self._cluster = LocalCluster(layout, environ=environ)
         self._fault: BaseException | None = None
         self._started, self._over = threading.Event(), threading.Event()
         self._life = threading.Thread(target=self._live)
