@@ -1,7 +1,8 @@
 """
 Admin routes: wanted changes, open or closed, with their error and what each node did.
 
-Refused and aborted ones are no versions of the settings: they are found here and nowhere else.
+Refused and aborted ones are no versions of the settings: they are found here and nowhere else. Of
+an open one the nodes are asked how far they are.
 """
 
 from collections.abc import Mapping
@@ -55,8 +56,9 @@ class AdminIntents:
         found = await store.find_intents(wanted)
         page, rest = found[:limit], found[limit:]
         tasks = await store.intent_tasks(tuple(intent.intent_id for intent in page))
+        now = await self._edge.progress.of(page)
         body = {
-            "results": [intent_view(i, tasks.get(i.intent_id, ())) for i in page],
+            "results": [intent_view(i, tasks.get(i.intent_id, ()), now) for i in page],
             "limit": limit,
             "from": page[0].intent_id if page else None,
             "next": rest[0].intent_id if rest else None,
@@ -71,7 +73,8 @@ class AdminIntents:
         if not found:
             raise IntentNotFound(f"Intent `{named['id']}` not found.")
         tasks = await store.intent_tasks((found[0].intent_id,))
-        return reply_json(intent_view(found[0], tasks.get(found[0].intent_id, ())))
+        now = await self._edge.progress.of(found)
+        return reply_json(intent_view(found[0], tasks.get(found[0].intent_id, ()), now))
 
 
 def _phases(states: tuple[str, ...]) -> tuple[str, ...]:

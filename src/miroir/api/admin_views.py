@@ -6,6 +6,7 @@ all others by Miroir's; durations are ISO 8601, as Meilisearch writes them. Only
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from miroir.api.views import duration, moment
@@ -14,8 +15,10 @@ from miroir.core.broadcast_types import Progress
 from miroir.core.topology import NodeId
 from miroir.ports.records import HistoryEntry, IndexRecord, Intent, IntentTask
 from miroir.services.cluster import IndexView, View
+from miroir.services.progress import BatchProgress
 
 Tasks = tuple[IntentTask, ...]
+Batches = Mapping[tuple[int, NodeId], BatchProgress]
 
 
 def topology_view(view: View) -> dict[str, Any]:
@@ -74,8 +77,10 @@ def _node(view: View, index: IndexView, node_id: NodeId) -> dict[str, Any]:
     return {"version": version, "state": state}
 
 
-def intent_view(intent: Intent, tasks: Tasks = ()) -> dict[str, Any]:
-    """Return an intent, open or closed, with what each node did in it."""
+def intent_view(
+    intent: Intent, tasks: Tasks = (), batches: Batches = MappingProxyType({})
+) -> dict[str, Any]:
+    """Return an intent, open or closed, with what each node did in it, and how far it is now."""
     state = intent.state
     return {
         "id": intent.intent_id,
@@ -91,7 +96,7 @@ def intent_view(intent: Intent, tasks: Tasks = ()) -> dict[str, Any]:
         "patch": rules.shown(intent.patch),
         "swaps": [swap.shown() for swap in intent.swaps],
         "expected": dict(state.expected),
-        "nodes": _nodes(intent, tasks),
+        "nodes": _nodes(intent, tasks, batches),
         "error": state.error,
         "by": intent.by,
         "reason": intent.reason,
@@ -133,12 +138,17 @@ def _times(intent: Intent) -> dict[str, Any]:
     }
 
 
-def _nodes(intent: Intent, tasks: Tasks) -> dict[str, Any]:
+def _nodes(
+    intent: Intent, tasks: Tasks, batches: Batches = MappingProxyType({})
+) -> dict[str, Any]:
     """A node that has only tasks was brought back by an abort that did not need it any more."""
     progress: Mapping[NodeId, Progress] = intent.state.nodes
     names = dict.fromkeys((*progress, *(task.node_id for task in tasks)))
     return {
-        name: _part(progress.get(name), tuple(t for t in tasks if t.node_id == name))
+        name: {
+            **_part(progress.get(name), tuple(t for t in tasks if t.node_id == name)),
+            "progress": _batch(batches.get((intent.intent_id, name))),
+        }
         for name in names
     }
 
@@ -159,6 +169,17 @@ def _part(progress: Progress | None, tasks: Tasks) -> dict[str, Any]:
         "proposals": progress.proposals if progress else 0,
         "error": progress.error if progress else None,
         "tasks": [_task(task) for task in tasks],
+    }
+
+
+def _batch(batch: BatchProgress | None) -> dict[str, Any] | None:
+    if batch is None:
+        return None
+    left_s = None if batch.left_s is None else round(batch.left_s, 1)
+    return {
+        "percentage": round(batch.percentage, 1),
+        "step": batch.step,
+        "estimatedSecondsLeft": left_s,
     }
 
 

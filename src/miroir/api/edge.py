@@ -24,6 +24,7 @@ from miroir.services.intake import check_uid
 from miroir.services.keys import KeyRing
 from miroir.services.lifecycle import Lifecycle
 from miroir.services.multi_searcher import MultiSearcher
+from miroir.services.progress import ProgressReader
 from miroir.services.registrar import RefusedByNode, Registrar
 from miroir.services.searcher import Searcher
 from miroir.services.similar_finder import SimilarFinder
@@ -62,6 +63,7 @@ class Edge:
     inspector: Inspector
     suspects: Suspects
     adoption: Adoption
+    progress: ProgressReader
     ring: KeyRing
     flags: Flags
     steward: Steward

@@ -120,7 +120,11 @@ SHAPES: Final[dict[str, Shape]] = {
         state=maybe(TEXT), taskUid=maybe(NUMBER), startedAt=maybe(MOMENT),
         finishedAt=maybe(MOMENT), duration=maybe(DURATION), fingerprint=maybe(TEXT),
         engine=maybe(TEXT), faults=listed(TEXT), proposals=NUMBER, error=ANYTHING,
-        tasks=listed(ref("NodeTask")),
+        tasks=listed(ref("NodeTask")), progress=maybe(ref("NodeProgress")),
+    ),
+    "NodeProgress": closed(
+        percentage={"type": "number", "minimum": 0, "maximum": 100}, step=TEXT,
+        estimatedSecondsLeft=maybe({"type": "number", "minimum": 0}),
     ),
     "Intent": closed(
         id=NUMBER, index=TEXT, kind=TEXT, phase=TEXT, decision=maybe(TEXT), round=NUMBER,

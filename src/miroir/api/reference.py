@@ -51,7 +51,10 @@ Settings are read with an `ETag` and written, where the client asks for it, only
 that it has seen (docs/reference/headers.md). Lists of intents and versions are read newest first:
 `limit` (20, at most 1000) and `from`; `next` in the answer is the `from` of the next page, or
 null. Intents are found by `index` (uids) and `state`: a phase, `open`, or `closed`; several with
-commas.
+commas. Of an open intent, `nodes[name].progress` is what that node tells of its batch: percentage
+(of steps, which are not equally long), step, and `estimatedSecondsLeft`, an estimate from two
+looks; null where it works on something else, is done, or does not tell. Nodes are asked twice a
+second at most.
 `POST /_miroir/settings/{uid}/rollback` takes `{"version": 12, "reason": "why"}` and answers like a
 settings change. So does `.../apply`, with `{"settings": {...}, "baseVersion": 12, "by": "who",
 "reason": "why", "confirmWithinS": 600, "canary": {"queries": [...]}}`, of which only `settings`

@@ -7,7 +7,7 @@ words. A change that is read at query time is never estimated from those that ar
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final
 
@@ -52,6 +52,39 @@ class Estimate:
     low_s: float
     high_s: float
     basis: str
+
+
+@dataclass(frozen=True)
+class Pace:
+    """
+    How the percentage of one batch moves: the first look at it, and the newest.
+
+    Attributes:
+        batch: Uid of the batch.
+        first_s: When it was first looked at, on any clock that does not go back.
+        now_s: When it was last looked at.
+    """
+
+    batch: int
+    first_s: float
+    first_percent: float
+    now_s: float
+    percent: float
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds left if it goes on like that, which it rarely does; None: it has not moved."""
+        moved = self.percent - self.first_percent
+        if moved <= 0:
+            return None
+        return (self.now_s - self.first_s) * (100 - self.percent) / moved
+
+
+def paced(known: Pace | None, batch: int, percent: float, now_s: float) -> Pace:
+    """Return what a further look tells, given what was known of this or another batch."""
+    if known is None or known.batch != batch:
+        return Pace(batch, now_s, percent, now_s, percent)
+    return replace(known, now_s=now_s, percent=percent)
 
 
 def estimate(

@@ -37,6 +37,7 @@ from miroir.ports.clock import SystemClock, system_chance
 from miroir.runtime.assembly import Services, make_services
 from miroir.runtime.facts import check_facts
 from miroir.runtime.outside import Outside
+from miroir.services.progress import ProgressReader
 from miroir.telemetry import Metrics
 
 _GRACE_S = 10
@@ -129,6 +130,7 @@ def make_app(config: Config, services: Services, outside: Outside) -> App:
             inspector=services.settings.drift.inspector,
             suspects=services.settings.drift.suspects,
             adoption=services.settings.drift.adoption,
+            progress=ProgressReader(control=outside.control, clock=outside.clock),
             ring=services.settings.commons.ring,
             flags=services.settings.commons.flags,
             steward=services.settings.commons.steward,

@@ -157,7 +157,7 @@ def test_the_status_is_a_line_for_each_index_and_what_is_under_way():
         "movies    v9 ffffffff     31,944  1/2    undoes itself at 12:00Z; miroir",
     ]
     assert lines[-3] == "movies  change 7 by ci  proposing"
-    assert lines[-2].startswith("  n0  sent")
+    assert lines[-2].startswith("  n0  at work")
     assert lines[-2].endswith("47 %")
 
 

@@ -1,6 +1,6 @@
 """An estimate without its basis is a promise."""
 
-from miroir.core.estimate import PastChange, PastIndexing, estimate
+from miroir.core.estimate import PastChange, PastIndexing, estimate, paced
 from miroir.core.settings import Cost
 
 WRITES = [PastIndexing(1000, 2.0), PastIndexing(500, 1.0), PastIndexing(0, 9.0)]
@@ -44,3 +44,18 @@ def test_where_nothing_is_known_nothing_is_said():
     assert estimate("fresh", Cost.REEMBED, 10_000, CHANGES, WRITES) is None
     assert estimate("fresh", Cost.RETOKENISE, None, CHANGES, WRITES) is None
     assert estimate("fresh", Cost.RETOKENISE, 10, [], [PastIndexing(0, 1.0)]) is None
+
+
+def test_the_time_left_is_a_straight_line_through_two_looks():
+    """One look tells nothing: who knows when the batch began, and by whose clock."""
+    first = paced(None, 7, 20.0, 100.0)
+    assert first.left_s is None
+    assert paced(first, 7, 20.0, 110.0).left_s is None, "it has not moved"
+    assert paced(first, 7, 60.0, 110.0).left_s == 10.0
+    assert paced(paced(first, 7, 30.0, 105.0), 7, 100.0, 120.0).left_s == 0.0
+
+
+def test_another_batch_begins_anew():
+    """The second half of a change has its own pace."""
+    first = paced(paced(None, 7, 20.0, 100.0), 7, 90.0, 110.0)
+    assert paced(first, 8, 95.0, 111.0).left_s is None

@@ -188,12 +188,14 @@ class HistoryDocument(Document):
 
 
 class NodeProgressForm(Form):
-    """What one node does."""
+    """What one node does; the seconds that are left are an estimate."""
 
     name: str
     state: str
     percent: float | None
     error: str
+    estimated_seconds_left: float | None = None
+    step: str = ""
 
 
 class RunningForm(Form):

@@ -2,8 +2,8 @@
 Following accepted changes: a live picture on a terminal, a line for each step elsewhere.
 
 Ctrl-C stops the following, never the change. What is shown of each node is what it tells: its
-state, and the percentage of its batch where that can be asked; the time left is told from the
-plan's estimate, or from that percentage.
+state, and the percentage of its batch where that can be asked. The time left is an estimate, from
+the plan's, or from how those percentages move.
 """
 
 import time
@@ -26,9 +26,22 @@ from miroir.core.estimate import Estimate
 _POLL_S: Final = 0.2
 _BAR: Final = 24
 _STATES: Final = {
-    "succeeded": "green", "verified": "green", "failed": "red", "rejected": "red",
-    "processing": "cyan", "proposed": "cyan", "enqueued": "yellow", "silent": "red",
-}  # fmt: skip
+    # of a node in Miroir's protocol, or of a task: what people read, colour
+    "untouched": ("waits its turn", "dim"),
+    "sending": ("is being asked", "cyan"),
+    "unanswered": ("has not answered", "yellow"),
+    "sent": ("at work", "cyan"),
+    "ended": ("done, to be read", "cyan"),
+    "reading": ("read back", "cyan"),
+    "verified": ("verified", "green"),
+    "different": ("shows other values", "yellow"),
+    "rejected": ("refused", "red"),
+    "silent": ("silent", "red"),
+    "enqueued": ("in its queue", "yellow"),
+    "processing": ("at work", "cyan"),
+    "succeeded": ("done", "green"),
+    "failed": ("failed", "red"),
+}
 
 
 class StillRunning(CliFault):
@@ -113,6 +126,7 @@ def running_picture(running: tuple[Running, ...]) -> RenderableType:
     parts: list[RenderableType] = []
     for each in running:
         head = Text.assemble((each.index, "bold"), f"  {each.what}  ", each.progress.phase)
+        head.append(_left(_left_s(each.progress, 0.0, None)), "dim")
         parts += [head, _nodes(each.progress), Text()]
     return Group(*parts[:-1])
 
@@ -143,7 +157,7 @@ class _Lines:
         self._last = ""
 
     def __call__(self, seen: Progress) -> None:
-        nodes = ", ".join(f"{n.name} {n.state}{_percent(n.percent)}" for n in seen.nodes)
+        nodes = ", ".join(f"{n.name} {n.state} {_percent(n.percent)}".strip() for n in seen.nodes)
         line = f"{self._index}: {seen.phase}" + (f" ({nodes})" if nodes else "")
         if line != self._last:
             self._last = line
@@ -154,31 +168,34 @@ def _picture(
     index: str, seen: Progress, passed_s: float, guess: Estimate | None
 ) -> RenderableType:
     head = Text.assemble((index, "bold"), f"  {seen.phase}  {words(passed_s)}")
-    left = _left_s(seen, passed_s, guess)
-    if left is not None:
-        head.append(f", about {words(left)} left", "dim")
-    return Group(head, _nodes(seen))
+    return Group(head.append(_left(_left_s(seen, passed_s, guess)), "dim"), _nodes(seen))
 
 
 def _left_s(seen: Progress, passed_s: float, guess: Estimate | None) -> float | None:
     """Past changes first: a percentage counts steps, and steps are of very different length."""
     if guess is not None and guess.high_s > passed_s:
         return guess.high_s - passed_s
-    told = [n.percent for n in seen.nodes if n.percent]
-    return passed_s * (100 - min(told)) / min(told) if told else None
+    return max((node.left_s for node in seen.nodes if node.left_s is not None), default=None)
+
+
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else f", about {words(seconds)} left (estimate)"
 
 
 def _nodes(seen: Progress) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
+    for number, column in enumerate(("name", "state", "bar", "percent", "said")):
+        table.add_column(no_wrap=column != "said", justify="right" if number == 3 else "left")
     for node in seen.nodes:
-        state = Text(node.state, _STATES.get(node.state, ""))
+        word, colour = _STATES.get(node.state, (node.state, ""))
         done = node.percent
         if done is None and node.state in {"succeeded", "verified"}:
             done = 100.0
         bar: RenderableType = ProgressBar(100, done, _BAR) if done is not None else Text()
-        table.add_row(f"  {node.name}", state, bar, _percent(node.percent), node.error)
+        said = Text(node.error, "red") if node.error else Text(node.step, "dim")
+        table.add_row(f"  {node.name}", Text(word, colour), bar, _percent(done), said)
     return table
 
 
 def _percent(percent: float | None) -> str:
-    return "" if percent is None else f" {percent:.0f} %"
+    return "" if percent is None else f"{percent:.0f} %"

@@ -148,7 +148,14 @@ def running_form(running: Running) -> RunningForm:
         what=running.what,
         phase=running.progress.phase,
         nodes=[
-            NodeProgressForm(name=n.name, state=n.state, percent=n.percent, error=n.error)
+            NodeProgressForm(
+                name=n.name,
+                state=n.state,
+                percent=n.percent,
+                error=n.error,
+                estimated_seconds_left=n.left_s,
+                step=n.step,
+            )
             for n in running.progress.nodes
         ],
     )

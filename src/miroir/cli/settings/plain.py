@@ -6,7 +6,9 @@ again right before; between that and the PATCH lies one round trip). A history i
 file where one is named (`journal.py`). Golden queries need a second half, which one node has not.
 """
 
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -28,7 +30,7 @@ from miroir.cli.settings.target import (
     Version,
 )
 from miroir.core import settings as rules
-from miroir.core.estimate import PastChange, PastIndexing
+from miroir.core.estimate import Pace, PastChange, PastIndexing, paced
 from miroir.core.fingerprint import fingerprint
 from miroir.core.rollback import patch as patch_to, target as target_of
 from miroir.core.setting_cost import effect, worst
@@ -52,6 +54,7 @@ class PlainTarget:
     def __init__(self, client: AdminClient, journal: Journal | None = None) -> None:
         self._client = client
         self._journal = journal
+        self._pace: Pace | None = None
         self.url = client.url
 
     def nodes(self) -> tuple[NodeInfo, ...]:
@@ -123,7 +126,7 @@ class PlainTarget:
     def progress(self, ticket: Ticket) -> Progress:
         """Return where the task stands; when it has succeeded, what the settings are now."""
         task = self._client.get(f"/tasks/{ticket.task}")
-        node = NodeProgress("meilisearch", task["status"], self._percent(task))
+        node = self._node(task)
         if task["status"] in {"enqueued", "processing"}:
             state: Literal["waiting", "running"] = (
                 "waiting" if task["status"] == "enqueued" else "running"
@@ -202,7 +205,7 @@ class PlainTarget:
                 Progress(
                     "running" if task["status"] == "processing" else "waiting",
                     task["status"],
-                    (NodeProgress("meilisearch", task["status"], self._percent(task)),),
+                    (self._node(task),),
                 ),
             )
             for task in self._tasks(f"types=settingsUpdate&{_OPEN}")
@@ -231,14 +234,22 @@ class PlainTarget:
             raise
         return found
 
-    def _percent(self, task: Mapping[str, Any]) -> float | None:
-        if task["status"] != "processing" or task.get("batchUid") is None:
-            return None
+    def _node(self, task: Mapping[str, Any]) -> NodeProgress:
+        """Return how far the node is with a task; what its batch tells, where it can be asked."""
+        node = NodeProgress("meilisearch", task["status"])
+        uid = task.get("batchUid")
+        if task["status"] != "processing" or uid is None:
+            return node
         try:
-            batch = self._client.get(f"/batches/{task['batchUid']}")
+            told = self._client.get(f"/batches/{uid}").get("progress")
         except Refused:
-            return None  # An engine before 1.12, or a narrow key.
-        return (batch.get("progress") or {}).get("percentage")
+            return node  # An engine before 1.12, or a narrow key.
+        if not told:
+            return node
+        pace = paced(self._pace, uid, told["percentage"], time.monotonic())
+        self._pace = pace
+        step = " > ".join(each["currentStep"] for each in told["steps"])
+        return replace(node, percent=pace.percent, left_s=pace.left_s, step=step)
 
 
 def _path(index: str) -> str:

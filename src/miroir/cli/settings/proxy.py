@@ -294,15 +294,7 @@ def _past_change(index: str, entry: Mapping[str, Any]) -> PastChange | None:
 
 def _progress(seen: Mapping[str, Any]) -> Progress:
     phase = seen["phase"]
-    nodes = tuple(
-        NodeProgress(
-            name,
-            node["state"] or "-",
-            (node.get("progress") or {}).get("percentage"),
-            str((node["error"] or {}).get("message", "") if node["error"] else ""),
-        )
-        for name, node in sorted(seen["nodes"].items())
-    )
+    nodes = tuple(_node(name, node) for name, node in sorted(seen["nodes"].items()))
     error = (seen.get("error") or {}).get("message") or ""
     state: Literal["waiting", "running", "succeeded", "failed"] = "running"
     if phase in _ENDED_BADLY:
@@ -312,3 +304,15 @@ def _progress(seen: Mapping[str, Any]) -> Progress:
     elif phase == "queued":
         state = "waiting"
     return Progress(state, phase, nodes, error=str(error), version=seen["version"])
+
+
+def _node(name: str, node: Mapping[str, Any]) -> NodeProgress:
+    batch = node.get("progress") or {}
+    return NodeProgress(
+        name,
+        node["state"] or "-",
+        batch.get("percentage"),
+        str((node["error"] or {}).get("message", "")),
+        batch.get("estimatedSecondsLeft"),
+        batch.get("step", ""),
+    )

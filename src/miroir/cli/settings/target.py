@@ -114,12 +114,17 @@ class NodeProgress:
 
     Attributes:
         percent: Of its batch, where the node tells.
+        error: What went wrong there.
+        left_s: An estimate from how the percentage moves.
+        step: What it does, in the engine's words.
     """
 
     name: str
     state: str
     percent: float | None = None
     error: str = ""
+    left_s: float | None = None
+    step: str = ""
 
 
 @dataclass(frozen=True)
