@@ -30,7 +30,8 @@ from miroir.core.merge.query import (
     rewrite_search,
     window_of,
 )
-from miroir.core.merge.ranking import Incomparable, Key, Ranking
+from miroir.core.merge.known_rules import Key
+from miroir.core.merge.ranking import Incomparable, Ranking
 from miroir.core.merge.weighted import Candidate, merge_candidates, values_of
 from miroir.errors import NodeAnswerUnreadable
 

@@ -22,10 +22,13 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from miroir.core.merge.ranking import Details, Incomparable, Key, Ranking, decode_details
+from miroir.core.merge.known_rules import Key
+from miroir.core.merge.ranking import Details, Incomparable, Ranking, decode_details
 
 _DETAILS: Final = b',"_rankingScoreDetails":'
 _SCORE: Final = b'"_rankingScore":'
+_DETAILS_SIZE: Final = len(_DETAILS)
+_SCORE_SIZE: Final = len(_SCORE)
 _COMMA: Final = ord(",")
 
 _object_decoder: Final = msgspec.json.Decoder(dict[str, Raw])
@@ -60,7 +63,7 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
     @property
     def score(self) -> float:
         """The number after `_rankingScore`."""
-        return float(self.raw[self.score_at + len(_SCORE) : self.details_at])
+        return float(self.raw[self.score_at + _SCORE_SIZE : self.details_at])
 
     def with_document(self, document: bytes) -> "Hit":
         """Return the same hit with other members."""
@@ -86,15 +89,25 @@ def cut(raw: bytes) -> tuple[Hit, Details]:
     Raises:
         Incomparable: The hit has no score details.
     """
-    at = raw.rfind(_DETAILS)
-    start = raw.rfind(_SCORE, 0, at)
-    if at > start > 0 and (raw[start - 1] == _COMMA or start == 1):
+    if (hit := _as_expected(raw)) is not None:
         try:
-            float(raw[start + len(_SCORE) : at])
-            return Hit(raw, start, at), decode_details(raw[at + len(_DETAILS) : -1])
-        except (ValueError, msgspec.DecodeError):
+            return hit, decode_details(raw[hit.details_at + _DETAILS_SIZE : -1])
+        except msgspec.DecodeError:
             pass  # the key belongs to the document
     return _cut_carefully(raw)
+
+
+def _as_expected(raw: bytes) -> Hit | None:
+    """Return the hit if its tail looks as above, but for the details, which are still to read."""
+    at = raw.rfind(_DETAILS)
+    start = raw.rfind(_SCORE, 0, at)
+    if not at > start > 0 or (raw[start - 1] != _COMMA and start != 1):
+        return None
+    try:
+        float(raw[start + _SCORE_SIZE : at])
+    except ValueError:
+        return None  # the key belongs to the document
+    return Hit(raw, start, at)
 
 
 def _cut_carefully(raw: bytes) -> tuple[Hit, Details]:
@@ -123,26 +136,30 @@ def merge_hits(lists: Sequence[Sequence[Raw]]) -> Iterator[Hit]:
         Incomparable: See ranking.py; raised while iterating.
     """
     ranking = Ranking()
-    heap = [
-        (*first, rest)
-        for shard, hits in enumerate(lists)
-        if (first := next(rest := _keyed(hits, shard, ranking), None))
-    ]
+    rests = [_keyed(hits, shard, ranking) for shard, hits in enumerate(lists)]
+    heap = [first for rest in rests if (first := next(rest, None))]
     heapq.heapify(heap)
     while heap:
-        _, _, hit, rest = heap[0]
+        _, shard, hit = heap[0]
         yield hit
-        following = next(rest, None)
+        following = next(rests[shard], None)
         if following:
-            heapq.heapreplace(heap, (*following, rest))
+            heapq.heapreplace(heap, following)
         else:
             heapq.heappop(heap)
 
 
 def _keyed(hits: Sequence[Raw], shard: int, ranking: Ranking) -> Iterator[tuple[Key, int, Hit]]:
-    for raw in hits:
-        hit, details = cut(bytes(raw))
-        yield ranking.key(details), shard, hit
+    """Yield hits with their keys: for each the steps of `cut`, but quicker where they can be."""
+    for each in hits:
+        raw = bytes(each)
+        hit, key = _as_expected(raw), None
+        if hit is not None and ranking.reader is not None:
+            key = ranking.reader(raw[hit.details_at + _DETAILS_SIZE : -1])
+        if hit is None or key is None:
+            hit, details = cut(raw)
+            key = ranking.key(details)
+        yield key, shard, hit
 
 
 def merge_by_score(lists: Sequence[Sequence[Raw]]) -> Iterator[Hit]:

@@ -26,10 +26,10 @@ from typing import Any, Final
 
 import msgspec
 
-Key = tuple[Any, ...]
+from miroir.core.merge.known_rules import Key, KeyOf, key_reader
 
 _INFINITY: Final = float("inf")
-_MATCH_TYPES: Final = {"exactMatch": 0, "matchesStart": 1, "noExactMatch": 2}
+_MATCH_TYPES: Final = frozenset({"exactMatch", "matchesStart"})
 _HIDDEN: Final = "<hidden>"
 
 
@@ -74,13 +74,17 @@ class Ranking:
 
     The only mutable object of the package: it remembers, within one merge, how the rules of the
     hits that it saw are to be read.
+
+    Attributes:
+        reader: Reads the keys of hits with the same rules at once; None: `key` reads them.
     """
 
-    __slots__ = ("_names", "_plans")
+    __slots__ = ("_names", "_plans", "reader")
 
     def __init__(self) -> None:
         self._names: tuple[str, ...] | None = None
         self._plans: dict[tuple[str, ...], list[tuple[str, _Slots]]] = {}
+        self.reader: KeyOf | None = None
 
     def key(self, details: Details) -> Key:
         """
@@ -103,6 +107,8 @@ class Ranking:
         if self._names is None or self._names[-1:] == ("skipped",):
             self._names = names
         _check_same(self._names, names)
+        if names == self._names and _is_complete(details):
+            self.reader = key_reader(names)
         return [(name, _slots(name, details[name])) for name in names]
 
 
@@ -113,9 +119,14 @@ def _applied_order(details: Details) -> tuple[str, ...]:
     `order` tells, unless a number is missing: then a repeated rule overwrote its first entry, in
     place, with its later number, and the place in the object is right.
     """
-    if {rule.order for rule in details.values()} == set(range(len(details))):
+    if _is_complete(details):
         return tuple(sorted(details, key=lambda name: details[name].order))
     return tuple(details)
+
+
+def _is_complete(details: Details) -> bool:
+    """Whether the rules are numbered without a gap."""
+    return {rule.order for rule in details.values()} == set(range(len(details)))
 
 
 def _check_same(known: tuple[str, ...], names: tuple[str, ...]) -> None:
@@ -155,10 +166,15 @@ _FIXED: Final[Mapping[str, _Slots]] = {
     "attributeRank": lambda rule: (-rule.score,),
     "wordPosition": lambda rule: (-rule.score,),
     "attribute": lambda rule: (-rule.attribute_score, -rule.distance_score),
-    "exactness": lambda rule: (_MATCH_TYPES.get(rule.match_type, 2), -rule.matching_words),
+    "exactness": lambda rule: (0, _match_type(rule), -rule.matching_words),
     "vectorSort": lambda rule: (-(rule.similarity or 0.0),),
     "skipped": lambda _: (_INFINITY,),
 }
+
+
+def _match_type(rule: Rule) -> str:
+    """Return the kind of match; the better one comes first in the alphabet."""
+    return rule.match_type if rule.match_type in _MATCH_TYPES else "noExactMatch"
 
 
 class _Reversed(str):

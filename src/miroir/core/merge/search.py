@@ -77,7 +77,7 @@ def merge_search(
         if not mixed:
             return CannotMerge(str(reason))
         hits = list(_window(merge_by_score(lists), asked))
-    body = b",".join(_body(hit, asked) for hit in hits)
+    body = b",".join([_body(hit, asked) for hit in hits])
     return b'{"hits":[%b],%b}' % (body, b",".join(_members(parts, asked, hits, request_uid)))
 
 
