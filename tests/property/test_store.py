@@ -77,6 +77,9 @@ def queries(draw):
         uids=several(st.integers(0, 9)),
         statuses=several(st.sampled_from(["enqueued", "processing", "succeeded", "failed"])),
         index_uids=several(uids),
+        batches=several(st.integers(0, 9)),
+        canceled_by=several(st.integers(0, 9)),
+        open_to=draw(st.none() | st.sampled_from([("*",), ("mov*",), ("books",), ()])),
         times=several(
             st.tuples(
                 st.sampled_from(["enqueued", "started", "finished"]),
@@ -98,6 +101,7 @@ ids = st.sampled_from([1, 1, 1, 2, 2, 3, 4])
 rarely = st.integers(0, 14).map(lambda n: n == 0)
 held, leases = st.tuples(ids, rarely), rarely
 tasks = st.builds(new_task, uids, at_ms=small)
+cancelations = st.builds(new_task, st.none(), type=st.just("taskCancelation"), at_ms=small)
 node_tasks = st.lists(
     st.builds(
         IntentTask,
@@ -165,6 +169,12 @@ CALLS = st.one_of(
     call("set_out_of_sync", uids, nodes, st.sampled_from(["p", "q"])),
     call("set_in_sync", uids, nodes),
     call("tasks", queries()),
+    call("batches", queries()),
+    call("open_cancelation", queries(), cancelations),
+    call("open_cancelation", queries(), cancelations),
+    call("let_go", st.integers(0, 9), at_ms=small),
+    call("cancel_intent", ids, at_ms=small),
+    call("delete_tasks", queries(), tasks),
     call("find_intents", intent_queries),
     call("history", uids, limit=st.none() | small, from_version=st.none() | small),
     call("advance"),
@@ -247,6 +257,8 @@ async def seen(store):
         "open": await store.open_intents(),
         "intents": await store.recent_intents(100),
         "tasks": await store.tasks(TaskQuery(limit=100)),
+        "batches": await store.batches(TaskQuery(limit=100)),
+        "recalled": await store.recalled_tasks(),
         "unfinished": await store.unfinished_tasks(),
         "writes": await store.unfinished_writes(),
         "shares": [await store.shares(uid) for uid in range(10)],

@@ -14,10 +14,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from miroir.core.broadcast_types import Broadcast, Decision
+from miroir.core.broadcast_types import Broadcast, Decision, Phase
 from miroir.core.topology import IndexUid, NodeId
 from miroir.ports.clock import Clock
 from miroir.ports.records import (
+    BatchPage,
     CommitRecord,
     HistoryEntry,
     IndexRecord,
@@ -29,10 +30,12 @@ from miroir.ports.records import (
     NewTask,
     NodeTaskRecord,
     NodeVersion,
+    Notice,
     SwapRecord,
     TaskPage,
     TaskQuery,
     TaskRecord,
+    Webhook,
     WritePart,
 )
 from tests.support import memory_swaps
@@ -44,6 +47,7 @@ from tests.support.memory_tables import (
     WriteRow,
     copy_of,
     first_of,
+    matches,
     stored,
 )
 
@@ -482,17 +486,112 @@ class MemoryStore:
     @_durable
     def unfinished_tasks(self) -> Mapping[str, int]:
         """See `Store.unfinished_tasks`."""
-        return Counter(t.status for t in self._tables.tasks if t.status in UNENDED)
+        return Counter(t.status for t in self._tables.tasks.values() if t.status in UNENDED)
 
     @_durable
     def task(self, uid: int) -> TaskRecord | None:
         """See `Store.task`."""
-        return self._tables.tasks[uid] if 0 <= uid < len(self._tables.tasks) else None
+        return self._tables.tasks.get(uid)
 
     @_durable
     def tasks(self, query: TaskQuery) -> TaskPage:
         """See `Store.tasks`."""
         return self._tables.find(query)
+
+    @_durable
+    def batches(self, query: TaskQuery) -> BatchPage:
+        """See `Store.batches`."""
+        return self._tables.find_batches(query)
+
+    @_durable
+    def open_cancelation(self, query: TaskQuery, task: NewTask) -> TaskRecord:
+        """See `Store.open_cancelation`."""
+        matched = [t for t in self._tables.tasks.values() if matches(t, query)]
+        details = {**task.details, "matchedTasks": len(matched), "canceledTasks": None}
+        opened = self._tables.new_task(replace(task, details=details))
+        self._tables.start(opened.uid, task.at_ms)
+        for one in matched:
+            left = one.type in {"taskCancelation", "taskDeletion"} or one.recalled_by is not None
+            if one.status in UNENDED and not left:
+                self._tables.tasks[one.uid] = replace(one, recalled_by=opened.uid)
+        self._tables.settle_cancelation(opened.uid, task.at_ms)
+        return self._tables.tasks[opened.uid]
+
+    @_durable
+    def recalled_tasks(self) -> tuple[TaskRecord, ...]:
+        """See `Store.recalled_tasks`."""
+        return tuple(t for t in self._tables.tasks.values() if t.recalled_by is not None)
+
+    @_durable
+    def let_go(self, uid: int, *, at_ms: int) -> None:
+        """See `Store.let_go`."""
+        task = self._tables.tasks.get(uid)
+        if task is not None and task.recalled_by is not None:
+            self._tables.tasks[uid] = replace(task, recalled_by=None)
+            self._tables.settle_cancelation(task.recalled_by, at_ms)
+
+    @_durable
+    def cancel_intent(self, intent_id: int, *, at_ms: int) -> Intent | None:
+        """See `Store.cancel_intent`."""
+        row = self._tables.intents[intent_id]
+        if row.started or row.intent.state.closed:
+            return None
+        row.intent = stored(
+            replace(
+                row.intent,
+                state=replace(row.intent.state, phase=Phase.CANCELED),
+                closed_at_ms=at_ms,
+                revision=row.intent.revision + 1,
+            )
+        )
+        uid = row.intent.task_uid
+        if uid is not None:
+            details = self._tables.tasks[uid].details
+            self._tables.finish(uid, "canceled", details, None, at_ms)
+        return row.intent
+
+    @_durable
+    def delete_tasks(self, query: TaskQuery, task: NewTask) -> TaskRecord:
+        """See `Store.delete_tasks`."""
+        matched = [t for t in self._tables.tasks.values() if matches(t, query)]
+        ended = [t.uid for t in matched if t.status not in UNENDED]
+        for uid in ended:
+            del self._tables.tasks[uid]
+            self._tables.writes.pop(uid, None)
+        details = {**task.details, "matchedTasks": len(matched), "deletedTasks": len(ended)}
+        opened = self._tables.new_task(replace(task, details=details))
+        self._tables.finish(opened.uid, "succeeded", details, None, task.at_ms)
+        return self._tables.tasks[opened.uid]
+
+    # ---- webhooks
+
+    @_durable
+    def webhooks(self) -> tuple[Webhook, ...]:
+        """See `Store.webhooks`."""
+        return tuple(webhook for _, webhook in sorted(self._tables.webhooks.items()))
+
+    @_durable
+    def put_webhook(self, webhook: Webhook) -> None:
+        """See `Store.put_webhook`."""
+        self._tables.webhooks[webhook.uuid] = webhook
+
+    @_durable
+    def drop_webhook(self, uuid: str) -> bool:
+        """See `Store.drop_webhook`."""
+        self._tables.notices = [n for n in self._tables.notices if n[0] != uuid]
+        return self._tables.webhooks.pop(uuid, None) is not None
+
+    @_durable
+    def notices(self, uuid: str, limit: int) -> tuple[Notice, ...]:
+        """See `Store.notices`."""
+        return tuple(n for to, n in self._tables.notices if to == uuid)[:limit]
+
+    @_durable
+    def drop_notices(self, uuid: str, up_to: int) -> None:
+        """See `Store.drop_notices`."""
+        self._tables.notices = [
+            (to, n) for to, n in self._tables.notices if to != uuid or n.number > up_to
+        ]
 
     # ---- replicas
 

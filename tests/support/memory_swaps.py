@@ -46,7 +46,7 @@ def rename_tasks(tables: Tables, intent: Intent) -> None:
     names: dict[str, str] = {}
     for swap in intent.swaps:
         names[swap.left], names[swap.right] = swap.right, swap.left
-    for task in tables.tasks[: intent.task_uid or 0]:
+    for task in [t for uid, t in tables.tasks.items() if uid < (intent.task_uid or 0)]:
         uid = names.get(task.index_uid or "", task.index_uid)
         details: Mapping[str, object] = task.details
         if task.type == "indexSwap":

@@ -17,6 +17,8 @@ from miroir.errors import LeaseLost
 from miroir.ports.clock import Clock
 from miroir.ports.records import (
     NOT_CREATED,
+    OF_ONE_INDEX,
+    BatchPage,
     CommitRecord,
     HistoryEntry,
     IndexRecord,
@@ -27,9 +29,11 @@ from miroir.ports.records import (
     NewTask,
     NodeTaskRecord,
     NodeVersion,
+    Notice,
     TaskPage,
     TaskQuery,
     TaskRecord,
+    Webhook,
     WritePart,
 )
 
@@ -77,9 +81,13 @@ class Tables:
     ended: dict[tuple[int, NodeId, int], IntentTask] = field(default_factory=dict)
     expected: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     intents: dict[int, IntentRow] = field(default_factory=dict)
-    tasks: list[TaskRecord] = field(default_factory=list)
+    tasks: dict[int, TaskRecord] = field(default_factory=dict)
+    next_task: int = 0
     writes: dict[int, WriteRow] = field(default_factory=dict)
     lagging: dict[tuple[IndexUid, NodeId], str] = field(default_factory=dict)
+    webhooks: dict[str, Webhook] = field(default_factory=dict)
+    notices: list[tuple[str, Notice]] = field(default_factory=list)
+    next_notice: int = 1
 
     def guarded(self, intent: Intent, lease: Lease) -> IntentRow:
         leased = self.leases[lease.scope]
@@ -215,7 +223,7 @@ class Tables:
             details=copy_of(task.details),
             at_ms=task.at_ms,
             custom_metadata=task.custom_metadata,
-            uid=len(self.tasks),
+            uid=self.next_task,
             status="enqueued",
             error=None,
             canceled_by=None,
@@ -223,7 +231,8 @@ class Tables:
             finished_at_ms=None,
             intent_id=intent_id,
         )
-        self.tasks.append(opened)
+        self.next_task += 1
+        self.tasks[opened.uid] = opened
         return opened
 
     def start(self, uid: int, at_ms: int) -> None:
@@ -242,17 +251,29 @@ class Tables:
         task = self.tasks[uid]
         if task.status not in UNENDED:
             return
-        started = task.started_at_ms
-        if started is None and status != "canceled":
-            started = at_ms
-        self.tasks[uid] = replace(
+        ended = replace(
             task,
             status=status,
             details=copy_of(details),
             error=copy_of(error),
-            started_at_ms=started,
+            canceled_by=task.recalled_by if status == "canceled" else None,
+            recalled_by=None,
+            started_at_ms=first_of(task.started_at_ms, at_ms),
             finished_at_ms=at_ms,
         )
+        self.tasks[uid] = ended
+        for uuid in sorted(self.webhooks):
+            self.notices.append((uuid, Notice(self.next_notice, ended)))
+            self.next_notice += 1
+        if task.recalled_by is not None:
+            self.settle_cancelation(task.recalled_by, at_ms)
+
+    def settle_cancelation(self, uid: int, at_ms: int) -> None:
+        if any(task.recalled_by == uid for task in self.tasks.values()):
+            return
+        count = sum(task.canceled_by == uid for task in self.tasks.values())
+        details = {**self.tasks[uid].details, "canceledTasks": count}
+        self.finish(uid, "succeeded", details, None, at_ms)
 
     def shares(self, uid: int) -> tuple[NodeTaskRecord, ...]:
         if uid not in self.writes:
@@ -261,13 +282,29 @@ class Tables:
         return tuple(sorted(shares, key=lambda share: (share.shard_id, share.node_id)))
 
     def find(self, query: TaskQuery) -> TaskPage:
-        matching = [task for task in self.tasks if matches(task, query)]
+        matching = [task for task in self.tasks.values() if matches(task, query)]
         ordered = matching if query.reverse else matching[::-1]
         start = query.from_uid
         if start is not None:
             ordered = [t for t in ordered if (t.uid >= start if query.reverse else t.uid <= start)]
         page, rest = ordered[: query.limit], ordered[query.limit :]
         return TaskPage(tuple(page), len(matching), rest[0].uid if rest else None)
+
+    def find_batches(self, query: TaskQuery) -> BatchPage:
+        members: dict[int, list[TaskRecord]] = {}
+        for task in self.tasks.values():
+            if task.batch_uid is not None:
+                members.setdefault(task.batch_uid, []).append(task)
+        matching = sorted(
+            uid for uid, tasks in members.items() if batch_matches(uid, tasks, query)
+        )
+        ordered = matching if query.reverse else matching[::-1]
+        start = query.from_uid
+        if start is not None:
+            ordered = [uid for uid in ordered if (uid >= start if query.reverse else uid <= start)]
+        page, rest = ordered[: query.limit], ordered[query.limit :]
+        results = tuple((uid, tuple(members[uid])) for uid in page)
+        return BatchPage(results, len(matching), rest[0] if rest else None)
 
     def parts_to_send(self, uid: int) -> tuple[WritePart, ...]:
         write = self.writes[uid]
@@ -304,19 +341,60 @@ def matches(task: TaskRecord, query: TaskQuery) -> bool:
         (task.type, query.types),
         (task.canceled_by, query.canceled_by),
     )
-    times = {
+    if (query.index_uids or query.open_to is not None) and task.type not in OF_ONE_INDEX:
+        return False
+    if query.index_uids and task.index_uid not in query.index_uids:
+        return False
+    if query.open_to is not None and not open_to(task, query.open_to):
+        return False
+    if query.batches and task.batch_uid not in query.batches:
+        return False
+    return all(not wanted or value in wanted for value, wanted in lists) and all(
+        in_time(task, *bound) for bound in query.times
+    )
+
+
+def in_time(task: TaskRecord, name: str, operator: str, bound: int) -> bool:
+    """Whether a moment of a task is on the right side."""
+    at = {
         "enqueued": task.at_ms,
         "started": task.started_at_ms,
         "finished": task.finished_at_ms,
-    }
-    uids = [uid for pair in task.details.get("swaps", ()) for uid in pair["indexes"]]
-    uids = uids if task.type == "indexSwap" else [task.index_uid]
-    if query.index_uids and not set(uids) & set(query.index_uids):
-        return False
-    return all(not wanted or value in wanted for value, wanted in lists) and all(
-        (at := times[name]) is not None and (at < bound if operator == "<" else at > bound)
-        for name, operator, bound in query.times
+    }[name]
+    return at is not None and (at < bound if operator == "<" else at > bound)
+
+
+def open_to(task: TaskRecord, patterns: tuple[str, ...]) -> bool:
+    """Whether the index of a task is within patterns."""
+    uid = task.index_uid
+    return uid is not None and any(
+        uid.startswith(p[:-1]) if p.endswith("*") else uid == p for p in patterns
     )
+
+
+def batch_matches(uid: int, tasks: list[TaskRecord], query: TaskQuery) -> bool:
+    """Whether a batch answers a query, but for its paging."""
+    heads = [task for task in tasks if task.canceled_by is None]
+    wanted: list[bool] = [
+        not query.batches or uid in query.batches,
+        not query.uids or any(t.uid in query.uids for t in tasks),
+        not query.statuses or any(t.status in query.statuses for t in tasks),
+        not query.types or any(t.type in query.types for t in tasks),
+        not query.canceled_by
+        or any(
+            t.uid in query.canceled_by and (t.type, t.status) == ("taskCancelation", "succeeded")
+            for t in tasks
+        ),
+        not query.index_uids or any(t.index_uid in query.index_uids for t in tasks),
+        query.open_to is None or any(open_to(t, query.open_to) for t in tasks),
+    ]
+    if query.index_uids or query.open_to is not None:
+        wanted.append(all(t.type in OF_ONE_INDEX for t in tasks))
+    for field_name in ("enqueued", "started", "finished"):
+        bounds = [bound for bound in query.times if bound[0] == field_name]
+        among = tasks if field_name == "enqueued" else heads
+        wanted.append(not bounds or any(all(in_time(t, *b) for b in bounds) for t in among))
+    return all(wanted)
 
 
 def first_of(known: int | None, now: int) -> int:

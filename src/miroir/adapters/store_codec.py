@@ -29,6 +29,7 @@ from miroir.ports.records import (
 _STATE = msgspec.json.Decoder(Broadcast)
 _SWAPS = msgspec.json.Decoder(tuple[Swap, ...])
 _CARE = msgspec.json.Decoder(Care)
+_TASK = msgspec.json.Decoder(TaskRecord)
 _UNCONFIRMED = msgspec.json.Decoder(Unconfirmed | None)
 
 
@@ -147,7 +148,18 @@ def task_record(row: Row) -> TaskRecord:
         started_at_ms=row["started_at_ms"],
         finished_at_ms=row["finished_at_ms"],
         intent_id=row["intent_id"],
+        recalled_by=row["recalled_by"],
     )
+
+
+def task_text(task: TaskRecord) -> str:
+    """Return a whole task as text."""
+    return to_json(task)
+
+
+def task_from_text(text: str) -> TaskRecord:
+    """Return the task of `task_text`."""
+    return _TASK.decode(text)
 
 
 def write_part(row: Row) -> WritePart:
@@ -171,4 +183,5 @@ def node_task(row: Row) -> NodeTaskRecord:
         status=row["status"],
         error=from_json(row["error"]),
         details=from_json(row["details"]),
+        repeated=bool(row["repeated"]),
     )

@@ -17,6 +17,7 @@ from miroir.adapters.store_schema import HISTORY_LABEL, set_key_id, stored_key_i
 from miroir.adapters.store_seal import Seal
 from miroir.adapters.store_sqlite import DATABASE_NAME, SqliteDatabase
 from miroir.adapters.store_transaction import Transaction
+from miroir.adapters.store_webhooks import WEBHOOK_LABEL
 from miroir.errors import ConfigError, Unavailable
 from miroir.ports.clock import SystemClock
 
@@ -29,6 +30,7 @@ SEALED: Final[tuple[tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]], ..
         ("intent_id",),
         (("patch", "intent.patch"), ("target", "intent.target"), ("undo", "intent.undo")),
     ),
+    ("webhook", ("uuid",), (("definition", WEBHOOK_LABEL),)),
 )
 """Table, its key, and its sealed columns with their labels."""
 

@@ -203,9 +203,26 @@ _V4: Final = (
     "ALTER TABLE index_record ADD COLUMN unconfirmed TEXT",
 )
 
+_V5: Final = (
+    "ALTER TABLE task ADD COLUMN recalled_by BIGINT",
+    "CREATE INDEX recalled_task ON task (recalled_by) WHERE recalled_by IS NOT NULL",
+    # A task that was cancelled is in the batch of its cancelation, any other in one of its own.
+    "CREATE INDEX task_by_batch ON task (coalesce(canceled_by, uid))",
+    "ALTER TABLE node_task ADD COLUMN repeated BIGINT NOT NULL DEFAULT 0",
+    # Nobody knows any more how often these were sent.
+    "UPDATE node_task SET repeated = 1 WHERE status IN ('unsent', 'sent')",
+    "CREATE TABLE webhook (uuid TEXT PRIMARY KEY, definition BLOB NOT NULL)",
+    """CREATE TABLE webhook_notice (
+        number BIGINT PRIMARY KEY,
+        uuid TEXT NOT NULL REFERENCES webhook (uuid),
+        task TEXT NOT NULL)""",
+    "CREATE INDEX notice_of_webhook ON webhook_notice (uuid, number)",
+    "INSERT INTO counter (name, next) VALUES ('notice', 1)",
+)
+
 Step = str | Callable[[Transaction, str], None]
 
-MIGRATIONS: Final[tuple[tuple[Step, ...], ...]] = (_V1, _V2, _V3, _V4)
+MIGRATIONS: Final[tuple[tuple[Step, ...], ...]] = (_V1, _V2, _V3, _V4, _V5)
 """What leads from each schema version to the next; the first starts from nothing."""
 
 

@@ -103,9 +103,12 @@ class NoSeal:
 
     def seal(self, label: str, value: Any) -> bytes:
         """See `Seal.seal`."""
-        if isinstance(value, Mapping) and _holds_secret(value.get("embedders")):
+        if isinstance(value, Mapping) and (
+            _holds_secret(value.get("embedders")) or value.get("headers")
+        ):
+            what = "headers" if value.get("headers") else "embedder secrets"
             raise SecretsRefused(
-                f"{label}: embedder secrets are refused, because no secret key is configured to "
+                f"{label}: {what} are refused, because no secret key is configured to "
                 "keep them under; set MIROIR_SECRET_KEY or a master key"
             )
         return _PLAIN + msgspec.json.encode(value)

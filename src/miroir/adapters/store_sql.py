@@ -1,18 +1,27 @@
 """
 The store in an SQL database: the port, method by method, each one transaction.
 
-The statements are in `store_indexes`, `store_intents`, `store_history` and `store_tasks`; the
-dialect (`store_sqlite`) brings the transactions. No statement and no rule here.
+The statements are in the other files called `store_...`; the dialect (`store_sqlite`) brings the
+transactions. No statement and no rule here.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from miroir.adapters import store_history, store_indexes, store_intents, store_tasks
+from miroir.adapters import (
+    store_batches,
+    store_history,
+    store_indexes,
+    store_intents,
+    store_recalls,
+    store_tasks,
+    store_webhooks,
+)
 from miroir.adapters.store_transaction import Database, Transaction
 from miroir.core.broadcast_types import Broadcast
 from miroir.core.topology import IndexUid, NodeId
 from miroir.ports.records import (
+    BatchPage,
     CommitRecord,
     HistoryEntry,
     IndexRecord,
@@ -24,10 +33,12 @@ from miroir.ports.records import (
     NewTask,
     NodeTaskRecord,
     NodeVersion,
+    Notice,
     SwapRecord,
     TaskPage,
     TaskQuery,
     TaskRecord,
+    Webhook,
     WritePart,
 )
 
@@ -273,6 +284,52 @@ class SqlStore:
     async def tasks(self, query: TaskQuery) -> TaskPage:
         """See `Store.tasks`."""
         return await self._run(store_tasks.find, query)
+
+    async def batches(self, query: TaskQuery) -> BatchPage:
+        """See `Store.batches`."""
+        return await self._run(store_batches.find, query)
+
+    async def open_cancelation(self, query: TaskQuery, task: NewTask) -> TaskRecord:
+        """See `Store.open_cancelation`."""
+        return await self._run(store_recalls.open_cancelation, query, task)
+
+    async def recalled_tasks(self) -> tuple[TaskRecord, ...]:
+        """See `Store.recalled_tasks`."""
+        return await self._run(store_recalls.recalled_tasks)
+
+    async def let_go(self, uid: int, *, at_ms: int) -> None:
+        """See `Store.let_go`."""
+        await self._run(store_recalls.let_go, uid, at_ms=at_ms)
+
+    async def cancel_intent(self, intent_id: int, *, at_ms: int) -> Intent | None:
+        """See `Store.cancel_intent`."""
+        return await self._run(store_recalls.cancel_intent, intent_id, at_ms=at_ms)
+
+    async def delete_tasks(self, query: TaskQuery, task: NewTask) -> TaskRecord:
+        """See `Store.delete_tasks`."""
+        return await self._run(store_recalls.delete_tasks, query, task)
+
+    # ---- webhooks
+
+    async def webhooks(self) -> tuple[Webhook, ...]:
+        """See `Store.webhooks`."""
+        return await self._run(store_webhooks.webhooks)
+
+    async def put_webhook(self, webhook: Webhook) -> None:
+        """See `Store.put_webhook`."""
+        await self._run(store_webhooks.put, webhook)
+
+    async def drop_webhook(self, uuid: str) -> bool:
+        """See `Store.drop_webhook`."""
+        return await self._run(store_webhooks.drop, uuid)
+
+    async def notices(self, uuid: str, limit: int) -> tuple[Notice, ...]:
+        """See `Store.notices`."""
+        return await self._run(store_webhooks.notices, uuid, limit)
+
+    async def drop_notices(self, uuid: str, up_to: int) -> None:
+        """See `Store.drop_notices`."""
+        await self._run(store_webhooks.drop_notices, uuid, up_to)
 
     # ---- replicas
 

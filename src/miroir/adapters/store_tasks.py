@@ -8,7 +8,7 @@ Nothing here knows what a task is about.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from miroir.adapters import store_codec as codec
+from miroir.adapters import store_codec as codec, store_task_queries as queries, store_webhooks
 from miroir.adapters.store_indexes import set_out_of_sync
 from miroir.adapters.store_transaction import Transaction, marks
 from miroir.core.swaps import renamed_in
@@ -22,12 +22,7 @@ from miroir.ports.records import (
     WritePart,
 )
 
-_UNENDED: Final = "status IN ('enqueued', 'processing')"
-_TIME_COLUMNS: Final = {
-    "enqueued": "at_ms",
-    "started": "started_at_ms",
-    "finished": "finished_at_ms",
-}
+UNENDED: Final = "status IN ('enqueued', 'processing')"
 
 UnfinishedWrite = tuple[TaskRecord, tuple[WritePart, ...], tuple[NodeTaskRecord, ...]]
 
@@ -83,17 +78,38 @@ def finish(
 ) -> None:
     """See `Store.finish_task`."""
     assert status in {"succeeded", "failed", "canceled"}, status
-    if status != "canceled":  # A node shows no start for what was cancelled in the queue.
-        tx.run(
-            f"UPDATE task SET started_at_ms = coalesce(started_at_ms, ?) WHERE uid = ?"  # noqa: S608 - no input
-            f" AND {_UNENDED}",
-            *(at_ms, uid),
-        )
+    before = tx.row(f"SELECT recalled_by FROM task WHERE uid = ? AND {UNENDED}", uid)  # noqa: S608 - no input
+    if before is None:
+        return
+    recalled_by = before["recalled_by"]
     tx.run(
-        f"UPDATE task SET status = ?, details = ?, error = ?, finished_at_ms = ?"  # noqa: S608 - no input
-        f" WHERE uid = ? AND {_UNENDED}",
-        *(status, codec.to_json(details), codec.to_json_or_none(error), at_ms, uid),
+        """UPDATE task SET status = ?, details = ?, error = ?, canceled_by = ?,
+        recalled_by = NULL, started_at_ms = coalesce(started_at_ms, ?), finished_at_ms = ?
+        WHERE uid = ?""",
+        *(status, codec.to_json(details), codec.to_json_or_none(error)),
+        *(recalled_by if status == "canceled" else None, at_ms, at_ms, uid),
     )
+    ended = get(tx, uid)
+    assert ended is not None
+    store_webhooks.tell(tx, ended)
+    if recalled_by is not None:
+        settle_cancelation(tx, recalled_by, at_ms=at_ms)
+
+
+def settle_cancelation(tx: Transaction, uid: int, *, at_ms: int) -> None:
+    """End a cancelation if nothing that it has recalled is unfinished."""
+    if tx.row("SELECT uid FROM task WHERE recalled_by = ?", uid) is not None:
+        return
+    task = get(tx, uid)
+    assert task is not None, "what is unfinished is never deleted"
+    count = tx.row(
+        "SELECT count(*) AS found FROM task WHERE coalesce(canceled_by, uid) = ?"
+        " AND canceled_by IS NOT NULL",
+        uid,
+    )
+    assert count is not None
+    details = {**task.details, "canceledTasks": count["found"]}
+    finish(tx, uid, status="succeeded", details=details, error=None, at_ms=at_ms)
 
 
 def rename_index(tx: Transaction, names: Mapping[str, str], *, before: int) -> None:
@@ -130,7 +146,7 @@ def unfinished(tx: Transaction) -> Mapping[str, int]:
 
 def find(tx: Transaction, query: TaskQuery) -> TaskPage:
     """See `Store.tasks`. One more than asked for is read, to know whether there is a next page."""
-    where, values = _where(query)
+    where, values = queries.where(query)
     count = tx.row(f"SELECT count(*) AS total FROM task WHERE {where}", *values)  # noqa: S608 - no input
     assert count is not None
     if query.from_uid is not None:
@@ -144,39 +160,6 @@ def find(tx: Transaction, query: TaskQuery) -> TaskPage:
     found = tuple(codec.task_record(row) for row in rows)
     next_uid = found[-1].uid if len(found) > query.limit else None
     return TaskPage(found[: query.limit], count["total"], next_uid)
-
-
-def _where(query: TaskQuery) -> tuple[str, list[Any]]:
-    """Return the condition without the paging, made of column names of ours, and its values."""
-    lists: tuple[tuple[str, tuple[Any, ...]], ...] = (
-        ("uid", query.uids),
-        ("status", query.statuses),
-        ("type", query.types),
-        ("canceled_by", query.canceled_by),
-    )
-    conditions, values = ["1 = 1"], list[Any]()
-    for column, wanted in lists:
-        if wanted:
-            conditions.append(f"{column} IN ({marks(wanted)})")
-            values += wanted
-    if query.index_uids:
-        condition, names = _of_indexes(query.index_uids)
-        conditions.append(condition)
-        values += names
-    for field, operator, at_ms in query.times:
-        assert operator in {"<", ">"}, operator
-        conditions.append(f"{_TIME_COLUMNS[field]} {operator} ?")
-        values.append(at_ms)
-    return " AND ".join(conditions), values
-
-
-def _of_indexes(uids: tuple[str, ...]) -> tuple[str, list[str]]:
-    """Return the condition for tasks of these indexes: a swap is found under each of its uids."""
-    patterns = [p for uid in uids for p in (f'%["{uid}",%', f'%,"{uid}"]%')]
-    likes = " OR ".join("details LIKE ? ESCAPE '!'" for _ in patterns)
-    swaps = f"SELECT uid FROM task WHERE type = 'indexSwap' AND ({likes})"  # noqa: S608 - no input
-    condition = f"(index_uid IN ({marks(uids)}) OR uid IN ({swaps}))"
-    return condition, [*uids, *(pattern.replace("_", "!_") for pattern in patterns)]
 
 
 # Document writes
@@ -216,10 +199,11 @@ def save_shares(
     assert task is not None, shares
     for share in shares:
         changed = tx.run(
-            "UPDATE node_task SET node_task_uid = ?, status = ?, error = ?, details = ?"
-            " WHERE task_uid = ? AND node_id = ?",
+            "UPDATE node_task SET node_task_uid = ?, status = ?, error = ?, details = ?,"
+            " repeated = ? WHERE task_uid = ? AND node_id = ?",
             *(share.node_task_uid, share.status, codec.to_json_or_none(share.error)),
-            *(codec.to_json_or_none(share.details), share.task_uid, share.node_id),
+            *(codec.to_json_or_none(share.details), int(share.repeated)),
+            *(share.task_uid, share.node_id),
         )
         assert changed == 1, share
     for node_id, reason in out_of_sync.items():
@@ -235,7 +219,7 @@ def save_shares(
 def unfinished_writes(tx: Transaction) -> tuple[UnfinishedWrite, ...]:
     """See `Store.unfinished_writes`."""
     rows = tx.rows(
-        f"SELECT * FROM task WHERE {_UNENDED}"  # noqa: S608 - no input
+        f"SELECT * FROM task WHERE {UNENDED}"  # noqa: S608 - no input
         " AND EXISTS (SELECT 1 FROM node_task WHERE task_uid = uid) ORDER BY uid"
     )
     return tuple(

@@ -18,7 +18,7 @@ from miroir.cli.demo_view import ChangeSeen, ChangeView
 _POLL_S: Final = 0.01
 _SEARCH_EVERY_S: Final = 0.1
 _CHANGE_S: Final = 90.0
-_CLOSED: Final = frozenset({"converged", "aborted", "refused", "frozen"})
+_CLOSED: Final = frozenset({"converged", "aborted", "refused", "frozen", "canceled"})
 
 Each = Callable[[dict[str, Any], ChangeView, float], None]
 

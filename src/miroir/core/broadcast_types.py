@@ -29,6 +29,8 @@ class Phase(StrEnum):
     ABORTED = "aborted"
     REFUSED = "refused"
     FROZEN = "frozen"
+    CANCELED = "canceled"
+    """Taken out of the queue before it began; the machine never saw it."""
 
 
 class Decision(StrEnum):
@@ -82,7 +84,9 @@ class Progress:
     proposals: int = 0
 
 
-CLOSED_PHASES: Final = frozenset({Phase.CONVERGED, Phase.ABORTED, Phase.REFUSED, Phase.FROZEN})
+CLOSED_PHASES: Final = frozenset(
+    {Phase.CONVERGED, Phase.ABORTED, Phase.REFUSED, Phase.FROZEN, Phase.CANCELED}
+)
 
 
 @dataclass(frozen=True)

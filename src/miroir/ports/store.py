@@ -33,14 +33,13 @@ from miroir.ports.records import (
     NodeTaskRecord,
     NodeVersion,
     SwapRecord,
-    TaskPage,
-    TaskQuery,
     TaskRecord,
     WritePart,
 )
+from miroir.ports.task_store import TaskStore
 
 
-class Store(Protocol):
+class Store(TaskStore, Protocol):
     """Durable state of the cluster."""
 
     async def aclose(self) -> None:
@@ -330,20 +329,13 @@ class Store(Protocol):
         """
         End a task that has not ended; repetition changes nothing.
 
-        One that was never started is taken as started now, unless it was canceled.
+        One that was never started is taken as started now. One that ends as `canceled` and was
+        recalled was cancelled by whoever recalled it.
         """
         ...
 
     async def unfinished_tasks(self) -> Mapping[str, int]:
         """Return how many tasks have not ended, by status (a status without any is left out)."""
-        ...
-
-    async def task(self, uid: int) -> TaskRecord | None:
-        """Return one task."""
-        ...
-
-    async def tasks(self, query: TaskQuery) -> TaskPage:
-        """List tasks, newest first unless reversed."""
         ...
 
     # ---- replicas

@@ -107,3 +107,41 @@ def test_an_upgrade_with_the_wrong_key_is_refused_with_the_usual_words(tmp_path)
         await store.aclose()
 
     asyncio.run(scene())
+
+
+def test_writes_of_an_older_release_count_as_sent_more_than_once(tmp_path):
+    """How often was not written down; what was sent twice is not taken back (docs/adr/0009)."""
+    connection = sqlite3.connect(tmp_path / DATABASE_NAME)
+    for steps in MIGRATIONS[:4]:
+        for statement in steps:
+            if isinstance(statement, str):
+                connection.execute(statement)
+    connection.execute("CREATE TABLE schema_version (version BIGINT NOT NULL)")
+    connection.execute("INSERT INTO schema_version VALUES (4)")
+    connection.execute(
+        "INSERT INTO task (uid, index_uid, type, details, at_ms, status)"
+        " VALUES (0, 'movies', 'documentAdditionOrUpdate', '{}', 1, 'enqueued')"
+    )
+    for node, status in (("a", "sent"), ("b", "unsent"), ("c", "missed")):
+        connection.execute(
+            "INSERT INTO node_task (task_uid, node_id, shard_id, status) VALUES (0, ?, 0, ?)",
+            (node, status),
+        )
+    connection.execute("UPDATE counter SET next = 1 WHERE name = 'task'")
+    connection.commit()
+    connection.close()
+
+    async def scene():
+        store = await open_store(tmp_path, seal=SEAL)
+        try:
+            shares = await store.shares(0)
+            assert [(s.node_id, s.repeated) for s in shares] == [
+                ("a", True),
+                ("b", True),
+                ("c", False),
+            ]
+            assert (await store.task(0)).recalled_by is None
+        finally:
+            await store.aclose()
+
+    asyncio.run(scene())

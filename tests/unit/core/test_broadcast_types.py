@@ -66,10 +66,10 @@ def test_touched_and_verified_are_read_off_the_progress():
 
 
 @pytest.mark.parametrize("phase", Phase)
-def test_closed_are_the_four_ends(phase):
+def test_closed_are_the_five_ends(phase):
     """Whoever asks for open changes must get those and only those that go on."""
     assert broadcast(phase=phase).closed == (phase in CLOSED_PHASES)
-    assert len(CLOSED_PHASES) == 4
+    assert len(CLOSED_PHASES) == 5
 
 
 def test_only_an_abort_undoes():
@@ -119,6 +119,7 @@ def test_the_stored_words_are_never_renamed():
         "aborted",
         "refused",
         "frozen",
+        "canceled",
     }
     assert {str(d) for d in Decision} == {"commit", "abort"}
     assert {str(s) for s in NodeState} == {

@@ -29,7 +29,7 @@ from miroir.core.estimate import PastChange, PastIndexing
 from miroir.core.setting_cost import effect, worst
 
 _ENDED_WELL: Final = frozenset({"converged"})
-_ENDED_BADLY: Final = frozenset({"refused", "aborted", "frozen"})
+_ENDED_BADLY: Final = frozenset({"refused", "aborted", "frozen", "canceled"})
 _HISTORY: Final = 50
 _MOVED: Final = frozenset({409, 412})
 

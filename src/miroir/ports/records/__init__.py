@@ -26,6 +26,8 @@ from miroir.ports.records.intents import (
     SwapRecord,
 )
 from miroir.ports.records.tasks import (
+    OF_ONE_INDEX,
+    BatchPage,
     NewTask,
     NodeTaskRecord,
     TaskPage,
@@ -33,10 +35,13 @@ from miroir.ports.records.tasks import (
     TaskRecord,
     WritePart,
 )
+from miroir.ports.records.webhooks import Notice, Webhook
 
 __all__ = [
     "NOT_CREATED",
     "NOT_MOVED",
+    "OF_ONE_INDEX",
+    "BatchPage",
     "Care",
     "CommitRecord",
     "HistoryEntry",
@@ -51,10 +56,12 @@ __all__ = [
     "NewTask",
     "NodeTaskRecord",
     "NodeVersion",
+    "Notice",
     "SwapRecord",
     "TaskPage",
     "TaskQuery",
     "TaskRecord",
     "Unconfirmed",
+    "Webhook",
     "WritePart",
 ]

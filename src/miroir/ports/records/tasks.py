@@ -2,9 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from miroir.core.topology import IndexUid, NodeId, ShardId
+
+OF_ONE_INDEX: Final = (
+    "documentAdditionOrUpdate",
+    "documentEdition",
+    "documentDeletion",
+    "settingsUpdate",
+    "indexCreation",
+    "indexDeletion",
+    "indexUpdate",
+    "indexCompaction",
+    "dsrUpdate",
+    "dsrClear",
+)
+"""Types that are about exactly one index; others are not shown to who asks for indexes."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +45,7 @@ class TaskRecord(NewTask):
         started_at_ms: None before.
         finished_at_ms: None before.
         intent_id: The intent it reports on, or None for document writes.
+        recalled_by: Uid of a cancelling task that has not reached it yet; None once it has ended.
     """
 
     uid: int
@@ -40,6 +55,14 @@ class TaskRecord(NewTask):
     started_at_ms: int | None
     finished_at_ms: int | None
     intent_id: int | None
+    recalled_by: int | None = None
+
+    @property
+    def batch_uid(self) -> int | None:
+        """Its batch: itself, or the cancelation that it was cancelled by; None until it began."""
+        if self.started_at_ms is None and self.finished_at_ms is None:
+            return None
+        return self.uid if self.canceled_by is None else self.canceled_by
 
 
 @dataclass(frozen=True)
@@ -51,7 +74,11 @@ class TaskQuery:
         limit: At most so many.
         from_uid: Start at this uid, included.
         reverse: Oldest first.
+        batches: Uids of batches.
+        index_uids: Tasks of these indexes alone; none that are about several, or about none.
         times: `(field, operator, ms)`: field enqueued, started or finished; operator < or >.
+        open_to: Index patterns (exact, `prefix*` or `*`) of a key that asks, which sees no other
+            tasks, and none that are about several indexes, or about none; None: it sees all.
     """
 
     limit: int = 20
@@ -63,6 +90,8 @@ class TaskQuery:
     index_uids: tuple[str, ...] = ()
     canceled_by: tuple[int, ...] = ()
     times: tuple[tuple[str, str, int], ...] = ()
+    batches: tuple[int, ...] = ()
+    open_to: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +105,22 @@ class TaskPage:
     """
 
     results: tuple[TaskRecord, ...]
+    total: int
+    next_uid: int | None
+
+
+@dataclass(frozen=True)
+class BatchPage:
+    """
+    Batches of one query.
+
+    Attributes:
+        results: Uid of each batch, and its tasks, oldest first.
+        total: How many match without the paging.
+        next_uid: `from` of the next page, or None.
+    """
+
+    results: tuple[tuple[int, tuple[TaskRecord, ...]], ...]
     total: int
     next_uid: int | None
 
@@ -110,6 +155,8 @@ class NodeTaskRecord:
         status: unsent, sent, succeeded, failed, canceled or missed.
         error: Of a failed one.
         details: As the node reported them at its end.
+        repeated: Whether it was sent more than once, or may have been: then the node may have
+            carried out a request that it never answered, besides the one that it did.
     """
 
     task_uid: int
@@ -119,3 +166,4 @@ class NodeTaskRecord:
     status: str
     error: Mapping[str, Any] | None = None
     details: Mapping[str, Any] | None = None
+    repeated: bool = False
