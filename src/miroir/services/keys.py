@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
 
@@ -283,7 +283,9 @@ class KeyRing:
             reason = "every node had them when Miroir first started"
         else:
             kind = IntentKind.CHANGE
-            patch = {str(uuid4()): self.dated(key) for key in rules.DEFAULTS}
+            # In the order in which a node makes them: lists begin with the newest.
+            made = (self.dated(key, n) for n, key in enumerate(rules.DEFAULTS))
+            patch = {str(uuid4()): key for key in made}
             reason = "the default keys of a new cluster"
         async with self._commons.lock(KEYS):
             if self._commons.view(KEYS) is None:
@@ -305,9 +307,9 @@ class KeyRing:
         for intent in index.accepted if index is not None else ():
             await self._commons.carried(intent, "the first keys")
 
-    def dated(self, body: Mapping[str, Any]) -> Definition:
-        """Return the definition that a body asks for, made now."""
-        now = self._moment()
+    def dated(self, body: Mapping[str, Any], after_us: int = 0) -> Definition:
+        """Return the definition that a body asks for, made now, or microseconds later."""
+        now = self._moment(after_us)
         return {
             "name": body.get("name"),
             "description": body.get("description"),
@@ -318,8 +320,9 @@ class KeyRing:
             "updatedAt": now,
         }
 
-    def _moment(self) -> str:
-        return now_of(self._clock).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    def _moment(self, after_us: int = 0) -> str:
+        at = now_of(self._clock) + timedelta(microseconds=after_us)
+        return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
     async def unmanaged(self, node_id: NodeId) -> dict[str, Definition] | None:
         """Return the keys of a node that are not ours, without values; None if it cannot say."""
