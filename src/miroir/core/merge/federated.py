@@ -21,6 +21,7 @@ from msgspec import UNSET, Raw, UnsetType
 from miroir.core.merge.distinct import Value, distinct_values, without
 from miroir.core.merge.facets import FacetStats, merge_distributions, merge_facet_stats
 from miroir.core.merge.hits import Hit, cut
+from miroir.core.merge.known_rules import Key
 from miroir.core.merge.multi_search import MultiSearch
 from miroir.core.merge.query import (
     Asked,
@@ -30,7 +31,6 @@ from miroir.core.merge.query import (
     rewrite_search,
     window_of,
 )
-from miroir.core.merge.known_rules import Key
 from miroir.core.merge.ranking import Incomparable, Ranking
 from miroir.core.merge.weighted import Candidate, merge_candidates, values_of
 from miroir.errors import NodeAnswerUnreadable
