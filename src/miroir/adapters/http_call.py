@@ -39,6 +39,7 @@ class Call(asyncio.Future[NodeReply]):
         head: Everything before the body, as bytes.
         body: The body.
         method: HTTP method.
+        lasting: See `NodeRequest`.
         connection: The one that carries it now.
         started_s: Loop time of `send`.
     """
@@ -49,6 +50,7 @@ class Call(asyncio.Future[NodeReply]):
         "connection",
         "deadline",
         "head",
+        "lasting",
         "method",
         "owner",
         "started_s",
@@ -62,6 +64,7 @@ class Call(asyncio.Future[NodeReply]):
         self.method = method
         self.head = head
         self.body = b""
+        self.lasting = False
         self.connection: HttpConnection | None = None
         self.deadline: asyncio.TimerHandle | None = None
         self.started_s = loop.time()

@@ -8,6 +8,8 @@ the limit of undecoded ones. Source: RFC 9110 section 8.4, RFC 9112 section 7.
 import zlib
 from collections.abc import Iterable
 
+from miroir.core.codings import CodingBroken, CodingTooLarge, known, undone
+
 _ANY_HEADER = 47
 """zlib's window size that takes gzip and zlib headers alike."""
 _NO_HEADER = -15
@@ -38,9 +40,12 @@ def decoded(
     if not applied or not body:
         return headers, body
     for coding in reversed(applied):
-        if coding not in {"gzip", "x-gzip", "deflate"}:
+        if coding == "br" and known(coding):
+            body = _unbrotlied(body, bytes_max)
+        elif coding in {"gzip", "x-gzip", "deflate"}:
+            body = _inflated(body, bytes_max)
+        else:
             raise AnswerBroken(f"the answer has the coding {coding[:20]!r}, which we cannot undo")
-        body = _inflated(body, bytes_max)
     told = {b"content-encoding", b"content-length", b"transfer-encoding"}
     return {name: value for name, value in headers.items() if name not in told}, body
 
@@ -48,6 +53,15 @@ def decoded(
 def _codings(fields: Fields, wanted: bytes) -> list[str]:
     values = [value.decode("latin-1") for name, value in fields if name.lower() == wanted]
     return [part.strip().lower() for part in ",".join(values).split(",") if part.strip()]
+
+
+def _unbrotlied(body: bytes, bytes_max: int) -> bytes:
+    try:
+        return undone(body, "br", bytes_max=bytes_max)
+    except CodingTooLarge:
+        raise AnswerBroken(f"the answer is larger than {bytes_max} bytes") from None
+    except CodingBroken:
+        raise AnswerBroken("the compressed answer is damaged") from None
 
 
 def _inflated(body: bytes, bytes_max: int) -> bytes:

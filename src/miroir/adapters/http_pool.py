@@ -102,6 +102,7 @@ class NodePool:
         head = self._target.encoder.encode(request)
         call = Call(self, self._loop, request.method, head)
         call.body = request.body
+        call.lasting = request.lasting
         self.in_flight += 1
         if self._closed:
             call.fail(self._message("the client is closed"))
@@ -117,6 +118,18 @@ class NodePool:
             self._waiting[call] = None
             self._open_for_waiting()
         return call
+
+    def break_off(self) -> None:
+        """Fail the calls that do not last; what they used, or nothing uses, is closed."""
+        reason = self._message("it was found down")
+        for waiting in [call for call in self._waiting if not call.lasting]:
+            waiting.fail(reason)
+        for connection in list(self._open):
+            call = connection.exchange
+            if call is None:
+                self._discard(connection)
+            elif isinstance(call, Call) and not call.lasting:
+                call.fail(reason)  # Which discards its connection.
 
     async def aclose(self) -> None:
         """Fail every call, close every connection, and wait until they are gone."""

@@ -43,6 +43,7 @@ class NodeControlHttp:
         transport: NodeTransport,
         *,
         timeout_s: float = 10.0,
+        health_timeout_s: float = 3.0,
         indexes_per_page: int = 1000,
         tasks_per_page: int = 200,
     ) -> None:
@@ -52,12 +53,14 @@ class NodeControlHttp:
         Args:
             transport: For every request.
             timeout_s: For each request; feeds and lists may need several.
+            health_timeout_s: For each request of `check_health`.
             indexes_per_page: Asked for at once.
             tasks_per_page: Asked for at once; settings tasks carry their whole patch, so that a
                 page of them can be large.
         """
         self._transport = transport
         self._timeout_s = timeout_s
+        self._health_timeout_s = health_timeout_s
         self._indexes_per_page = indexes_per_page
         self._tasks_per_page = tasks_per_page
 
@@ -71,11 +74,11 @@ class NodeControlHttp:
 
     async def check_health(self, node_id: NodeId) -> None:
         """See `NodeControl.check_health`: `/health` needs no key, so `/version` is asked too."""
-        answer = _object(node_id, await self._get(node_id, "/health"))
+        answer = _object(node_id, await self._soon(node_id, "/health"))
         status = _text(node_id, answer, "status")
         if status != "available":
             raise NodeUnreachable(f"node {node_id}: its status is {status[:50]!r}")
-        await self._version(node_id)
+        _text(node_id, _object(node_id, await self._soon(node_id, "/version")), "pkgVersion")
 
     async def indexes(self, node_id: NodeId) -> tuple[NodeIndex, ...]:
         """See `NodeControl.indexes`."""
@@ -183,6 +186,11 @@ class NodeControlHttp:
 
     async def _get(self, node_id: NodeId, path: str) -> Json:
         return _decoded(node_id, await self._send(node_id, NodeRequest("GET", path)))
+
+    async def _soon(self, node_id: NodeId, path: str) -> Json:
+        request = NodeRequest("GET", path)
+        sent = self._transport.send(node_id, request, timeout_s=self._health_timeout_s)
+        return _decoded(node_id, await sent)
 
     async def _enqueue(self, node_id: NodeId, method: str, path: str, body: Json) -> int:
         """Send a write; return the node's task uid."""

@@ -88,6 +88,10 @@ class NodeHttp:
         """Return how many calls to a node have not ended; for least-loaded routing."""
         return self._pools[node_id].in_flight
 
+    def break_off(self, node_id: NodeId) -> None:
+        """See `NodeTransport.break_off`."""
+        self._pools[node_id].break_off()
+
     async def aclose(self) -> None:
         """End every call with `NodeUnreachable` and close every connection; may be repeated."""
         for pool in self._pools.values():

@@ -29,6 +29,9 @@ from miroir.api import (
     public_system,
     public_tasks,
 )
+from miroir.api.admission import Admission, Guest
+from miroir.api.compression import compressed
+from miroir.api.departure import Departed, for_client
 from miroir.api.edge import Edge
 from miroir.api.http import (
     Receive,
@@ -40,7 +43,7 @@ from miroir.api.http import (
     reply_json,
     send_reply,
 )
-from miroir.api.router import Route, Router
+from miroir.api.router import Access, Route, Router
 from miroir.errors import LeaseLost, MethodNotAllowed, MiroirError, NodeError, Unavailable
 from miroir.services.registrar import RefusedByNode
 
@@ -53,6 +56,9 @@ class App:
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
+        self._admission = Admission(
+            requests_max=edge.requests_max, bytes_max=edge.bodies_bytes_max
+        )
         self._router = Router(
             (
                 *public_search.routes(edge),
@@ -79,6 +85,7 @@ class App:
             return
         started_s = self._edge.clock.monotonic_s()
         request, route_name = Request(scope), _UNROUTED
+        guest = Guest(self._admission)
         try:
             if (preflight := cors.preflight(request)) is not None:
                 await send_reply(preflight, send)
@@ -87,21 +94,43 @@ class App:
             route_name = route.pattern
             self._edge.guard.check(route, named, request)
             self._edge.confine(route, named, request)
-            limit = self._edge.payload_bytes_max
-            request.body = await read_body(scope, receive, bytes_max=limit)
-            reply = await self._answer(route, request, named)
-        except ConnectionResetError:
+            await self._let_in(route, request, guest, receive)
+            reply = await self._answer(route, request, named, receive)
+        except (ConnectionResetError, Departed):
             return  # Nobody is there to be answered.
         except MiroirError as error:
             reply = _refusal(error)
+        finally:
+            guest.leave()
         duration_s = self._edge.clock.monotonic_s() - started_s
         self._edge.metrics.request(route_name, reply.status, duration_s)
-        await send_reply(cors.allowed(request, reply), send)
+        reply = cors.allowed(request, reply)
+        if (from_bytes := self._edge.compress_from_bytes) and len(reply.body) >= from_bytes:
+            reply = await compressed(request, reply)
+        await send_reply(reply, send)
 
-    async def _answer(self, route: Route, request: Request, named: Mapping[str, str]) -> Reply:
+    async def _let_in(
+        self, route: Route, request: Request, guest: Guest, receive: Receive
+    ) -> None:
+        """Read the body, if there is room for it, and count the request in, if there is room."""
+        edge, counted = self._edge, route.access in {Access.MASTER, Access.NODES}
+        search = route.access is Access.NODES
+        if counted:
+            self._admission.check(search=search)
+        request.body = await read_body(
+            request.scope, receive, bytes_max=edge.payload_bytes_max, hold=guest.hold
+        )
+        if counted:
+            guest.enter(search=search)
+
+    async def _answer(
+        self, route: Route, request: Request, named: Mapping[str, str], receive: Receive
+    ) -> Reply:
         try:
+            if route.access is Access.NODES:
+                return await for_client(request, receive, route.handler(request, named))
             return await route.handler(request, named)
-        except MiroirError:
+        except (MiroirError, Departed):
             raise
         except Exception:  # noqa: BLE001 - the last place where our bug can be told from a crash
             _log.exception("request_failed", route=route.pattern)

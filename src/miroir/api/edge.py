@@ -9,6 +9,7 @@ from miroir.api.actions import action_of, may_create
 from miroir.api.auth import Guard
 from miroir.api.http import Request
 from miroir.api.router import Route
+from miroir.core.consistency import Consistency
 from miroir.core.topology import IndexUid
 from miroir.errors import IndexNotFound, InvalidFloor
 from miroir.ports.clock import Clock
@@ -45,6 +46,10 @@ class Edge:
     Attributes:
         commons: The view of features and keys, which `ring` and `flags` answer from.
         payload_bytes_max: Largest body taken.
+        bodies_bytes_max: Of all bodies in work.
+        requests_max: In work at once.
+        compress_from_bytes: Smallest answer that is compressed; 0: none is.
+        write_consistency: Where a request asks for none: one, majority, all.
     """
 
     guard: Guard
@@ -71,6 +76,10 @@ class Edge:
     metrics: Metrics
     clock: Clock
     payload_bytes_max: int
+    bodies_bytes_max: int
+    requests_max: int
+    compress_from_bytes: int
+    write_consistency: Consistency
 
     def confine(self, route: Route, named: Mapping[str, str], request: Request) -> None:
         """

@@ -5,7 +5,7 @@ A request's body is read here and nowhere else: limited, and undone of its conte
 route sees it. Nothing here knows Meilisearch or Miroir.
 """
 
-import zlib
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from miroir.core.codings import CodingBroken, CodingTooLarge, known, undone
 from miroir.core.documents.json_faults import json_fault
 from miroir.errors import (
     InvalidContentType,
@@ -21,6 +22,7 @@ from miroir.errors import (
     MissingContentType,
     MissingPayload,
     PayloadTooLarge,
+    RequestRefused,
     UnsupportedMediaType,
 )
 
@@ -29,8 +31,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 JSON_TYPE: Final = "application/json"
-_WINDOW_BITS: Final = {"gzip": 31, "deflate": 15, "x-gzip": 31}
-_NOT_OURS: Final = {"br", "zstd"}
+_LOOP_BYTES_MAX: Final = 64 * 1024
+"""Larger coded bodies are undone in a thread: the loop has others to serve."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Request:
     One request.
 
     Attributes:
+        scope: As the server has it.
         body: Empty until it is read, which is after the token was looked at.
         confined: Patterns of the indexes that the key opens; None: all of them.
         may_create: Whether the key may make an index that is not there.
@@ -72,6 +75,7 @@ class Request:
     may_create: bool = True
 
     def __init__(self, scope: Scope, body: bytes = b"") -> None:
+        self.scope = scope
         self.method: str = scope["method"]
         self.path: str = scope["raw_path"].decode("latin-1")
         self.query_string: str = scope["query_string"].decode("latin-1")
@@ -131,14 +135,22 @@ class Request:
             raise MalformedPayload(f"The json payload provided is malformed. `{what}`.") from None
 
 
-async def read_body(scope: Scope, receive: Receive, *, bytes_max: int) -> bytes:
+async def read_body(
+    scope: Scope, receive: Receive, *, bytes_max: int, hold: Callable[[int], None] | None = None
+) -> bytes:
     """
     Read a body whole, undone of its content coding.
 
+    Args:
+        scope: The request.
+        receive: Where its body comes from.
+        bytes_max: More is refused.
+        hold: Told of bytes before they are kept; raises if that is too much.
+
     Raises:
         PayloadTooLarge: More than `bytes_max`, announced, sent, or after decoding.
-        UnsupportedMediaType: A content coding other than gzip and deflate.
-        MalformedPayload: The coding is broken.
+        UnsupportedMediaType: The coding `br`, and no library for it.
+        RequestRefused: The coding is broken.
     """
     headers = dict(scope["headers"])
     announced = headers.get(b"content-length", b"0")
@@ -155,31 +167,38 @@ async def read_body(scope: Scope, receive: Receive, *, bytes_max: int) -> bytes:
         if size > bytes_max:
             raise _too_large(bytes_max)
         if chunk:
+            if hold is not None:
+                hold(len(chunk))
             chunks.append(chunk)
         if not message.get("more_body", False):
             break
     body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
     coding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
-    return _decoded(body, coding, bytes_max)
-
-
-def _decoded(body: bytes, coding: str, bytes_max: int) -> bytes:
-    if coding in _NOT_OURS:
-        raise UnsupportedMediaType(
-            f"The Content-Encoding `{coding}` is not supported. Use `gzip`, `deflate` or none."
-        )
-    if coding not in _WINDOW_BITS:
-        return body  # As a node does: `utf-8` and the like are taken for no coding at all.
-    machine = zlib.decompressobj(_WINDOW_BITS[coding])
-    try:
-        plain = machine.decompress(body, bytes_max + 1)
-    except zlib.error as error:
-        raise MalformedPayload(f"The {coding} payload provided is malformed. `{error}`.") from None
-    if len(plain) > bytes_max:
-        raise _too_large(bytes_max)
-    if not machine.eof:
-        raise MalformedPayload(f"The {coding} payload provided is malformed. `it is cut short`.")
+    if not coding:
+        return body
+    plain = await _decoded(body, coding, bytes_max)
+    if hold is not None and len(plain) > len(body):
+        hold(len(plain) - len(body))
     return plain
+
+
+async def _decoded(body: bytes, coding: str, bytes_max: int) -> bytes:
+    if coding == "br" and not known(coding):
+        raise UnsupportedMediaType(
+            "The Content-Encoding `br` is not supported here: libbrotlidec is not installed. "
+            "Use `gzip`, `deflate` or none."
+        )
+    if not known(coding) or not body:
+        return body  # As a node does: `zstd`, `utf-8` and the like are taken for no coding at all.
+    try:
+        if len(body) <= _LOOP_BYTES_MAX:
+            return undone(body, coding, bytes_max=bytes_max)
+        return await asyncio.to_thread(undone, body, coding, bytes_max=bytes_max)
+    except CodingTooLarge:
+        raise _too_large(bytes_max) from None
+    except CodingBroken:
+        said = "The provided payload is incomplete and cannot be parsed"
+        raise RequestRefused(said) from None
 
 
 def _too_large(bytes_max: int) -> PayloadTooLarge:

@@ -60,6 +60,7 @@ SecondsOrZero = Annotated[float, _NUMBER, Field(ge=0, le=86_400, allow_inf_nan=F
 Bytes = Annotated[int, _NUMBER, Field(ge=1024)]
 Count = Annotated[int, _NUMBER, Field(ge=1, le=65_536)]
 CountOrZero = Annotated[int, _NUMBER, Field(ge=0, le=65_536)]
+BytesOrZero = Annotated[int, _NUMBER, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, _NUMBER, Field(ge=0, le=65_535)]
 NodeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
@@ -215,17 +216,49 @@ class LimitsConfig(_Section):
     """Upper limits."""
 
     payload_bytes_max: Bytes = 104_857_600
-    """Largest request body; larger ones get 413."""
+    """Largest request body, also after decompression; larger ones get 413."""
+    compress_from_bytes: BytesOrZero = 8192
+    """
+    Answers of at least this size are compressed (gzip, deflate, br) for clients that ask for it;
+    0: none are.
+    """
+    connections_max: Count = 4096
+    """Open connections of clients; further ones get 503 and are closed."""
+    requests_max: Count = 1024
+    """Requests in work at once; further ones get 503 with `Retry-After`."""
+    bodies_bytes_max: Bytes = 536_870_912
+    """Request bodies held in memory at once; further ones get 503 with `Retry-After`."""
+    client_silence_s: Seconds = 30
+    """
+    How long a client may take to send a request's headers, may pause in a body (which has to
+    come with 4 KiB/s at least), and may leave an answer unread, before its connection is closed.
+    """
+    keep_alive_s: Seconds = 75
+    """How long a client's connection may rest between two requests."""
+    shutdown_grace_s: SecondsOrZero = 20
+    """How long requests in work may take to end after SIGTERM, before they are cut off."""
     connections_per_node_max: Count = 64
     """Open connections from this process to one node."""
     connect_timeout_s: Seconds = 2
     """Opening one connection to a node."""
     search_timeout_s: Seconds = 30
-    """One search on one node."""
+    """
+    One read, with every retry on a sibling; a client may ask for less by `X-Miroir-Timeout-Ms`.
+    """
     write_timeout_s: Seconds = 60
     """Handing one batch of documents to one node."""
     control_timeout_s: Seconds = 10
     """One other call to a node: settings, tasks, indexes, stats."""
+
+
+class WritesConfig(_Section):
+    """When a document write is acknowledged."""
+
+    consistency: Literal["one", "majority", "all"] = "one"
+    """
+    How many replicas of every shard concerned must be in sync and have taken a write before it is
+    acknowledged; a request can ask for another level by `X-Miroir-Write-Consistency`.
+    """
 
 
 class HealthConfig(_Section):
@@ -233,6 +266,11 @@ class HealthConfig(_Section):
 
     interval_s: Seconds = 1
     """How often each node is asked for its health."""
+    timeout_s: Seconds = 3
+    """
+    How long a node may take to answer that; one that does not is taken for down, and what was
+    asked of it is asked elsewhere.
+    """
 
 
 class MetricsConfig(_Section):
@@ -279,6 +317,7 @@ class Config(_Section):
     settings_broadcast: SettingsBroadcastConfig = SettingsBroadcastConfig()
     settings_drift_check: SettingsDriftCheckConfig = SettingsDriftCheckConfig()
     limits: LimitsConfig = LimitsConfig()
+    writes: WritesConfig = WritesConfig()
     health: HealthConfig = HealthConfig()
     metrics: MetricsConfig = MetricsConfig()
     logging: LoggingConfig = LoggingConfig()

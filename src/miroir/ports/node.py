@@ -38,6 +38,7 @@ class NodeRequest:
         content_type: Of the body; None for no body.
         authorization: The client's own `Authorization` value, or None for the node's master key.
         headers: Further headers, by lower-case name.
+        lasting: Whether it is waited for even if the node is found down meanwhile.
     """
 
     method: str
@@ -46,6 +47,7 @@ class NodeRequest:
     content_type: str | None = None
     authorization: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,14 @@ class NodeTransport(Protocol):
 
     def in_flight(self, node_id: NodeId) -> int:
         """Return how many calls to a node have not ended; for least-loaded routing."""
+        ...
+
+    def break_off(self, node_id: NodeId) -> None:
+        """
+        End calls to a node that was found down as unreachable now, but for lasting ones.
+
+        Whoever waits for them can ask somebody else at once, instead of at the deadline.
+        """
         ...
 
 

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import structlog
-import uvicorn
 
 try:
     import uvloop
@@ -36,11 +35,11 @@ from miroir.errors import ConfigError
 from miroir.ports.clock import SystemClock, system_chance
 from miroir.runtime.assembly import Services, make_services
 from miroir.runtime.facts import check_facts
+from miroir.runtime.listener import Sweeper, make_server
 from miroir.runtime.outside import Outside
 from miroir.services.progress import ProgressReader
 from miroir.telemetry import Metrics
 
-_GRACE_S = 10
 _log = structlog.get_logger(__name__)
 
 
@@ -54,20 +53,24 @@ async def outside_world(config: Config, topology: Topology) -> AsyncIterator[Out
     secret = config.sealing_secret
     seal: Seal = AesSeal(secret.reveal()) if secret else NoSeal()
     store = await open_store(config.data_dir, seal=seal)
-    transport = NodeHttp(
-        {node.node_id: node.url for node in topology.nodes},
-        master_key=key,
-        limits=HttpLimits(
-            connections_max=config.limits.connections_per_node_max,
-            connect_max_s=config.limits.connect_timeout_s,
-        ),
-        observe=metrics.node_call,
+    urls = {node.node_id: node.url for node in topology.nodes}
+    limits = HttpLimits(
+        connections_max=config.limits.connections_per_node_max,
+        connect_max_s=config.limits.connect_timeout_s,
     )
+    transport = NodeHttp(urls, master_key=key, limits=limits, observe=metrics.node_call)
+    # On connections of its own: no health check may wait behind searches.
+    typed = NodeHttp(urls, master_key=key, limits=limits, observe=metrics.node_call)
     try:
-        control = NodeControlHttp(transport, timeout_s=config.limits.control_timeout_s)
+        control = NodeControlHttp(
+            typed,
+            timeout_s=config.limits.control_timeout_s,
+            health_timeout_s=config.health.timeout_s,
+        )
         yield Outside(control, transport, store, SystemClock(), system_chance(), metrics)
     finally:
         await transport.aclose()
+        await typed.aclose()
         await store.aclose()
 
 
@@ -83,6 +86,7 @@ async def _serve(config: Config) -> None:
     async with outside_world(config, topology) as outside:
         await check_facts(outside.store, topology)
         services = make_services(config, topology, outside)
+        services.common.health.on_found_down(outside.transport.break_off)
         await services.common.health.check_all()
         await services.common.cluster.load(outside.store)
         await services.settings.commons.cluster.load(outside.store)
@@ -97,11 +101,13 @@ async def _serve(config: Config) -> None:
             await asyncio.sleep(0)  # noqa: TID251 - lets every service take its place once
             host, port = listener.getsockname()[:2]
             _log.info("listening", url=f"http://{host}:{port}")
-            server = _server(make_app(config, services, outside))
+            server = make_server(make_app(config, services, outside), config.limits)
+            sweeping = group.create_task(Sweeper(server, config.limits).run())
             listening = group.create_task(server.serve(sockets=[listener]))
             await stop.wait()
             server.should_exit = True
             await listening
+            sweeping.cancel()
             for each in running:
                 each.cancel()
 
@@ -138,6 +144,10 @@ def make_app(config: Config, services: Services, outside: Outside) -> App:
             metrics=outside.metrics,
             clock=outside.clock,
             payload_bytes_max=config.limits.payload_bytes_max,
+            bodies_bytes_max=config.limits.bodies_bytes_max,
+            requests_max=config.limits.requests_max,
+            compress_from_bytes=config.limits.compress_from_bytes,
+            write_consistency=config.writes.consistency,
         )
     )
 
@@ -156,21 +166,3 @@ def _socket(config: Config) -> socket.socket:
             "stop what listens there, or choose another port"
         ) from None
     return bound
-
-
-def _server(app: App) -> uvicorn.Server:
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_GRACE_S,
-        )
-    )
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    return server

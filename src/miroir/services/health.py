@@ -36,6 +36,7 @@ class Health:
         self._wakes = {n: asyncio.Event() for n in cluster.view.topology.node_ids}
         self._listeners: list[Callable[[NodeId, bool], None]] = []
         self._gates: list[Callable[[NodeId], Awaitable[None]]] = []
+        self._finders: list[Callable[[NodeId], None]] = []
 
     def admit_by(self, gate: Callable[[NodeId], Awaitable[None]]) -> None:
         """Have a node that returns pass `gate` first, which raises `NodeError` to keep it out."""
@@ -44,6 +45,10 @@ class Health:
     def on_change(self, listener: Callable[[NodeId, bool], None]) -> None:
         """Call `listener(node_id, healthy)` on every change, from the event loop."""
         self._listeners.append(listener)
+
+    def on_found_down(self, listener: Callable[[NodeId], None]) -> None:
+        """Call `listener(node_id)` each time a node does not answer a check."""
+        self._finders.append(listener)
 
     def suspect(self, node_id: NodeId) -> None:
         """Take a node out because a call to it just failed; the next check may bring it back."""
@@ -62,6 +67,9 @@ class Health:
                     await gate(node_id)
         except (NodeError, Unavailable) as error:  # Without the store no gate can be passed.
             self._note(node_id, healthy=False, why=str(error))
+            if isinstance(error, NodeError):
+                for listener in self._finders:
+                    listener(node_id)
             return False
         self._note(node_id, healthy=True, engine=engine)
         return True

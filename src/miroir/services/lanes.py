@@ -237,7 +237,7 @@ class Lanes:
         path = part.path
         if tag is not None and keeps_tags(self._cluster.view.engines.get(node_id, "")):
             path += ("&" if "?" in path else "?") + f"customMetadata={quote(str(tag))}"
-        return NodeRequest(part.method, path, part.body, part.content_type)
+        return NodeRequest(part.method, path, part.body, part.content_type, lasting=True)
 
     async def _reply(self, node_id: NodeId, call: Awaitable[NodeReply]) -> NodeReply | None:
         try:

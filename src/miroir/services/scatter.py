@@ -18,13 +18,22 @@ import structlog
 
 from miroir.core.routing import Candidates, Cover, WhenNoCover, covering_set
 from miroir.core.topology import IndexUid, NodeId, ShardId, Topology
-from miroir.errors import IndexNotFound, NoCoveringSet, NodeError, SettingsVersionStale
+from miroir.errors import (
+    IndexNotFound,
+    NoCoveringSet,
+    NodeError,
+    SettingsVersionStale,
+    TimeIsUp,
+)
 from miroir.ports.node import NodeReply, NodeRequest, NodeTransport
 from miroir.services.cluster import Cluster, IndexView, View
+from miroir.services.deadline import until
 from miroir.services.health import Health
 from miroir.services.running import Running
 
 _ATTEMPTS_MAX: Final = 3
+_TICK_S: Final = 0.001
+"""A timer may be early by so much."""
 _log = structlog.get_logger(__name__)
 
 
@@ -35,6 +44,7 @@ class Wish:
 
     Attributes:
         request: The same for every node.
+        timeout_s: For everything, retries included; the client may leave less (`deadline.py`).
         floor: Lowest settings version, or None.
         shard: The only shard concerned; None = all.
         only: Ask these nodes, whatever they are proved at; None = a covering set. Their answers
@@ -106,19 +116,22 @@ class Scatter:
             NoCoveringSet: Some shard has no node that answers.
             SettingsVersionStale: The floor is not met, or no single version can be had and the
                 policy is `consistent`.
+            TimeIsUp: Nodes did not answer in time.
         """
         self._turn += 1
+        until_s = until(wish.timeout_s)
         passed_over: set[NodeId] = set()
         for attempt in range(_ATTEMPTS_MAX):
             index, cover = self._choose(wish, passed_over)
             asked = self._running.enter(wish.index_uid, cover.nodes)
             try:
-                replies = await self._send(cover, wish)
+                replies = await self._send(cover, wish, until_s)
             finally:
                 self._running.leave(asked)
             missing = {n for n in cover.nodes if n not in replies}
             if missing:
                 passed_over |= missing
+                _check_time(until_s)
                 continue
             answers = tuple(replies[node_id] for node_id in cover.nodes)
             if self._still_true(index, cover):
@@ -146,11 +159,12 @@ class Scatter:
         )
         return index, covering_set(candidates, floor=wish.floor, turn=self._turn)
 
-    async def _send(self, cover: Cover, wish: Wish) -> Mapping[NodeId, NodeReply]:
+    async def _send(self, cover: Cover, wish: Wish, until_s: float) -> Mapping[NodeId, NodeReply]:
         """Write to every node, then await every answer; leaves out who gave no usable one."""
+        left_s = until_s - asyncio.get_running_loop().time()
         calls = {
             node_id: asyncio.ensure_future(
-                self._transport.send(node_id, wish.request, timeout_s=wish.timeout_s)
+                self._transport.send(node_id, wish.request, timeout_s=left_s)
             )
             for node_id in cover.nodes
         }
@@ -161,7 +175,9 @@ class Scatter:
                     reply = await call
                 except NodeError as error:
                     _log.info("node_unanswered", node=node_id, why=str(error))
-                    self._health.suspect(node_id)
+                    # One that had less time than is due to it may be slow, and no more.
+                    if left_s > wish.timeout_s - _TICK_S or not _over(until_s):
+                        self._health.suspect(node_id)
                     continue
                 if _usable(reply):
                     replies[node_id] = reply
@@ -202,6 +218,15 @@ def _cover_of(
     if len(nodes) < len(wanted):
         raise NoCoveringSet("the changed nodes do not hold every shard")
     return Cover(nodes, index.record.version, inconsistent=True)
+
+
+def _over(until_s: float) -> bool:
+    return asyncio.get_running_loop().time() >= until_s - _TICK_S
+
+
+def _check_time(until_s: float) -> None:
+    if _over(until_s):
+        raise TimeIsUp("The nodes did not answer in the time that there was.")
 
 
 def _others(topology: Topology, shard: ShardId | None) -> frozenset[ShardId]:

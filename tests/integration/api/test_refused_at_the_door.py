@@ -99,19 +99,22 @@ def test_a_body_of_the_largest_size_is_taken(cluster):
 
 
 @pytest.mark.parametrize(
-    ("content", "coding", "status", "code"),
+    ("content", "coding", "code"),
     [
-        (b"no gzip at all", "gzip", 400, "malformed_payload"),
-        (gzip.compress(b"[]" * 99, mtime=0)[:-9], "gzip", 400, "malformed_payload"),
-        (b"[]", "zstd", 415, "unsupported_media_type"),
+        (b"no gzip at all", "gzip", "bad_request"),
+        (gzip.compress(b"[]" * 99, mtime=0)[:-9], "gzip", "bad_request"),
+        (gzip.compress(b"[]") + b"more", "gzip", "bad_request"),
+        (b"no deflate", "deflate", "bad_request"),
+        (b"\x28\xb5\x2f\xfd\x04\x00", "zstd", "malformed_payload"),
+        (gzip.compress(b"[]"), "gzip, gzip", "malformed_payload"),
     ],
 )
-def test_a_broken_content_coding_is_refused(cluster, content, coding, status, code):
-    """What cannot be undone cannot be checked, and must not be passed on."""
+def test_a_broken_content_coding_is_refused(cluster, content, coding, code):
+    """What cannot be undone cannot be checked, and must not be passed on. Codes as of a node."""
     before = everything(cluster)
     headers = {**JSON, "Content-Encoding": coding}
     answer = ask(cluster, "POST", f"{INDEX}/documents", content=content, headers=headers)
-    assert_error(answer, status, code)
+    assert_error(answer, 400, code)
     assert everything(cluster) == before
 
 

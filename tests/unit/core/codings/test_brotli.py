@@ -1,0 +1,28 @@
+"""The binding to the system's Brotli library."""
+
+import pytest
+
+from miroir.core.codings import brotli
+
+pytestmark = pytest.mark.skipif(not brotli.DECODES, reason="no Brotli library on this system")
+
+
+def test_a_stream_of_the_standard_is_read():
+    """A stored block, as RFC 7932 has it: not made by what is tested."""
+    stream = bytes.fromhex("0b058068656c6c6f20776f726c6403")
+
+    assert brotli.decompress(stream, 100) == b"hello world"
+
+
+@pytest.mark.skipif(not brotli.ENCODES, reason="no Brotli encoder on this system")
+def test_no_more_is_laid_out_than_a_step_beyond_the_limit():
+    """The caller sees that it was too much; memory does not."""
+    bomb = brotli.compress(bytes(20_000_000))
+
+    assert 1000 < len(brotli.decompress(bomb, 1000)) < 1_000_000
+
+
+def test_a_cut_stream_is_broken():
+    """It waits for more, and no more comes."""
+    with pytest.raises(brotli.BrotliBroken):
+        brotli.decompress(bytes.fromhex("0b058068656c6c6f"), 100)
