@@ -7,7 +7,7 @@ replica alone. Nobody can take it back; but every part carries a tag, `miroir:<t
 its node task shows as `customMetadata`, so it can be recognized.
 
     a part is not answered ─▶ its tag is expected on that node, for `_KEPT_S`
-      seen in front of the same part, sent again   ─▶ harmless
+      seen in front of the same part, sent again   ─▶ harmless, but for an edit by function
       seen on a replica that is out of sync        ─▶ harmless: it is emptied before it is filled
       seen on one that is in sync, or being filled ─▶ out of sync: filled again from a sibling
 
@@ -38,6 +38,7 @@ _KEPT_S: Final = 3600.0
 _PAGE: Final = 200
 _PAGES_MAX: Final = 50
 _TYPES: Final = "documentAdditionOrUpdate,documentDeletion,documentEdition"
+_EDITS: Final = "documentEdition"
 _log = structlog.get_logger(__name__)
 
 
@@ -133,11 +134,23 @@ class Strays:
                     await self._came(node_id, index_uid, watched, task)
             watched.seen_uid = newest
 
+    async def find(self, node_id: NodeId, index_uid: IndexUid, tag: Tag) -> int | None:
+        """
+        Return the node's task of an edit that it may have got; None if it has not.
+
+        Raises:
+            NodeError: The node does not tell.
+        """
+        async for task in self._tasks_above(-1, node_id, index_uid, types=_EDITS):
+            if task.get("customMetadata") == str(tag):
+                return int(task["uid"])
+        return None
+
     async def _tasks_above(
-        self, uid: int, node_id: NodeId, index_uid: IndexUid
+        self, uid: int, node_id: NodeId, index_uid: IndexUid, *, types: str = _TYPES
     ) -> AsyncIterator[Mapping[str, Any]]:
         """Yield document tasks, newest first."""
-        query = f"indexUids={quote(index_uid)}&types={_TYPES}&limit={_PAGE}"
+        query = f"indexUids={quote(index_uid)}&types={types}&limit={_PAGE}"
         start: int | None = None
         for _ in range(_PAGES_MAX):
             path = f"/tasks?{query}" + ("" if start is None else f"&from={start}")
@@ -170,7 +183,7 @@ class Strays:
         watched.tags[tag] -= 1
         if not watched.tags[tag]:
             del watched.tags[tag]
-        again = any(uid > task["uid"] for uid in answered)
+        again = any(uid > task["uid"] for uid in answered) and task.get("type") != _EDITS
         if again or any(share.status == "unsent" for share in shares):
             return  # The same part follows it: nothing has come in between.
         index = self._cluster.view.live(index_uid)
