@@ -131,6 +131,19 @@ def test_a_key_that_may_write_writes(cluster, uid):
     assert unknown.status == 403
 
 
+def test_a_key_that_makes_no_indexes_fills_one_that_is_on_its_way(cluster, uid):
+    """Creation and documents are sent one after the other, not one after the other's end."""
+    key = made(cluster, actions=["documents.*"], indexes=[uid])["key"]
+    cluster.faults("n0", {"fault": "latency", "ms": 600, "method": "POST", "path": "^/indexes$"})
+
+    creation = cluster.send("POST", "/indexes", {"uid": uid, "primaryKey": "id"})
+    filling = cluster.send("POST", f"/indexes/{uid}/documents", DOCUMENTS, key=key)
+
+    assert (creation.status, filling.status) == (202, 202)
+    assert cluster.ended(filling)["status"] == "succeeded"
+    cluster.heal()
+
+
 def test_a_deleted_key_opens_nothing_any_more(cluster, uid):
     """The answer to a deletion is a promise: every node has forgotten the key."""
     cluster.create(uid, DOCUMENTS)

@@ -83,7 +83,7 @@ class Edge:
 
     def confine(self, route: Route, named: Mapping[str, str], request: Request) -> None:
         """
-        Refuse what would make an index, to a key that may not.
+        Refuse what would make an index, to a key that may not; one may be on its way already.
 
         Raises:
             IndexNotFound: As the task of a node would end.
@@ -91,7 +91,8 @@ class Edge:
         action = action_of(route.method, route.pattern)
         if request.may_create or action is None or not may_create(action):
             return
-        self.index(named["uid"])
+        if not self.cluster.view.will_exist(IndexUid(named["uid"])):
+            self.index(named["uid"])
 
     def index(self, index_uid: str) -> IndexView:
         """
