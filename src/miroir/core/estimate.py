@@ -17,6 +17,9 @@ _SAMPLES_MAX: Final = 20
 _MARGIN: Final = 2.0
 """A rate of indexing says little of a re-index; the estimate is this much wide both ways."""
 
+_MOVED_MIN: Final = 10.0
+"""Per cent. An engine stands at 34 % while it works on most of the text, and then leaps."""
+
 
 @dataclass(frozen=True)
 class PastChange:
@@ -73,9 +76,9 @@ class Pace:
 
     @property
     def left_s(self) -> float | None:
-        """Seconds left if it goes on like that, which it rarely does; None: it has not moved."""
+        """Seconds left if it goes on like that; None: it has moved too little to say."""
         moved = self.percent - self.first_percent
-        if moved <= 0:
+        if moved < _MOVED_MIN:
             return None
         return (self.now_s - self.first_s) * (100 - self.percent) / moved
 

@@ -2,9 +2,11 @@
 How far nodes are with the tasks of open changes, as they tell themselves (`GET /batches`).
 
 Asked only when somebody looks, and at most once in `_FRESH_S` for each node, whoever looks and
-however many changes are open: a node works on one batch at a time. No answer in `_ANSWER_MAX_S` is
-"not known". The percentage counts steps, and steps are not equally long, so the time left is a
-straight line through two looks: an estimate, and called so wherever it is shown.
+however many changes are open: a node works on one batch at a time. A batch cannot be found by its
+tasks before it has ended (index-scheduler, queue/batches.rs), so it is known by its index and kind.
+No answer in `_ANSWER_MAX_S` is "not known". The percentage counts steps, and steps are not equally
+long, so the time left is a straight line through two looks that lie well apart: an estimate, and
+called so wherever it is shown.
 
 Nothing is decided by what is here, and nothing is stored.
 """
@@ -26,7 +28,8 @@ from miroir.ports.records import Intent
 
 _FRESH_S: Final = 0.5
 _ANSWER_MAX_S: Final = 2.0
-_UIDS_MAX: Final = 100
+_PATH: Final = "/batches?statuses=processing&limit=1"
+_KIND: Final = "settingsUpdate"
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,9 @@ class BatchProgress:
 
 @dataclass(frozen=True)
 class _Seen:
-    """One look at one node, for these tasks."""
+    """One look at one node."""
 
     at_s: float
-    uids: frozenset[int]
     batch: BatchProgress | None = None
     pace: Pace | None = None
 
@@ -70,57 +72,53 @@ class ProgressReader:
     async def of(self, intents: Iterable[Intent]) -> Mapping[tuple[int, NodeId], BatchProgress]:
         """Return, by intent id and node, the batches that carry open intents now."""
         wanted = list(_waiting(intents))
-        uids: dict[NodeId, set[int]] = {}
-        for _, node_id, task_uid in wanted:
-            uids.setdefault(node_id, set()).add(task_uid)
         async with asyncio.TaskGroup() as group:
-            asked = {n: group.create_task(self._look(n, frozenset(u))) for n, u in uids.items()}
+            nodes = {node_id for _, node_id in wanted}
+            asked = {node_id: group.create_task(self._look(node_id)) for node_id in nodes}
         found: dict[tuple[int, NodeId], BatchProgress] = {}
-        for intent, node_id, _ in wanted:
+        for intent, node_id in wanted:
             batch = asked[node_id].result()
             if batch is not None and intent.index_uid in batch.index_uids:
                 found[intent.intent_id, node_id] = batch
         return found
 
-    async def _look(self, node_id: NodeId, uids: frozenset[int]) -> BatchProgress | None:
+    async def _look(self, node_id: NodeId) -> BatchProgress | None:
         async with self._locks.setdefault(node_id, asyncio.Lock()):
             known, now_s = self._seen.get(node_id), self._clock.monotonic_s()
-            if known and known.uids >= uids and now_s < known.at_s + _FRESH_S:
+            if known and now_s < known.at_s + _FRESH_S:
                 return known.batch
-            batch = await self._ask(node_id, uids)
+            batch = await self._ask(node_id)
             at_s = self._clock.monotonic_s()
-            seen = _Seen(at_s, uids)
+            seen = _Seen(at_s)
             if batch is not None:
                 pace = paced(known.pace if known else None, batch.uid, batch.percentage, at_s)
-                seen = _Seen(at_s, uids, replace(batch, left_s=pace.left_s), pace)
+                seen = _Seen(at_s, replace(batch, left_s=pace.left_s), pace)
             self._seen[node_id] = seen
             return seen.batch
 
-    async def _ask(self, node_id: NodeId, uids: frozenset[int]) -> BatchProgress | None:
-        listed = ",".join(map(str, sorted(uids)[:_UIDS_MAX]))
-        path = f"/batches?statuses=processing&limit=1&uids={listed}"
+    async def _ask(self, node_id: NodeId) -> BatchProgress | None:
         try:
             async with asyncio.timeout(_ANSWER_MAX_S):
-                reply = await self._control.forward(node_id, NodeRequest("GET", path))
+                reply = await self._control.forward(node_id, NodeRequest("GET", _PATH))
         except (NodeError, TimeoutError):
             return None  # Not known; whoever carries the change finds out what is the matter.
         return _read(reply.body) if reply.status == 200 else None  # Before 1.12 there is none.
 
 
-def _waiting(intents: Iterable[Intent]) -> Iterable[tuple[Intent, NodeId, int]]:
+def _waiting(intents: Iterable[Intent]) -> Iterable[tuple[Intent, NodeId]]:
     for intent in intents:
         if not intent.state.closed:
             for node_id, part in intent.state.nodes.items():
-                if part.state is NodeState.SENT and part.task_uid is not None:
-                    yield intent, node_id, part.task_uid
+                if part.state is NodeState.SENT:
+                    yield intent, node_id
 
 
 def _read(body: bytes) -> BatchProgress | None:
     """Return what an answer tells; None if nothing is in work, or it has another form."""
     try:
         rows: list[Any] = orjson.loads(body)["results"]
-        if not rows or rows[0].get("progress") is None:
-            return None
+        if not rows or rows[0].get("progress") is None or _KIND not in rows[0]["stats"]["types"]:
+            return None  # Idle, or at work on something else.
         row, told = rows[0], rows[0]["progress"]
         steps = " > ".join(str(step["currentStep"]) for step in told["steps"])
         percentage = min(100.0, max(0.0, float(told["percentage"])))

@@ -51,6 +51,7 @@ def test_the_time_left_is_a_straight_line_through_two_looks():
     first = paced(None, 7, 20.0, 100.0)
     assert first.left_s is None
     assert paced(first, 7, 20.0, 110.0).left_s is None, "it has not moved"
+    assert paced(first, 7, 20.3, 110.0).left_s is None, "an hour, it would say; it took 30 s"
     assert paced(first, 7, 60.0, 110.0).left_s == 10.0
     assert paced(paced(first, 7, 30.0, 105.0), 7, 100.0, 120.0).left_s == 0.0
 

@@ -62,10 +62,11 @@ class Nodes:
         return NodeReply(200, {}, orjson.dumps(body))
 
 
-def batch(percentage: float, uid: int = 5, index: str = "movies") -> Any:
+def batch(percentage: float, index: str = "movies", kind: str = "settingsUpdate") -> Any:
     steps = [{"currentStep": "indexing", "finished": 1, "total": 2}, {"currentStep": "words"}]
     progress = {"steps": steps, "percentage": percentage}
-    return {"results": [{"uid": uid, "progress": progress, "stats": {"indexUids": {index: 1}}}]}
+    stats = {"indexUids": {index: 1}, "types": {kind: 1}}
+    return {"results": [{"uid": 5, "progress": progress, "stats": stats}]}
 
 
 def test_a_node_is_asked_for_our_tasks_once_however_many_look() -> None:
@@ -79,10 +80,8 @@ def test_a_node_is_asked_for_our_tasks_once_however_many_look() -> None:
         found = await reader.of(open_)
         assert {pair: seen.percentage for pair, seen in found.items()} == {(1, A): 40.0}
         assert found[1, A].step == "indexing > words"
-        assert sorted(nodes.asked) == [
-            (A, "/batches?statuses=processing&limit=1&uids=7,9"),
-            (B, "/batches?statuses=processing&limit=1&uids=3"),
-        ]
+        path = "/batches?statuses=processing&limit=1"
+        assert sorted(nodes.asked) == [(A, path), (B, path)]
         await reader.of(open_)
         assert len(nodes.asked) == 2, "too soon for another question"
         await clock.sleep(0.6)
@@ -106,6 +105,20 @@ def test_a_node_that_does_not_tell_holds_nobody_up(answer: Any) -> None:
         reader = ProgressReader(control=nodes, clock=clock)
         assert await reader.of((intent(1, "movies", a=7),)) == {}
         assert clock.monotonic_s() - began_s < 3
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("other", [batch(9.0, "books"), batch(9.0, kind="dumpCreation")])
+def test_a_batch_of_something_else_is_not_taken_for_ours(other: Any) -> None:
+    """Our task waits behind it; its percentage says nothing of the change."""
+
+    async def main(loop: Any) -> None:
+        clock = VirtualClock(loop)
+        nodes: Any = Nodes(clock, {A: other})
+        assert (
+            await ProgressReader(control=nodes, clock=clock).of((intent(1, "movies", a=7),)) == {}
+        )
 
     run_virtual(main)
 
