@@ -3,7 +3,7 @@ How far nodes are with the tasks of open changes, as they tell themselves (`GET 
 
 Asked only when somebody looks, and at most once in `_FRESH_S` for each node, whoever looks and
 however many changes are open: a node works on one batch at a time. A batch cannot be found by its
-tasks before it has ended (index-scheduler, queue/batches.rs), so it is known by its index and kind.
+tasks before it has ended (queue/batches.rs in the engine), so it is known by its index and kind.
 No answer in `_ANSWER_MAX_S` is "not known". The percentage counts steps, and steps are not equally
 long, so the time left is a straight line through two looks that lie well apart: an estimate, and
 called so wherever it is shown.
