@@ -19,7 +19,9 @@ _LOOP_BYTES_MAX: Final = 128 * 1024
 async def compressed(request: Request, reply: Reply) -> Reply:
     """Return the reply, coded if the client takes it so."""
     accepted = request.header_list("accept-encoding")
-    coding = chosen(accepted) if accepted else None
+    if not accepted:
+        return reply
+    coding = chosen(accepted)
     if coding is None:
         return replace(reply, headers={**reply.headers, "Vary": "Accept-Encoding"})
     if len(reply.body) <= _LOOP_BYTES_MAX:

@@ -79,6 +79,12 @@ class Engine(Protocol):
     def sorted_ids(self, sort: Sequence[str], ids: Iterable[str], /) -> list[str]:
         """Return the ids in the order of sort expressions."""
 
+    def sort_values(
+        self, sort: Sequence[str], ids: Iterable[str], /
+    ) -> list[list[dict[str, Any]]]:
+        """Return what known ids are sorted by."""
+        ...
+
     def __len__(self) -> int:
         """Return the number of documents."""
 

@@ -83,7 +83,7 @@ class Catalog:
         Return a page of documents: GET with parameters, POST fetch with a body.
 
         Raises:
-            CannotBeMerged: Sorted, over several shards.
+            CannotBeMerged: By `useNetwork`, over several shards.
         """
         shards = self._cluster.view.topology.shard_count
         parameters = _parameters(incoming)
@@ -93,7 +93,10 @@ class Catalog:
         asked = merge.rewrite_page(parameters, shards)
         if isinstance(asked, CannotMerge):
             raise CannotBeMerged(asked.reason)
-        gathered = await self._ask(query, _rewritten(request, asked))
+        gathered = await self._ask(query, _rewritten(query, request, asked))
+        if asked.is_sorted and gathered.refusal is not None:
+            # In the words of the route that was asked, and without our header.
+            return _only(await self._ask(query, request, ShardId(0)))
         if (refusal := gathered.refusal) is not None:
             return Answer(refusal.status, refusal.body, gathered.headers)
         bodies = [reply.body for reply in gathered.replies]
@@ -120,6 +123,40 @@ class Catalog:
         content_type = incoming.header("content-type")
         reply = await self._anyone(NodeRequest("POST", path, incoming.body, content_type))
         return reply if reply.status >= 400 else None
+
+    async def edit_refusal(self, index_uid: str, incoming: Incoming) -> NodeReply | None:
+        """
+        Ask a node whether it takes the body of an edit by function; return its no.
+
+        The empty probe index is named to it, and the client's index in what it answers.
+        """
+        question = f"?{incoming.query_string}" if incoming.query_string else ""
+        path = f"/indexes/{PROBE_INDEX}/documents/edit{question}"
+        content_type = incoming.header("content-type")
+        reply = await self._anyone(NodeRequest("POST", path, incoming.body, content_type))
+        if reply.status < 400:
+            return None
+        probe, asked = (f"Index `{uid}`".encode() for uid in (PROBE_INDEX, index_uid))
+        return replace(reply, body=reply.body.replace(probe, asked))
+
+    async def fields(self, query: DocumentQuery, incoming: Incoming) -> Answer:
+        """Return the fields that documents of an index have, and what settings make of them."""
+        request = NodeRequest(
+            "POST",
+            f"/indexes/{quote(query.index.record.uid)}/fields",
+            incoming.body,
+            incoming.header("content-type"),
+            authorization=query.authorization,
+        )
+        asked = _parameters(incoming)
+        if self._cluster.view.topology.shard_count == 1 or asked is None:
+            return _only(await self._ask(query, request, ShardId(0)))
+        everything, offset, limit = merge.rewrite_fields(asked)
+        gathered = await self._ask(query, replace(request, body=orjson.dumps(everything)))
+        if (refusal := gathered.refusal) is not None:
+            return Answer(refusal.status, refusal.body, gathered.headers)
+        bodies = [reply.body for reply in gathered.replies]
+        return Answer(200, merge.merge_fields(bodies, offset, limit), gathered.headers)
 
     async def refusal_without_index(
         self, incoming: Incoming, route: str, authorization: str | None
@@ -236,7 +273,17 @@ def _page_request(query: DocumentQuery, incoming: Incoming) -> NodeRequest:
     )
 
 
-def _rewritten(request: NodeRequest, asked: PageQuery) -> NodeRequest:
+def _rewritten(query: DocumentQuery, request: NodeRequest, asked: PageQuery) -> NodeRequest:
+    if asked.is_sorted:
+        body = asked.body if request.method == "POST" else merge.fetch_body(asked.body)
+        return NodeRequest(
+            "POST",
+            f"{query.path}/fetch",
+            orjson.dumps(body),
+            _JSON,
+            authorization=query.authorization,
+            headers={merge.PROXY_HEADER: "true"},
+        )
     if request.method == "POST":
         return replace(request, body=orjson.dumps(asked.body))
     return replace(request, path=f"{request.path.split('?')[0]}?{urlencode(asked.body)}")

@@ -2,6 +2,7 @@
 The answers of many shards -> the answer that one node holding everything would give.
 
     rewrite_search -> (one answer per shard) -> merge_search
+    rewrite_fields -> (one answer per shard) -> merge_fields
     rewrite_page   -> (one answer per shard) -> merge_documents_page
     plan_similar   -> (one answer per shard) -> merge_similar
     check_facet_search -> (one answer per shard) -> merge_facet_search
@@ -14,14 +15,22 @@ caller passes the answers that it has.
 
 from miroir.core.merge.facet_search import check_facet_search, merge_facet_search
 from miroir.core.merge.federated import FederatedPlan, merge_federated, plan_federated
+from miroir.core.merge.fields import merge_fields, rewrite_fields
 from miroir.core.merge.multi_search import MultiSearch
-from miroir.core.merge.pages import PageQuery, merge_documents_page, rewrite_page
+from miroir.core.merge.pages import (
+    PROXY_HEADER,
+    PageQuery,
+    fetch_body,
+    merge_documents_page,
+    rewrite_page,
+)
 from miroir.core.merge.query import Asked, CannotMerge, NodeQuery, SearchSettings, rewrite_search
 from miroir.core.merge.search import merge_search
 from miroir.core.merge.similar import SimilarPlan, merge_similar, plan_similar, vector_of
 from miroir.core.merge.stats import merge_index_stats, merge_stats
 
 __all__ = [
+    "PROXY_HEADER",
     "Asked",
     "CannotMerge",
     "FederatedPlan",
@@ -31,15 +40,18 @@ __all__ = [
     "SearchSettings",
     "SimilarPlan",
     "check_facet_search",
+    "fetch_body",
     "merge_documents_page",
     "merge_facet_search",
     "merge_federated",
+    "merge_fields",
     "merge_index_stats",
     "merge_search",
     "merge_similar",
     "merge_stats",
     "plan_federated",
     "plan_similar",
+    "rewrite_fields",
     "rewrite_page",
     "rewrite_search",
     "vector_of",

@@ -3,10 +3,20 @@ GET documents and documents/fetch over shards: one list, one window.
 
 The cluster's order of documents is (shard, the node's own order): stable as long as the nodes are.
 Every shard is asked for its first offset+limit documents, because nobody knows before how many the
-shards in front have. With `sort` the documents carry no values to merge by, so it is refused.
+shards in front have.
+
+With `sort` nodes are asked as one asks another in a network (`PROXY_HEADER`): each document then
+carries the values that it was sorted by, in `_federation`, also where its fields are not shown.
+They are compared as a node compares, and taken out again. Numbers come before text in both
+directions, documents without a value last in both; ties go by shard.
+
+Source: `build_weighted_score_value` in documents.rs; weighted_scores.rs.
 """
 
-from collections.abc import Mapping, Sequence
+import heapq
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Final
@@ -18,7 +28,12 @@ from miroir.core.merge.query import CannotMerge
 from miroir.core.numbers import U64_MAX
 from miroir.errors import NodeAnswerUnreadable
 
+PROXY_HEADER: Final = "meili-proxy-search"
+"""With `true`, asks a node for `_federation` in each document."""
 _LIMIT: Final = 20
+_FEDERATION: Final = "_federation"
+_BETWEEN: Final = re.compile(r",(?![^(]*\))")
+"""A comma between two sort expressions, not one in `_geoPoint(1,2)`."""
 _MANY: Final = 2**62
 """More than any node holds, and no more than `islice` takes."""
 
@@ -28,7 +43,31 @@ class _Page(msgspec.Struct):
     total: int
 
 
+class _Sort(msgspec.Struct):
+    asc: bool
+    value: Any
+
+
+class _GeoSort(msgspec.Struct):
+    asc: bool
+    distance: float | None
+
+
+class _Value(msgspec.Struct):
+    sort: _Sort | None = None
+    geo_sort: _GeoSort | None = msgspec.field(name="geoSort", default=None)
+
+
+class _Federation(msgspec.Struct):
+    values: list[_Value] = msgspec.field(name="weightedScoreValues")
+
+
 _decode: Final = msgspec.json.Decoder(_Page).decode
+_members: Final = msgspec.json.Decoder(dict[str, Raw]).decode
+_federation: Final = msgspec.json.Decoder(_Federation).decode
+
+
+Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -40,11 +79,13 @@ class PageQuery:
         body: The parameters for every shard.
         offset: Documents to leave out.
         limit: Documents to return.
+        is_sorted: Whether nodes must tell what each document is sorted by.
     """
 
     body: dict[str, Any]
     offset: int
     limit: int
+    is_sorted: bool = False
 
 
 def rewrite_page(query: Mapping[str, Any], shards: int) -> PageQuery | CannotMerge:
@@ -56,13 +97,32 @@ def rewrite_page(query: Mapping[str, Any], shards: int) -> PageQuery | CannotMer
         shards: How many shards answer.
     """
     assert shards > 1, "one shard's answer passes through untouched"
-    if query.get("sort"):
-        return CannotMerge("documents cannot be listed with `sort` over several shards yet")
+    if query.get("useNetwork") not in {None, False}:
+        return CannotMerge("`useNetwork` is not supported: the shards are Miroir's own network")
     offset, limit = query.get("offset", 0), query.get("limit", _LIMIT)
     if not all(type(number) is int and number >= 0 for number in (offset, limit)):
         return PageQuery(dict(query), 0, 0)  # nodes refuse this, in their own words
     end = min(offset + limit, U64_MAX)  # Beyond that a node reads no number.
-    return PageQuery({**query, "offset": 0, "limit": end}, offset, limit)
+    body = {**query, "offset": 0, "limit": end}
+    return PageQuery(body, offset, limit, is_sorted=bool(query.get("sort")))
+
+
+def fetch_body(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of a fetch that asks what the parameters of a GET ask."""
+    body = dict(parameters)
+    for name in ("fields", "ids"):
+        if name in body:
+            body[name] = body[name].split(",")
+    if "*" in body.get("fields", ()):
+        del body["fields"]
+    if "sort" in body:
+        body["sort"] = _BETWEEN.split(body["sort"])
+    if "filter" in body:
+        with suppress(msgspec.DecodeError):  # Else it is text, without quotes.
+            body["filter"] = msgspec.json.decode(body["filter"])
+    if body.get("retrieveVectors") in {"true", "false"}:
+        body["retrieveVectors"] = body["retrieveVectors"] == "true"
+    return body
 
 
 def merge_documents_page(answers: Sequence[bytes], asked: PageQuery) -> bytes:
@@ -70,7 +130,8 @@ def merge_documents_page(answers: Sequence[bytes], asked: PageQuery) -> bytes:
     Merge one answer per shard, in shard order.
 
     Raises:
-        NodeAnswerUnreadable: An answer is no page of documents.
+        NodeAnswerUnreadable: An answer is no page of documents, or does not tell what its
+            documents are sorted by.
     """
     pages: list[_Page] = []
     for position, answer in enumerate(answers):
@@ -78,9 +139,14 @@ def merge_documents_page(answers: Sequence[bytes], asked: PageQuery) -> bytes:
             pages.append(_decode(answer))
         except msgspec.DecodeError as error:
             raise NodeAnswerUnreadable(f"not a page of documents: {error}", position) from None
-    everything = chain.from_iterable(page.results for page in pages)
+    everything: Iterator[bytes | Raw]
+    if asked.is_sorted:
+        lists = [_keyed(page, position) for position, page in enumerate(pages)]
+        everything = (raw for _, raw in heapq.merge(*lists, key=lambda item: item[0]))
+    else:
+        everything = chain.from_iterable(page.results for page in pages)
     start, end = (min(n, _MANY) for n in (asked.offset, asked.offset + asked.limit))
-    window = b",".join(islice(everything, start, end))
+    window = b",".join(map(bytes, islice(everything, start, end)))
     total = sum(page.total for page in pages)
     return b'{"results":[%b],"offset":%d,"limit":%d,"total":%d}' % (
         window,
@@ -88,3 +154,41 @@ def merge_documents_page(answers: Sequence[bytes], asked: PageQuery) -> bytes:
         asked.limit,
         total,
     )
+
+
+def _keyed(page: _Page, position: int) -> Iterator[tuple[tuple[Key, ...], bytes]]:
+    """Yield the documents of a shard as the client sees them, each with its place in the order."""
+    for raw in page.results:
+        try:
+            document = _members(raw)
+            values = _federation(document.pop(_FEDERATION)).values
+        except (msgspec.DecodeError, KeyError) as error:
+            said = f"a document without what it is sorted by: {error}"
+            raise NodeAnswerUnreadable(said, position) from None
+        yield tuple(map(_key, values)), msgspec.json.encode(document)
+
+
+def _key(value: _Value) -> Key:
+    if value.geo_sort is not None:
+        return _place(value.geo_sort.distance, ascending=value.geo_sort.asc)
+    if value.sort is None:
+        return (3, 0)  # Of no kind that sorts documents: like any other of its kind.
+    return _place(value.sort.value, ascending=value.sort.asc)
+
+
+def _place(value: Any, *, ascending: bool) -> Key:
+    if isinstance(value, str):
+        return (1, value if ascending else _Backwards(value))
+    if value is None:
+        return (2, 0)
+    number = float(value)  # As nodes compare numbers.
+    return (0, number if ascending else -number)
+
+
+class _Backwards(str):
+    """Text that sorts backwards."""
+
+    __slots__ = ()
+
+    def __lt__(self, other: str) -> bool:
+        return str.__gt__(self, other)

@@ -14,7 +14,7 @@ from miroir.node.engine.finding import FacetCounter, Finding
 from miroir.node.engine.search import Page, Searcher, filtered
 from miroir.node.engine.similar import similar
 from miroir.node.engine.sort_parser import DOCUMENT_CODE, check_sort, parse_sort
-from miroir.node.engine.sorting import sort_documents
+from miroir.node.engine.sorting import sort_documents, sort_values
 from miroir.node.engine.store import Document, IndexStore
 from miroir.node.engine.types import (
     FacetQuery,
@@ -125,6 +125,12 @@ class SearchIndex:
         numbers = [self._store.number_of[id_] for id_ in ids if id_ in self._store.number_of]
         ordered = sort_documents(numbers, self._store.facets, by)
         return [self._store.id_of[number] for number in ordered]
+
+    def sort_values(self, sort: Sequence[str], ids: Iterable[str]) -> list[list[dict[str, Any]]]:
+        """Return what known ids are sorted by, for whoever merges them with others."""
+        by = parse_sort(sort, code=DOCUMENT_CODE)
+        numbers = [self._store.number_of[id_] for id_ in ids]
+        return sort_values(numbers, self._store.facets, by)
 
     def field_names(self) -> list[str]:
         """Return the paths of all fields that documents have or had, sorted."""

@@ -114,6 +114,22 @@ def sort_documents(
     return [document for found in bucket for part in found for document in part.documents]
 
 
+def sort_values(
+    documents: Iterable[int], facets: FacetIndex, by: Sequence[SortBy]
+) -> list[list[dict[str, Any]]]:
+    """Return what each document is sorted by, as nodes tell each other in a network."""
+    return [[_told(document, facets, one) for one in by] for document in documents]
+
+
+def _told(document: int, facets: FacetIndex, by: SortBy) -> dict[str, Any]:
+    if isinstance(by, SortPoint):
+        point = facets.points.get(document)
+        distance = None if point is None else distance_m(by.point, point)
+        return {"geoSort": {"asc": by.ascending, "distance": distance}}
+    kind, value = Sort(facets, by, hidden=False).best(document)
+    return {"sort": {"asc": by.ascending, "value": None if kind == _NOTHING else value}}
+
+
 def distance_m(one: tuple[float, float], other: tuple[float, float]) -> float:
     """Return the distance of two points (degrees) in metres, to the millimetre."""
     lat1, lng1, lat2, lng2 = map(math.radians, (*one, *other))

@@ -1,5 +1,6 @@
 """Routes of documents: add, update, delete, get, list, fetch."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from miroir.node.documents.formats import format_of, read_documents
@@ -14,7 +15,7 @@ from miroir.node.features import require_feature
 from miroir.node.foreign import resolved
 from miroir.node.http import Response, answer
 from miroir.node.indexes import IndexRow
-from miroir.node.json_text import Raw, decode_loosely, encode, encode_text
+from miroir.node.json_text import Raw, decode_loosely, encode, encode_text, raw_fields
 from miroir.node.query import Parameter, comma_list, count, flag, star_or_list, text
 from miroir.node.routes.base import Call, Route
 from miroir.node.search_parameters import engine_features, require_filter, split_sort
@@ -31,6 +32,7 @@ from miroir.node.validate import (
     unsigned,
 )
 
+_PROXY: Final = "meili-proxy-search"
 _METADATA: Final = {"customMetadata": Parameter(text, "invalid_index_custom_metadata")}
 
 
@@ -173,8 +175,11 @@ def _browse(call: Call, asked: dict[str, Any]) -> Response:
         fields = None
     total, documents = _chosen(call, row, asked, (offset, limit))
     vectors = asked.get("retrieveVectors", False)
+    shown = [_shown(row, raw, fields, vectors=vectors) for raw in documents.values()]
+    if call.request.headers.get(_PROXY) == "true" and call.request.method == "POST":
+        shown = _with_values(call, row, asked.get("sort") or (), list(documents), shown)
     return answer({
-        "results": [_shown(row, raw, fields, vectors=vectors) for raw in documents],
+        "results": shown,
         "offset": offset,
         "limit": limit,
         "total": total,
@@ -183,12 +188,12 @@ def _browse(call: Call, asked: dict[str, Any]) -> Response:
 
 def _chosen(
     call: Call, row: IndexRow, asked: dict[str, Any], page: tuple[int, int]
-) -> tuple[int, list[bytes]]:
-    """Return how many documents are meant, and the raw ones of the page."""
+) -> tuple[int, dict[str, bytes]]:
+    """Return how many documents are meant, and the raw ones of the page by id, in order."""
     store, (offset, limit) = call.node.store, page
     if all(asked.get(name) is None for name in ("ids", "filter", "sort")):
         documents = page_of_documents(store, row.iid, offset, limit)
-        return count_documents(store, row.iid)[0], list(documents.values())
+        return count_documents(store, row.iid)[0], documents
     with call.node.catalog.lock:
         engine = call.node.catalog.engine(row.iid)
         ids = _ids(asked["ids"]) if asked.get("ids") is not None else engine.ids()
@@ -201,7 +206,19 @@ def _chosen(
         ordered = list(known)
         if asked.get("sort") is not None:
             ordered = engine.sorted_ids(tuple(asked["sort"]), ordered)
-    return len(ordered), [known[name] for name in ordered[offset : offset + limit]]
+    return len(ordered), {name: known[name] for name in ordered[offset : offset + limit]}
+
+
+def _with_values(
+    call: Call, row: IndexRow, sort: Sequence[str], ids: list[str], shown: list[Raw]
+) -> list[Raw]:
+    """Add what each document is sorted by: asked for by whoever merges the pages of nodes."""
+    with call.node.catalog.lock:
+        told = call.node.catalog.engine(row.iid).sort_values(sort, ids)
+    return [
+        Raw(encode({**raw_fields(raw), "_federation": {"weightedScoreValues": values}}))
+        for raw, values in zip(shown, told, strict=True)
+    ]
 
 
 def _ids(values: list[Any]) -> list[str]:

@@ -4,7 +4,12 @@ import json
 
 import pytest
 
-from miroir.core.merge.pages import PageQuery, merge_documents_page, rewrite_page
+from miroir.core.merge.pages import (
+    PageQuery,
+    fetch_body,
+    merge_documents_page,
+    rewrite_page,
+)
 from miroir.core.merge.query import CannotMerge
 from miroir.errors import NodeAnswerUnreadable
 
@@ -53,11 +58,107 @@ def test_documents_are_not_rewritten():
     assert found.startswith(b'{"results":[{"n":1.50,"big":12345678901234567890123}],')
 
 
-def test_sorted_listing_is_refused():
-    """The documents carry no values to merge by."""
-    found = rewrite_page({"sort": ["price:asc"]}, 2)
+def test_sorted_listing_is_asked_for_with_what_it_is_sorted_by():
+    """Fields that decide may not be among those that are shown."""
+    asked = rewrite_page({"sort": ["price:asc"], "fields": ["id"], "offset": 3}, 2)
+    assert asked == PageQuery(
+        {"sort": ["price:asc"], "fields": ["id"], "offset": 0, "limit": 23}, 3, 20, is_sorted=True
+    )
+
+
+def sorted_page(*rows):
+    """Return a page of documents that tell what they are sorted by."""
+    results = [
+        {"id": number, "_federation": {"weightedScoreValues": values}} for number, *values in rows
+    ]
+    return json.dumps({"results": results, "total": len(rows)}).encode()
+
+
+def asc(value):
+    return {"sort": {"asc": True, "value": value}}
+
+
+def desc(value):
+    return {"sort": {"asc": False, "value": value}}
+
+
+def far(distance, *, ascending=True):
+    return {"geoSort": {"asc": ascending, "distance": distance}}
+
+
+@pytest.mark.parametrize(
+    ("pages", "ids"),
+    [
+        ([[(1, asc(1)), (2, asc("b"))], [(3, asc(0.5)), (4, asc("a")), (5, asc(None))]],
+         [3, 1, 4, 2, 5]),
+        ([[(1, desc(1)), (2, desc("b"))], [(3, desc(7)), (4, desc("c")), (5, desc(None))]],
+         [3, 1, 4, 2, 5]),
+        ([[(1, asc("x"), desc(2))], [(2, asc("x"), desc(3)), (3, asc("x"), desc(2))]], [2, 1, 3]),
+        ([[(1, far(5.0)), (2, far(None))], [(3, far(4.0)), (4, far(6.0))]], [3, 1, 4, 2]),
+        ([[(1, far(5.0, ascending=False))], [(3, far(9.0, ascending=False))]], [3, 1]),
+        ([[(1, asc(12345678901234567890))], [(2, asc(12345678901234567891))]], [1, 2]),
+    ],
+)  # fmt: skip
+def test_sorted_documents_are_merged_as_one_node_sorts_them(pages, ids):
+    """Numbers, then text, then nothing, in both directions; ties by shard."""
+    answers = [sorted_page(*rows) for rows in pages]
+    found = json.loads(merge_documents_page(answers, PageQuery({}, 0, 20, is_sorted=True)))
+    assert found["results"] == [{"id": number} for number in ids]
+    assert found["total"] == len(ids)
+
+
+def test_long_texts_are_compared_whole():
+    """Nodes tell them whole, and compare by what fits into a key of theirs."""
+    answers = [sorted_page((1, asc("x" * 600 + "b"))), sorted_page((2, asc("x" * 600 + "a")))]
+    found = json.loads(merge_documents_page(answers, PageQuery({}, 0, 20, is_sorted=True)))
+    assert [document["id"] for document in found["results"]] == [2, 1]
+
+
+def test_neighbours_are_told_apart():
+    """Half a metre decides here; on one node the next expression would."""
+    answers = [sorted_page((1, far(5.5), asc("a"))), sorted_page((2, far(5.0), asc("b")))]
+    found = json.loads(merge_documents_page(answers, PageQuery({}, 0, 20, is_sorted=True)))
+    assert [document["id"] for document in found["results"]] == [2, 1]
+
+
+def test_a_node_that_does_not_tell_what_it_sorted_by_is_not_guessed_at():
+    """An older engine ignores the header; its order cannot be merged."""
+    with pytest.raises(NodeAnswerUnreadable):
+        merge_documents_page(
+            [sorted_page((1, asc(1))), page(4, total=1)], PageQuery({}, 0, 20, is_sorted=True)
+        )
+
+
+def test_values_of_sorted_documents_are_not_rewritten():
+    """Only what we asked for is taken out."""
+    raw = (
+        b'{"results":[{"n":1.50,"big":12345678901234567890123,"_federation":'
+        b'{"weightedScoreValues":[{"sort":{"asc":true,"value":1.5}}]}}],"total":1}'
+    )
+    found = merge_documents_page([raw, sorted_page()], PageQuery({}, 0, 20, is_sorted=True))
+    assert found.startswith(b'{"results":[{"n":1.50,"big":12345678901234567890123}],')
+
+
+def test_a_network_of_nodes_is_refused():
+    """A node would ask others than Miroir does."""
+    found = rewrite_page({"useNetwork": True}, 2)
     assert isinstance(found, CannotMerge)
-    assert "`sort`" in found.reason
+    assert "`useNetwork`" in found.reason
+
+
+def test_parameters_are_said_again_as_a_body():
+    """GET and POST ask the same; only one of them can ask for what documents are sorted by."""
+    assert fetch_body(
+        {
+            "offset": 0, "limit": 9, "fields": "id,a.b", "ids": "1,x", "retrieveVectors": "true",
+            "filter": "a = 1", "sort": "a:asc,_geoPoint(1,2):desc,b:desc",
+        }
+    ) == {
+        "offset": 0, "limit": 9, "fields": ["id", "a.b"], "ids": ["1", "x"],
+        "retrieveVectors": True, "filter": "a = 1",
+        "sort": ["a:asc", "_geoPoint(1,2):desc", "b:desc"],
+    }  # fmt: skip
+    assert fetch_body({"fields": "*", "filter": '["a = 1"]'}) == {"filter": ["a = 1"]}
 
 
 def test_nonsense_is_passed_on_for_the_node_to_refuse():
