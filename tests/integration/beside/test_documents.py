@@ -30,8 +30,8 @@ def documents() -> list[dict]:
         if number % 6:
             at = {"lat": chance.uniform(-80, 80), "lng": chance.uniform(-170, 170)}
             document["_geo"] = at
-        if number % 7 == 0:
-            document["_vectors"] = {"own": [chance.random(), 1.0]}
+        own = [chance.random(), 1.0] if number % 7 == 0 else None
+        document["_vectors"] = {"own": own}
         made.append(document)
     return made
 
@@ -203,7 +203,7 @@ def test_an_edit_does_what_it_does_on_one_node(editing):
     path = f"/indexes/{uid}/documents"
     for body in (
         {"function": FUNCTION, "context": {"by": 1000}},
-        {"function": "doc.rank += 1", "filter": "kind = boat"},
+        {"function": "doc.rank += 5000", "filter": "kind = boat"},
         {"function": "doc.rank += 1", "filter": "rank = 1"},
         {"function": "doc.id = 5000"},
         {"function": "doc.nothing.at.all = 1"},
