@@ -26,6 +26,7 @@ from miroir.services.keys import KeyRing
 from miroir.services.lifecycle import Lifecycle
 from miroir.services.multi_searcher import MultiSearcher
 from miroir.services.progress import ProgressReader
+from miroir.services.queue_keeper import QueueKeeper
 from miroir.services.registrar import RefusedByNode, Registrar
 from miroir.services.searcher import Searcher
 from miroir.services.similar_finder import SimilarFinder
@@ -60,6 +61,7 @@ class Edge:
     confirmations: Confirmations
     writer: Writer
     swapper: Swapper
+    keeper: QueueKeeper
     searcher: Searcher
     facet_searcher: FacetSearcher
     similar_finder: SimilarFinder

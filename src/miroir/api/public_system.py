@@ -8,49 +8,63 @@ from miroir.api.edge import Edge
 from miroir.api.http import Reply, Request, reply_json
 from miroir.api.router import Access, Route
 from miroir.errors import NoCoveringSet, RouteNotSupported
+from miroir.services.write_plan import any_shortage
 
 _LATER: Final = "it is not supported yet"
-_NEVER: Final = "a node would do it on its own data alone; Miroir owns the topology"
-_ADMIN: Final = "it concerns one node; ask the node itself"
+_BACKUP: Final = (
+    "it would be a file on each node with a part of the documents, which can only be brought back "
+    "node by node; ask the nodes themselves"
+)
+_CHATS: Final = (
+    "a node searches its own documents for a conversation, and keeps its workspaces and their "
+    "secrets to itself; put a search of Miroir's into the prompt instead"
+)
+_EXPORT: Final = (
+    "a node would send its own documents, and secrets of settings unmasked; ask the nodes "
+    "themselves, each sends its part"
+)
+_LOGS: Final = "logs are a node's own; ask the node itself"
+_NETWORK: Final = "shards and replicas are Miroir's; nodes know nothing of each other"
+_PAYLOADS: Final = (
+    "a node keeps the part of a payload that it was sent, and only until it has worked on it"
+)
+_PINS: Final = (
+    "a rule pins documents to places on a page, and each shard would place its own on a page of "
+    "its own"
+)
+_RESTART: Final = "a node must be restarted after it; ask the node itself"
 
 UNSUPPORTED: Final[tuple[tuple[str, str, str], ...]] = (
-    ("POST", "/indexes/{uid}/documents/edit", _LATER),
-    ("POST", "/indexes/{uid}/fields", _LATER),
-    ("POST", "/indexes/{uid}/compact", _ADMIN),
-    ("POST", "/tasks/cancel", _LATER),
-    ("DELETE", "/tasks", _LATER),
-    ("GET", "/tasks/{task}/documents", _LATER),
-    ("POST", "/tasks/compact", _ADMIN),
-    ("GET", "/batches", _LATER),
-    ("GET", "/batches/{batch}", _LATER),
+    ("GET", "/tasks/{task}/documents", _PAYLOADS),
+    ("POST", "/tasks/compact", _RESTART),
     ("GET", "/webhooks", _LATER),
     ("POST", "/webhooks", _LATER),
     ("GET", "/webhooks/{webhook}", _LATER),
     ("PATCH", "/webhooks/{webhook}", _LATER),
     ("DELETE", "/webhooks/{webhook}", _LATER),
-    ("POST", "/dumps", _ADMIN),
-    ("POST", "/snapshots", _ADMIN),
-    ("POST", "/export", _ADMIN),
+    ("POST", "/dumps", _BACKUP),
+    ("POST", "/snapshots", _BACKUP),
+    ("POST", "/export", _EXPORT),
     ("GET", "/metrics", "Miroir's own metrics are at `/_miroir/metrics`"),
-    ("GET", "/network", _NEVER),
-    ("PATCH", "/network", _NEVER),
-    ("POST", "/network/control", _NEVER),
-    ("POST", "/logs/stream", _ADMIN),
-    ("DELETE", "/logs/stream", _ADMIN),
-    ("POST", "/logs/stderr", _ADMIN),
-    ("GET", "/chats", _LATER),
-    ("GET", "/chats/{workspace}", _LATER),
-    ("DELETE", "/chats/{workspace}", _LATER),
-    ("GET", "/chats/{workspace}/settings", _LATER),
-    ("PATCH", "/chats/{workspace}/settings", _LATER),
-    ("DELETE", "/chats/{workspace}/settings", _LATER),
-    ("POST", "/chats/{workspace}/chat/completions", _NEVER),
-    ("POST", "/dynamic-search-rules", _LATER),
-    ("DELETE", "/dynamic-search-rules", _LATER),
-    ("GET", "/dynamic-search-rules/{rule}", _LATER),
-    ("PATCH", "/dynamic-search-rules/{rule}", _LATER),
-    ("DELETE", "/dynamic-search-rules/{rule}", _LATER),
-    ("POST", "/render-template", _LATER),
+    ("GET", "/network", _NETWORK),
+    ("PATCH", "/network", _NETWORK),
+    ("POST", "/network/control", _NETWORK),
+    ("POST", "/logs/stream", _LOGS),
+    ("DELETE", "/logs/stream", _LOGS),
+    ("POST", "/logs/stderr", _LOGS),
+    ("GET", "/chats", _CHATS),
+    ("GET", "/chats/{workspace}", _CHATS),
+    ("DELETE", "/chats/{workspace}", _CHATS),
+    ("GET", "/chats/{workspace}/settings", _CHATS),
+    ("PATCH", "/chats/{workspace}/settings", _CHATS),
+    ("DELETE", "/chats/{workspace}/settings", _CHATS),
+    ("POST", "/chats/{workspace}/chat/completions", _CHATS),
+    ("POST", "/dynamic-search-rules", _PINS),
+    ("DELETE", "/dynamic-search-rules", _PINS),
+    ("GET", "/dynamic-search-rules/{rule}", _PINS),
+    ("PATCH", "/dynamic-search-rules/{rule}", _PINS),
+    ("DELETE", "/dynamic-search-rules/{rule}", _PINS),
+    ("POST", "/render-template", "it is not supported yet"),
 )
 """Routes of Meilisearch 1.50 that answer 501: method, path, why."""
 
@@ -85,7 +99,10 @@ class System:
         view = self._edge.cluster.view
         if not view.topology.covers(view.healthy):
             raise NoCoveringSet("some shard has no node that answers", ())
-        return reply_json({"status": "available"})
+        short = any_shortage(view)
+        return reply_json(
+            {"status": "available"}, headers={"X-Miroir-Degraded": short} if short else {}
+        )
 
     async def version(self, _request: Request, _named: Mapping[str, str]) -> Reply:
         """`GET /version`: the engine's, since clients decide by it what they may ask."""

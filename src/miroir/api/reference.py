@@ -17,8 +17,10 @@ from miroir.api import (
     admin_drift,
     admin_intents,
     admin_settings,
+    public_batches,
     public_documents,
     public_features,
+    public_fields,
     public_indexes,
     public_keys,
     public_multi_search,
@@ -85,6 +87,8 @@ _CLASSES: Final = (
     ("/settings", "own / broadcast"),
     ("/search", "pass / merge"),
     ("/documents", "routed / merge"),
+    ("/fields", "pass / merge"),
+    ("/compact", "routed"),
     ("/facet-search", "pass / merge"),
     ("/similar", "pass / merge"),
     ("/multi-search", "pass / merge"),
@@ -146,6 +150,32 @@ HEADERS: Final[tuple[tuple[str, str, str], ...]] = (
         "request",
         f"Why, likewise; at most {REASON_CHARACTERS_MAX} characters.",
     ),
+    (
+        "X-Miroir-Write-Consistency",
+        "request",
+        "On document writes: `one`, `majority` or `all` replicas of every shard concerned must "
+        "have taken the write before it is acknowledged; default `writes.consistency`. With fewer "
+        "in sync, 503 `miroir_too_few_replicas` and nothing is written; if they do not have it "
+        "within ten seconds, 503 `miroir_write_pending`: it goes on all the same.",
+    ),
+    (
+        "X-Miroir-Degraded",
+        "answer",
+        "On acknowledged document writes and on `/health`: shards that have fewer replicas in "
+        "sync and up than there are replica groups, e.g. `0=1/2, 2=1/2`; absent when none has.",
+    ),
+    (
+        "X-Miroir-Timeout-Ms",
+        "request",
+        "On reads: how long the client waits. What nodes are asked ends by then, retries "
+        "included; 504 `miroir_timeout`. At most `limits.search_timeout_s`.",
+    ),
+    (
+        "Content-Encoding",
+        "both",
+        "`gzip`, `deflate`, and `br` where libbrotli is installed. Of requests on every route; of "
+        "answers from `limits.compress_from_bytes` on, as `Accept-Encoding` has it.",
+    ),
     ("Retry-After", "answer", "Seconds; with every 503."),
     ("Meili-Include-Metadata", "request", "Passed on to the nodes by search and multi-search."),
     ("Authorization", "request", "`Bearer KEY`, as with Meilisearch."),
@@ -202,11 +232,13 @@ def _modules() -> tuple[Any, ...]:
         public_search,
         public_multi_search,
         public_documents,
-        public_settings,
+        public_fields,
+            public_settings,
         public_indexes,
         public_keys,
         public_features,
         public_tasks,
+        public_batches,
         public_system,
         admin,
         admin_commons,

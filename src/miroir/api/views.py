@@ -1,9 +1,18 @@
 """Records of the store in the JSON forms that Meilisearch gives them."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from miroir.ports.records import IndexRecord, TaskRecord
+
+_COUNTED: Final = (
+    "indexedDocuments",
+    "deletedDocuments",
+    "editedDocuments",
+    "canceledTasks",
+    "deletedTasks",
+)
+_ALWAYS_DETAILED: Final = frozenset({"settingsUpdate"})
 
 
 def moment(at_ms: int | None) -> str | None:
@@ -39,7 +48,7 @@ def task_view(task: TaskRecord) -> dict[str, Any]:
     """Return a task as `GET /tasks/{uid}` shows it."""
     view: dict[str, Any] = {
         "uid": task.uid,
-        "batchUid": None,
+        "batchUid": task.batch_uid,
         "indexUid": task.index_uid,
         "status": task.status,
         "type": task.type,
@@ -72,7 +81,7 @@ def _details(task: TaskRecord) -> dict[str, Any] | None:
     """Counts of an unfinished task are null, as on one node; no details at all are left out."""
     details = dict(task.details)
     if task.status in {"enqueued", "processing"}:
-        for name in ("indexedDocuments", "deletedDocuments"):
+        for name in _COUNTED:
             if name in details:
                 details[name] = None
-    return details or (None if task.type != "settingsUpdate" else {})
+    return details or (None if task.type not in _ALWAYS_DETAILED else {})

@@ -22,6 +22,7 @@ from miroir.errors.load import (
 )
 from miroir.errors.requests import (
     BadParameter,
+    BatchNotFound,
     CannotBeMerged,
     DocumentNotFound,
     IndexNotFound,
@@ -34,11 +35,13 @@ from miroir.errors.requests import (
     MissingAuthorization,
     MissingContentType,
     MissingPayload,
+    MissingTaskFilters,
     PayloadTooLarge,
     RouteNotFound,
     RouteNotSupported,
     TaskNotFound,
     UnsupportedMediaType,
+    WebhookNotFound,
 )
 from miroir.errors.settings import (
     CanaryFailed,
@@ -66,6 +69,7 @@ from miroir.errors.settings import (
 
 __all__ = [
     "BadParameter",
+    "BatchNotFound",
     "CanaryFailed",
     "CannotBeMerged",
     "ConfigError",
@@ -90,6 +94,7 @@ __all__ = [
     "MissingAuthorization",
     "MissingContentType",
     "MissingPayload",
+    "MissingTaskFilters",
     "NoCoveringSet",
     "NoSecondCover",
     "NodeAnswerUnreadable",
@@ -119,5 +124,6 @@ __all__ = [
     "TooManyIntents",
     "Unavailable",
     "UnsupportedMediaType",
+    "WebhookNotFound",
     "WritePending",
 ]

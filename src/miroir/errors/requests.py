@@ -69,6 +69,26 @@ class TaskNotFound(RequestRefused):
     http_status = 404
 
 
+class BatchNotFound(RequestRefused):
+    """No batch of this uid."""
+
+    code = "batch_not_found"
+    http_status = 404
+
+
+class WebhookNotFound(RequestRefused):
+    """No webhook of this uuid."""
+
+    code = "webhook_not_found"
+    http_status = 404
+
+
+class MissingTaskFilters(RequestRefused):
+    """A cancelation or deletion of tasks that does not say of which."""
+
+    code = "missing_task_filters"
+
+
 class BadParameter(RequestRefused):
     """A query parameter or field with a code of its own, e.g. `invalid_task_limit`."""
 

@@ -16,6 +16,7 @@ from miroir.runtime.commons import CommonsSide, make_commons_side
 from miroir.runtime.copies_side import Copied, make_copies_side
 from miroir.runtime.drift_side import Around, DriftSide, make_drift_side
 from miroir.runtime.outside import Outside
+from miroir.runtime.queue_side import Queued, QueueSide, make_queue_side
 from miroir.runtime.read_side import ReadSide, ReadTools, make_read_side
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.canaries import Canaries
@@ -39,7 +40,7 @@ from miroir.services.resync import Resync
 from miroir.services.running import Running
 from miroir.services.strays import Strays
 from miroir.services.swaps import Standstill, Swapper
-from miroir.services.tasks import Tasks, TaskTools
+from miroir.services.tasks import Tasks
 from miroir.services.tickets import TicketOffice
 from miroir.services.turns import Turns
 from miroir.services.watcher import TaskWatcher
@@ -85,7 +86,7 @@ class DocumentsSide:
     """Document writes: in, in order, to every replica, and replicas back up."""
 
     lanes: Lanes
-    tasks: Tasks
+    queue: QueueSide
     writer: Writer
     resync: Resync
     census: Census
@@ -111,7 +112,8 @@ class Services:
             self.settings.commons.broadcaster.run,
             self.settings.commons.steward.run,
             self.documents.lanes.run,
-            self.documents.tasks.run,
+            self.documents.queue.tasks.run,
+            self.documents.queue.keeper.run,
             self.common.health.run,
             self.settings.reconciler.run,
             self.settings.leftovers.run,
@@ -334,17 +336,11 @@ def _documents_side(
             timeout_s=config.limits.write_timeout_s,
         )
     )
-    tasks = Tasks(
-        TaskTools(
-            store=outside.store,
-            cluster=common.cluster,
-            clock=outside.clock,
-            lanes=lanes,
-            replicas=replicas,
-            watcher=common.watcher,
-            broadcaster=settings.broadcaster,
-        )
+    broadcaster = settings.broadcaster
+    queue = make_queue_side(
+        Queued(outside, common.cluster, lanes, replicas, common.watcher, broadcaster)
     )
+    tasks = queue.tasks
     writer = Writer(
         WriteTools(
             store=outside.store,
@@ -363,7 +359,7 @@ def _documents_side(
     still = Standstill(cluster=common.cluster, lanes=lanes, tasks=tasks, replicas=replicas)
     settings.broadcaster.around_moves(still.wait, common.tickets.expect)
     swapper = Swapper(intake=settings.intake, order=order)
-    return DocumentsSide(lanes, tasks, writer, copies.resync, copies.census, swapper)
+    return DocumentsSide(lanes, queue, writer, copies.resync, copies.census, swapper)
 
 
 def _strays(outside: Outside, common: Common) -> Strays:

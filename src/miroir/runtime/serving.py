@@ -128,6 +128,7 @@ def make_app(config: Config, services: Services, outside: Outside) -> App:
             confirmations=services.settings.confirmations,
             writer=services.documents.writer,
             swapper=services.documents.swapper,
+            keeper=services.documents.queue.keeper,
             searcher=services.reads.searcher,
             facet_searcher=services.reads.facet_searcher,
             similar_finder=services.reads.similar_finder,

@@ -82,6 +82,17 @@ class Broadcaster:
                 return  # It waits for the documents itself, and whatever is behind it, for it.
             await self.ended(intent.intent_id)
 
+    async def withdraw(self, intent_id: int, *, at_ms: int) -> bool:
+        """Close a change that has not started, its task canceled; False if it has."""
+        intent = await self._tools.store.cancel_intent(intent_id, at_ms=at_ms)
+        if intent is None:
+            return False
+        _log.info("intent_withdrawn", intent=intent_id, index=intent.index_uid)
+        self._tools.cluster.apply_withdrawn(intent)
+        self._tell(intent_id, intent.state.phase)
+        self._go_on(intent)
+        return True
+
     async def _drive(self, index_uid: IndexUid) -> None:
         """Carry this index's intents, oldest first, until none is left."""
         try:
@@ -157,6 +168,10 @@ class Broadcaster:
         self._tell(intent.intent_id, await run.to_the_end())
         if intent.kind.moves_indexes:
             self._moved()
+        self._go_on(intent)
+
+    def _go_on(self, intent: Intent) -> None:
+        """It has ended: carry what was behind it, and tell whoever looks at its indexes."""
         for index_uid in intent.index_uids:
             self._wake_next(index_uid)
         if intent.kind is IntentKind.REPAIR:

@@ -139,12 +139,13 @@ class Cluster:
         self._put(index_uid, replace(index, queued=(*index.queued, intent)))
 
     def apply_withdrawn(self, intent: Intent) -> None:
-        """An intent was refused before it started."""
-        index = self._view.indexes.get(intent.index_uid)
-        if index is None:
-            return
-        rest = tuple(i for i in index.queued if i.intent_id != intent.intent_id)
-        self._put(intent.index_uid, replace(index, queued=rest))
+        """An intent was closed before it started."""
+        for index_uid in intent.index_uids:
+            index = self._view.indexes.get(index_uid)
+            if index is None:
+                continue
+            rest = tuple(i for i in index.queued if i.intent_id != intent.intent_id)
+            self._put(index_uid, replace(index, queued=rest))
 
     def apply_progress(self, intent: Intent) -> None:
         """The machine of the started intent was saved; touched nodes are proved at nothing."""

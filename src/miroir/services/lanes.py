@@ -15,22 +15,24 @@ never dropped.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
-from urllib.parse import quote
 
 import orjson
 import structlog
 
 from miroir.core.topology import IndexUid, NodeId, ShardId
-from miroir.errors import IndexNotFound, NodeError
+from miroir.errors import IndexNotFound
 from miroir.ports.clock import Clock
-from miroir.ports.node import NodeReply, NodeRequest, NodeTransport
+from miroir.ports.node import NodeReply, NodeTransport
 from miroir.ports.records import NodeTaskRecord, TaskRecord, WritePart
+from miroir.services.arrivals import Arrivals
 from miroir.services.cluster import Cluster, IndexView
 from miroir.services.health import Health
+from miroir.services.part_sender import PartSender, Sending
+from miroir.services.recalls import Recall
 from miroir.services.replicas import Replicas
-from miroir.services.strays import Strays, Tag, keeps_tags
+from miroir.services.strays import Strays, Tag
 from miroir.services.turns import Turn, Turns
 
 _RETRY_FIRST_S: Final = 0.2
@@ -51,6 +53,8 @@ class Write:
     parts: tuple[WritePart, ...]
     shares: Shares
     gate: Gate | None = None
+    recall: Recall = field(default_factory=Recall)
+    arrivals: Arrivals = field(default_factory=Arrivals)
 
     @property
     def size_bytes(self) -> int:
@@ -80,13 +84,17 @@ class Lanes:
     """Sends parts."""
 
     def __init__(self, tools: LaneTools) -> None:
-        self._transport = tools.transport
+        self._sender = PartSender(
+            transport=tools.transport,
+            cluster=tools.cluster,
+            health=tools.health,
+            strays=tools.strays,
+            timeout_s=tools.timeout_s,
+        )
         self._cluster = tools.cluster
         self._replicas = tools.replicas
-        self._health = tools.health
         self.strays = tools.strays
         self._clock = tools.clock
-        self._timeout_s = tools.timeout_s
         self._answered: dict[NodeId, int] = {}
         self._turns: Turns[tuple[IndexUid, ShardId]] = Turns()
         self._group: asyncio.TaskGroup | None = None
@@ -152,19 +160,46 @@ class Lanes:
         index_uid = write.task.index_uid
         assert index_uid is not None
         unsent = [s for s in write.shares if s.shard_id == part.shard_id and s.status == "unsent"]
-        async with turn:
-            if write.gate is not None:
-                await write.gate()
-            return await self._until_taken(index_uid, part, unsent)
+        if not await self._may_leave(write, turn, unsent):
+            return await self._taken_back(unsent)
+        try:
+            return await self._until_taken(write, part, unsent)
+        finally:
+            turn.leave()
+
+    async def _may_leave(self, write: Write, turn: Turn, unsent: Sequence[NodeTaskRecord]) -> bool:
+        """Wait for the turn; False, and it is given up, if the write was taken back before."""
+        if write.gate is None and turn.has_come and not write.recall.holds:
+            return True
+        waiting = asyncio.ensure_future(_its_turn(turn, write.gate))
+        if any(share.repeated for share in unsent):  # A former process may have sent it.
+            await waiting
+            return True
+        if not await write.recall.comes_before(waiting):
+            return True
+        if waiting.done() and not waiting.cancelled():
+            turn.leave()
+        return False
+
+    async def _taken_back(self, unsent: Sequence[NodeTaskRecord]) -> Shares:
+        shares = tuple(replace(share, status="canceled") for share in unsent)
+        await self._replicas.save(shares, {})
+        return shares
 
     async def _until_taken(
-        self, index_uid: IndexUid, part: WritePart, unsent: Sequence[NodeTaskRecord]
+        self, write: Write, part: WritePart, unsent: Sequence[NodeTaskRecord]
     ) -> Shares:
+        index_uid = write.task.index_uid
+        assert index_uid is not None
         pause_s = _RETRY_FIRST_S
         while (index := self._cluster.view.live(index_uid)) is not None:
+            if write.recall.holds and not any(share.repeated for share in unsent):
+                return await self._taken_back(unsent)
             asked, measure = self._takers(index, unsent)
             tag = Tag(unsent[0].task_uid, part.shard_id) if unsent else None
-            replies = await self._to_all(part, tag, asked) if measure else {}
+            again = any(share.repeated for share in unsent)
+            sending = Sending(index_uid, part, tag, write.arrivals, again=again)
+            replies = await self._sender.to_all(sending, asked) if measure else {}
             shares = tuple(_judged(share, replies.get(share.node_id)) for share in unsent)
             self._remember(index_uid, [s for s in shares if s.node_id in replies])
             # Another write may have ended differently on one of them while this one was sent.
@@ -174,6 +209,9 @@ class Lanes:
                 await self._replicas.save(shares, left)
                 return shares
             _log.warning("shard_takes_no_write", index=index_uid, shard=part.shard_id)
+            if replies:  # Who did not answer may have taken it: then it will have two.
+                unsent = [replace(share, repeated=True) for share in unsent]
+                write.recall.refused = True
             await self._clock.sleep(pause_s)
             pause_s = min(_RETRY_MAX_S, pause_s * 2)
         return await self._too_late(index_uid, unsent)
@@ -212,41 +250,15 @@ class Lanes:
         await self._replicas.save(shares, {})
         return shares
 
-    async def _to_all(
-        self, part: WritePart, tag: Tag | None, node_ids: Sequence[NodeId]
-    ) -> Mapping[NodeId, NodeReply | None]:
-        """Write to every node, then await every answer; None for no answer."""
-        calls = {
-            node_id: asyncio.ensure_future(
-                self._transport.send(
-                    node_id, self._request(node_id, part, tag), timeout_s=self._timeout_s
-                )
-            )
-            for node_id in node_ids
-        }
-        replies: dict[NodeId, NodeReply | None] = {}
-        try:
-            for node_id, call in calls.items():
-                replies[node_id] = await self._reply(node_id, call)
-        finally:
-            for call in calls.values():
-                call.cancel()  # Only at the end of the process are there any left.
-        return replies
 
-    def _request(self, node_id: NodeId, part: WritePart, tag: Tag | None) -> NodeRequest:
-        path = part.path
-        if tag is not None and keeps_tags(self._cluster.view.engines.get(node_id, "")):
-            path += ("&" if "?" in path else "?") + f"customMetadata={quote(str(tag))}"
-        return NodeRequest(part.method, path, part.body, part.content_type, lasting=True)
-
-    async def _reply(self, node_id: NodeId, call: Awaitable[NodeReply]) -> NodeReply | None:
-        try:
-            reply = await call
-        except NodeError as error:
-            _log.info("write_unanswered", node=node_id, why=str(error))
-            self._health.suspect(node_id)
-            return None
-        return reply if reply.status < 500 else None
+async def _its_turn(turn: Turn, gate: Gate | None) -> None:
+    await turn.__aenter__()
+    try:
+        if gate is not None:
+            await gate()
+    except BaseException:
+        turn.leave()
+        raise
 
 
 def _judged(share: NodeTaskRecord, reply: NodeReply | None) -> NodeTaskRecord:

@@ -2,17 +2,18 @@
 Reports on document writes: follows the node tasks of each until it can be settled.
 
 Settings and index tasks are settled by the store itself, together with their intent. Tasks of one
-index are settled in order: a later one is never reported ended before an earlier one. A replica
-that ended a write differently from its siblings, or no longer answers, leaves the in-sync set; one
-that has left has no say in how the write ended. When nobody of a shard answers, the write waits:
-its last in-sync replicas are the only ones that can tell.
+index are settled in order: a later one is never reported ended before an earlier one, but when it
+was cancelled. A replica that ended a write differently from its siblings, or no longer answers,
+leaves the in-sync set; one that has left has no say in how the write ended. When nobody of a shard
+answers, the write waits: its last in-sync replicas are the only ones that can tell.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
+from typing import Any
 
 from miroir.core import tasks as rules
 from miroir.core.topology import IndexUid, NodeId, ShardId
@@ -24,6 +25,7 @@ from miroir.services.broadcaster import Broadcaster
 from miroir.services.cluster import Cluster
 from miroir.services.lanes import Lanes, Shares, Write
 from miroir.services.patience import until_stored
+from miroir.services.recalls import Recall, Recaller
 from miroir.services.replicas import Replicas
 from miroir.services.watcher import NodeSilenceError, TaskWatcher
 
@@ -39,6 +41,7 @@ class TaskTools:
     replicas: Replicas
     watcher: TaskWatcher
     broadcaster: Broadcaster
+    recaller: Recaller
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Tasks:
     def __init__(self, tools: TaskTools) -> None:
         self._tools = tools
         self._last: dict[IndexUid, asyncio.Event] = {}
+        self._recalls: dict[int, Recall] = {}
         self._loaded = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
 
@@ -70,7 +74,7 @@ class Tasks:
                 assert task.index_uid is not None
                 # Which of them had to wait for a change is not kept: all of them do.
                 gate = partial(self._settled, task.index_uid)
-                write = Write(task, parts, shares, gate=gate)
+                write = Write(task, parts, _doubtful(shares), gate=gate)
                 tools.lanes.doubt(write)
                 _ = self.follow(write)
             self._loaded.set()
@@ -92,10 +96,19 @@ class Tasks:
         order = _Order(self._last.get(index_uid), asyncio.Event(), changes)
         self._last[index_uid] = order.done
         sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        write = replace(write, recall=self._recalls.setdefault(write.task.uid, Recall()))
         sending = self._tools.lanes.put(write)
         # Not the write itself: its bytes are needed no longer than until they are sent.
         self._group.create_task(self._follow(write.task, write.shares, sending, sent, order))
         return sent
+
+    def recall(self, task_uid: int) -> None:
+        """
+        Take a write back as far as that goes (`recalls.py`); repetition changes nothing.
+
+        It ends like any other, or the store lets it go. One that is about to be followed counts.
+        """
+        self._recalls.setdefault(task_uid, Recall()).ask()
 
     def at_rest(self, index_uid: IndexUid) -> bool:
         """Whether every write followed by now has been settled."""
@@ -117,27 +130,52 @@ class Tasks:
         order: _Order,
     ) -> None:
         tools = self._tools
+        recall = self._recalls[task.uid]
+        helpers: list[asyncio.Task[None]] = []
         try:
             fresh = await sending
             if not sent.done():
                 sent.set_result(None)
-            await until_stored(
-                tools.clock,
-                lambda: tools.store.start_task(task.uid, at_ms=tools.clock.wall_ms()),
-            )
             by_node = {s.node_id: s for s in shares} | {s.node_id: s for s in fresh}
+            if not _is_cancelled(by_node.values()):
+                await until_stored(
+                    tools.clock,
+                    lambda: tools.store.start_task(task.uid, at_ms=tools.clock.wall_ms()),
+                )
+                recall.on_asked(lambda: helpers.append(self._take_back(task, by_node)))
             while True:
                 ended = await _Column.all_ended(tools, task, tuple(by_node.values()))
-                await self._turn_to_report(order)
+                if not _is_cancelled(ended):  # Who has done nothing is waited for by nobody.
+                    await self._turn_to_report(order)
                 if not self._nobody_speaks(task, ended, by_node):
                     break
             silent = [s for s in ended if s.status == "missed" and by_node[s.node_id] != s]
             await self._settle(task, ended, tuple(s.node_id for s in silent))
+            await self._turn_to_report(order)  # What is behind it waits for what is before it.
         finally:
             sent.cancel()  # Nobody waits for ever, whatever has gone wrong here.
+            del self._recalls[task.uid]
+            for helper in helpers:
+                helper.cancel()
             order.done.set()
             if task.index_uid is not None and self._last.get(task.index_uid) is order.done:
                 del self._last[task.index_uid]
+
+    def _take_back(
+        self, task: TaskRecord, by_node: Mapping[NodeId, NodeTaskRecord]
+    ) -> "asyncio.Task[None]":
+        assert self._group is not None
+        assert task.index_uid is not None
+        taking = self._tools.recaller.take_back(task.index_uid, tuple(by_node.values()))
+        return self._group.create_task(self._or_let_go(task, taking))
+
+    async def _or_let_go(self, task: TaskRecord, taking: Coroutine[Any, Any, bool]) -> None:
+        if await taking:
+            return
+        clock = self._tools.clock
+        await until_stored(
+            clock, lambda: self._tools.store.let_go(task.uid, at_ms=clock.wall_ms())
+        )
 
     def _nobody_speaks(
         self, task: TaskRecord, ended: Shares, sent: Mapping[NodeId, NodeTaskRecord]
@@ -255,6 +293,16 @@ class _Column:
         if gone or index is None or node_id in index.out_of_sync:
             return True
         return any(teller not in index.out_of_sync for teller in self._tellers)
+
+
+def _doubtful(shares: Shares) -> Shares:
+    """Note that a former process may have sent what is unsent."""
+    return tuple(replace(s, repeated=True) if s.status == "unsent" else s for s in shares)
+
+
+def _is_cancelled(shares: Iterable[NodeTaskRecord]) -> bool:
+    """Whether it was taken back wherever anybody can tell."""
+    return {s.status for s in shares if s.status != "missed"} == {"canceled"}
 
 
 def _heard(shares: Sequence[NodeTaskRecord], out_of_sync: Mapping[NodeId, str]) -> Shares:

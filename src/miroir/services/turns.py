@@ -24,6 +24,11 @@ class Turn:
         self._before = before
         self._leave = leave
 
+    @property
+    def has_come(self) -> bool:
+        """Whether nobody is before it."""
+        return self._before is None or self._before.done()
+
     async def __aenter__(self) -> None:
         if self._before is None or self._before.done():
             return
@@ -36,9 +41,13 @@ class Turn:
     def give_up(self) -> None:
         """Give an unused place back; those behind still wait for those before."""
         if self._before is None or self._before.done():
-            self._leave()
+            self.leave()
         else:
-            self._before.add_done_callback(lambda _: self._leave())
+            self._before.add_done_callback(lambda _: self.leave())
+
+    def leave(self) -> None:
+        """Let the next one have its turn."""
+        self._leave()
 
     async def __aexit__(
         self,
@@ -46,7 +55,7 @@ class Turn:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._leave()
+        self.leave()
 
 
 class Turns(Generic[Key]):

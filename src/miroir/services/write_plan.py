@@ -120,12 +120,23 @@ def shares_of(
 
 def shortage(view: View, index: IndexView) -> str:
     """Return which shards have fewer replicas in sync and up than replica groups; see the text."""
-    ready = view.ready(index)
+    return _shortage(view, view.ready(index))
+
+
+def _shortage(view: View, ready: frozenset[NodeId]) -> str:
     present = {
         ShardId(shard): len(ready.intersection(column))
         for shard, column in enumerate(view.topology.columns)
     }
     return shortage_text(present, view.topology.group_count)
+
+
+def any_shortage(view: View) -> str:
+    """Return which shards are short of replicas for some index; without any, of nodes."""
+    ready = view.healthy
+    for index in view.indexes.values():
+        ready = ready & view.ready(index)
+    return _shortage(view, ready)
 
 
 def _unsent(node_id: NodeId, shard_id: ShardId) -> NodeTaskRecord:

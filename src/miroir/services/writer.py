@@ -5,28 +5,26 @@ A payload is accepted whole or refused whole: what a node would report as a fail
 as a failed task here, before a single byte was sent anywhere. The acknowledgement (202) means that
 the write is durable; usually every in-sync replica has queued it by then. It is not waited for
 when it stands behind a settings change that its outcome depends on, or when that takes long.
+Whoever asks for more than `one` is acknowledged only when so many replicas have it (WR-9).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import orjson
 
 from miroir.core import documents
-from miroir.core.routing import shard_of, slot_table, write_targets
-from miroir.core.settings import EMBEDDERS
+from miroir.core.consistency import Consistency, replicas_needed
+from miroir.core.routing import shard_of, slot_table
 from miroir.core.topology import IndexUid, NodeId, ShardId
-from miroir.errors import IndexNotFound, NoCoveringSet, SettingsFrozen, Unavailable
+from miroir.errors import IndexNotFound, SettingsFrozen, Unavailable, WritePending
 from miroir.ports.clock import Clock
 from miroir.ports.records import (
-    Intent,
-    IntentKind,
     NewTask,
-    NodeTaskRecord,
     TaskRecord,
     WritePart,
 )
@@ -39,6 +37,17 @@ from miroir.services.lifecycle import Lifecycle
 from miroir.services.patience import until_stored
 from miroir.services.tasks import Tasks
 from miroir.services.turns import Turns
+from miroir.services.write_plan import (
+    DocumentsWrite,
+    Terms,
+    changes_meaning,
+    documents_path,
+    is_lifecycle,
+    off_the_loop,
+    shares_of,
+)
+
+__all__ = ["DocumentsWrite", "Terms", "WriteTools", "Writer", "owner"]
 
 _JSON: Final = "application/json"
 _VECTORS: Final = b'"_vectors"'
@@ -49,30 +58,23 @@ _TRIES_MAX: Final = 10
 _WAITING_BYTES_MAX: Final = 1 << 29
 
 
+_ANY: Final = Terms()
+
+
 @dataclass(frozen=True)
-class DocumentsWrite:
+class _Wish:
     """
-    A request that adds, replaces or updates documents.
+    A write that is not durable yet.
 
     Attributes:
-        index_uid: The index.
-        method: POST replaces, PUT updates.
-        body: Decompressed.
-        content_type: As it came.
-        primary_key: The `primaryKey` parameter, or None.
-        csv_delimiter: The `csvDelimiter` parameter, or None.
-        custom_metadata: The `customMetadata` parameter, or None.
-        skip_creation: The `skipCreation` parameter, or None.
+        depends: Whether its outcome depends on settings.
+        level: How many replicas must have it before it is acknowledged.
     """
 
-    index_uid: IndexUid
-    method: str
-    body: bytes
-    content_type: str | None
-    primary_key: str | None = None
-    csv_delimiter: str | None = None
-    custom_metadata: str | None = None
-    skip_creation: str | None = None
+    task: NewTask
+    parts: Sequence[WritePart]
+    depends: bool
+    level: Consistency
 
 
 @dataclass(frozen=True)
@@ -107,15 +109,13 @@ class Writer:
         """
         check_uid(write.index_uid)
         self._check_frozen(write.index_uid)
-        payload = await _off_the_loop(
+        payload = await off_the_loop(
             len(write.body),
             documents.parse_payload,
             *(write.body, write.content_type, write.csv_delimiter),
         )
         details = {"receivedDocuments": payload.document_count, "indexedDocuments": 0}
-        task = self._task(
-            write.index_uid, "documentAdditionOrUpdate", details, write.custom_metadata
-        )
+        task = self._task(write.index_uid, "documentAdditionOrUpdate", details, write.terms)
         return await self._until_opened(task, lambda: self._add(write, payload, task))
 
     async def _add(
@@ -127,7 +127,7 @@ class Writer:
         key = documents.find_primary_key(payload, known, write.primary_key)
         ids: Sequence[str] | documents.PayloadFault = ()
         if isinstance(key, str):
-            ids = await _off_the_loop(len(write.body), documents.check_ids, payload, key)
+            ids = await off_the_loop(len(write.body), documents.check_ids, payload, key)
         fault = next((f for f in (key, ids) if isinstance(f, documents.PayloadFault)), None)
         if fault is not None or isinstance(key, documents.PayloadFault):
             assert fault is not None
@@ -137,22 +137,23 @@ class Writer:
         if key is None or not ids:
             return await self._tools.store.open_task(task, status="succeeded")
         table = slot_table(self._tools.cluster.view.topology.shard_count)
-        batches = await _off_the_loop(len(write.body), documents.split, payload, ids, table)
-        path = _documents_path(write, key)
+        batches = await off_the_loop(len(write.body), documents.split, payload, ids, table)
+        path = documents_path(write, key)
         parts = [
             WritePart(shard_id, write.method, path, payload.content_type, batch.body)
             for shard_id, batch in batches.items()
         ]
-        return await self._open(task, parts, depends=_VECTORS in write.body, key=key)
+        wish = _Wish(task, parts, depends=_VECTORS in write.body, level=write.level)
+        return await self._open(wish, key=key)
 
     async def delete_ids(
-        self, index_uid: IndexUid, ids: Sequence[str], custom_metadata: str | None = None
+        self, index_uid: IndexUid, ids: Sequence[str], terms: Terms = _ANY
     ) -> TaskRecord:
         """Accept the deletion of documents by id; unknown ids are no fault."""
         check_uid(index_uid)
         self._check_frozen(index_uid)
         details = {"providedIds": len(ids), "deletedDocuments": 0, "originalFilter": None}
-        task = self._task(index_uid, "documentDeletion", details, custom_metadata)
+        task = self._task(index_uid, "documentDeletion", details, terms)
         batches = documents.split_ids(
             ids, slot_table(self._tools.cluster.view.topology.shard_count)
         )
@@ -161,30 +162,56 @@ class Writer:
             WritePart(shard_id, "POST", path, _JSON, batch.body)
             for shard_id, batch in batches.items()
         ]
-        return await self._delete(task, parts, depends=False)
+        return await self._change(_Wish(task, parts, depends=False, level=terms.level))
 
-    async def delete_all(
-        self, index_uid: IndexUid, custom_metadata: str | None = None
-    ) -> TaskRecord:
+    async def delete_all(self, index_uid: IndexUid, terms: Terms = _ANY) -> TaskRecord:
         """Accept the deletion of every document."""
         check_uid(index_uid)
         self._check_frozen(index_uid)
         details = {"deletedDocuments": 0}
-        task = self._task(index_uid, "documentDeletion", details, custom_metadata)
+        task = self._task(index_uid, "documentDeletion", details, terms)
         path = f"/indexes/{quote(index_uid)}/documents"
-        return await self._to_every_shard(task, ("DELETE", path, None, b""), depends=False)
+        parts = self._to_every_shard("DELETE", path, None, b"")
+        return await self._change(_Wish(task, parts, depends=False, level=terms.level))
 
     async def delete_matching(
-        self, index_uid: IndexUid, body: bytes, custom_metadata: str | None = None
+        self, index_uid: IndexUid, body: bytes, terms: Terms = _ANY
     ) -> TaskRecord:
         """Accept a deletion by filter; `body` was found valid by a node before."""
         check_uid(index_uid)
         self._check_frozen(index_uid)
         shown = orjson.dumps(orjson.loads(body).get("filter")).decode()
         details = {"providedIds": 0, "deletedDocuments": 0, "originalFilter": shown}
-        task = self._task(index_uid, "documentDeletion", details, custom_metadata)
+        task = self._task(index_uid, "documentDeletion", details, terms)
         path = f"/indexes/{quote(index_uid)}/documents/delete"
-        return await self._to_every_shard(task, ("POST", path, _JSON, body), depends=True)
+        parts = self._to_every_shard("POST", path, _JSON, body)
+        return await self._change(_Wish(task, parts, depends=True, level=terms.level))
+
+    async def edit(self, index_uid: IndexUid, body: bytes, terms: Terms = _ANY) -> TaskRecord:
+        """Accept an edit by function; `body` was found valid by a node before."""
+        check_uid(index_uid)
+        self._check_frozen(index_uid)
+        asked = orjson.loads(body)
+        filter_ = asked.get("filter")
+        details = {
+            "editedDocuments": None,
+            "deletedDocuments": None,
+            "originalFilter": None if filter_ is None else orjson.dumps(filter_).decode(),
+            "context": asked.get("context"),
+            "function": asked["function"],
+        }
+        task = self._task(index_uid, "documentEdition", details, terms)
+        path = f"/indexes/{quote(index_uid)}/documents/edit"
+        parts = self._to_every_shard("POST", path, _JSON, body)
+        return await self._change(_Wish(task, parts, depends=True, level=terms.level))
+
+    async def compact(self, index_uid: IndexUid) -> TaskRecord:
+        """Accept that every node writes its database of the index anew, smaller."""
+        check_uid(index_uid)
+        details = {"preCompactionSize": None, "postCompactionSize": None}
+        task = self._task(index_uid, "indexCompaction", details, _ANY)
+        parts = self._to_every_shard("POST", f"/indexes/{quote(index_uid)}/compact", None, b"")
+        return await self._change(_Wish(task, parts, depends=False, level=_ANY.level))
 
     async def delete_index(self, index_uid: IndexUid) -> TaskRecord:
         """
@@ -203,23 +230,22 @@ class Writer:
                 f"documents of index `{index_uid}` accepted before still wait to be sent"
             ) from None
 
-    async def _to_every_shard(
-        self, task: NewTask, request: tuple[str, str, str | None, bytes], *, depends: bool
-    ) -> TaskRecord:
-        method, path, content_type, body = request
+    def _to_every_shard(
+        self, method: str, path: str, content_type: str | None, body: bytes
+    ) -> Sequence[WritePart]:
         shards = range(self._tools.cluster.view.topology.shard_count)
-        parts = [WritePart(ShardId(s), method, path, content_type, body) for s in shards]
-        return await self._delete(task, parts, depends=depends)
+        return [WritePart(ShardId(s), method, path, content_type, body) for s in shards]
 
-    async def _delete(
-        self, task: NewTask, parts: Sequence[WritePart], *, depends: bool
-    ) -> TaskRecord:
+    async def _change(self, wish: _Wish) -> TaskRecord:
+        """Open what an index has to be there for."""
+        task = wish.task
+
         async def attempt() -> TaskRecord | None:
             if task.index_uid is None or not self._tools.cluster.view.live(task.index_uid):
                 return await self._fail_missing(task)
-            if not parts:
+            if not wish.parts:
                 return await self._tools.store.open_task(task, status="succeeded")
-            return await self._open(task, parts, depends=depends)
+            return await self._open(wish)
 
         return await self._until_opened(task, attempt)
 
@@ -240,46 +266,64 @@ class Writer:
         try:
             async with asyncio.timeout(_SETTLE_MAX_S):
                 for intent in index.accepted if index else ():
-                    if _is_lifecycle(intent):
+                    if is_lifecycle(intent):
                         await self._tools.broadcaster.ended(intent.intent_id)
         except TimeoutError:
             raise Unavailable(
                 f"index `{index_uid}` is still being created, deleted or given its primary key"
             ) from None
 
-    async def _open(
-        self,
-        task: NewTask,
-        parts: Sequence[WritePart],
-        *,
-        depends: bool,
-        key: str | None = None,
-    ) -> TaskRecord | None:
+    async def _open(self, wish: _Wish, *, key: str | None = None) -> TaskRecord | None:
         """
         Make the write durable, queue it, and wait a while until the replicas have it.
 
         None, and nothing was done, if the index is not what the write was prepared for: gone, on
         its way out, or with another primary key than `key`.
         """
-        assert task.index_uid is not None
-        async with self._order.take(task.index_uid):
+        index_uid, parts = wish.task.index_uid, tuple(wish.parts)
+        assert index_uid is not None
+        async with self._order.take(index_uid):
             view = self._tools.cluster.view
-            index = view.live(task.index_uid)
-            if index is None or any(_is_lifecycle(i) for i in index.accepted):
+            index = view.live(index_uid)
+            if index is None or any(is_lifecycle(i) for i in index.accepted):
                 return None
             if key is not None and index.record.primary_key != key:
                 return None
-            self._check_frozen(task.index_uid)
+            self._check_frozen(index_uid)
             self._check_waiting(parts)
-            shares = _shares(view, index, parts)
-            gate = self._gate(index, depends=depends)
-            record = await self._tools.store.open_write(task, tuple(parts), shares)
+            shares = shares_of(view, index, parts, wish.level)
+            gate = self._gate(index, depends=wish.depends)
+            record = await self._tools.store.open_write(wish.task, parts, shares)
             shares = tuple(replace(share, task_uid=record.uid) for share in shares)
             # Not awaited in between: who comes next finds this write queued.
-            sent = self._tools.tasks.follow(Write(record, tuple(parts), shares, gate=gate))
-        if gate is None:
+            write = Write(record, parts, shares, gate=gate)
+            sent = self._tools.tasks.follow(write)
+        if wish.level != "one":
+            await self._until_reached(write, wish.level)
+        elif gate is None:
             await asyncio.wait((sent,), timeout=_ACK_MAX_S)
         return record
+
+    async def _until_reached(self, write: Write, level: Consistency) -> None:
+        """
+        Wait until as many replicas have a write as it has to reach.
+
+        Raises:
+            WritePending: They have not, in the time that there is; the write goes on.
+        """
+        view = self._tools.cluster.view
+        needed = replicas_needed(level, view.topology.group_count)
+        shards = {part.shard_id for part in write.parts}
+
+        def out_of_sync() -> Collection[NodeId]:
+            index = self._tools.cluster.view.live(write.task.index_uid or "")
+            return index.out_of_sync.keys() if index is not None else ()
+
+        if not await write.arrivals.reached(needed, shards, out_of_sync, within_s=_ACK_MAX_S):
+            raise WritePending(
+                f"Task {write.task.uid} is durable and goes on, but has not reached {needed} "
+                f"replicas of each shard (`{level}`) within {_ACK_MAX_S:g} seconds."
+            )
 
     def _check_waiting(self, parts: Sequence[WritePart]) -> None:
         waiting_bytes = self._tools.lanes.waiting_bytes
@@ -288,7 +332,7 @@ class Writer:
 
     def _gate(self, index: IndexView, *, depends: bool) -> Gate | None:
         """Return what the write must wait for: changes that its outcome depends on."""
-        before = [i for i in index.accepted if depends or _changes_meaning(i)]
+        before = [i for i in index.accepted if depends or changes_meaning(i)]
         if not before:
             return None
 
@@ -309,14 +353,14 @@ class Writer:
             )
 
     def _task(
-        self, index_uid: IndexUid, kind: str, details: Mapping[str, Any], metadata: str | None
+        self, index_uid: IndexUid, kind: str, details: Mapping[str, Any], terms: Terms
     ) -> NewTask:
         return NewTask(
             index_uid=index_uid,
             type=kind,
             details=details,
             at_ms=self._tools.clock.wall_ms(),
-            custom_metadata=metadata,
+            custom_metadata=terms.custom_metadata,
         )
 
     async def _fail(self, task: NewTask, fault: documents.PayloadFault) -> TaskRecord:
@@ -339,59 +383,3 @@ class Writer:
 def owner(view: View, document_id: str) -> ShardId:
     """Return the shard that holds the document of this id."""
     return shard_of(document_id, slot_table(view.topology.shard_count))
-
-
-def _documents_path(write: DocumentsWrite, primary_key: str) -> str:
-    parameters = {
-        "primaryKey": primary_key,
-        "csvDelimiter": write.csv_delimiter,
-        "skipCreation": write.skip_creation,
-    }
-    given = urlencode({k: v for k, v in parameters.items() if v is not None})
-    return f"/indexes/{quote(write.index_uid)}/documents?{given}"
-
-
-def _is_lifecycle(intent: Intent) -> bool:
-    """Whether it decides if the index exists, and what its primary key is."""
-    return not (intent.kind.changes_settings or intent.kind is IntentKind.REPAIR)
-
-
-def _changes_meaning(intent: Intent) -> bool:
-    """Whether documents written before and after this change end up differently."""
-    return intent.kind.changes_settings and EMBEDDERS in intent.patch
-
-
-def _shares(
-    view: View, index: IndexView, parts: Sequence[WritePart]
-) -> tuple[NodeTaskRecord, ...]:
-    """
-    Every replica of every shard concerned; each shard needs one that is in sync and up.
-
-    Who of them takes writes is decided when the part is sent: a replica may begin to catch up
-    between now and then.
-    """
-    shares: list[NodeTaskRecord] = []
-    for part in parts:
-        targets = write_targets(view.topology, part.shard_id)
-        if not view.ready(index).intersection(targets):
-            raise NoCoveringSet(
-                f"no replica of shard {part.shard_id} can take the write", (part.shard_id,)
-            )
-        shares += [_unsent(node_id, part.shard_id) for node_id in targets]
-    return tuple(shares)
-
-
-def _unsent(node_id: NodeId, shard_id: ShardId) -> NodeTaskRecord:
-    return NodeTaskRecord(
-        task_uid=0, node_id=node_id, shard_id=shard_id, node_task_uid=None, status="unsent"
-    )
-
-
-_LOOP_BYTES_MAX: Final = 1 << 20
-
-
-async def _off_the_loop(size_bytes: int, function: Any, *arguments: Any) -> Any:
-    """Run a pure function; in a thread when the payload is large enough to stall the loop."""
-    if size_bytes <= _LOOP_BYTES_MAX:
-        return function(*arguments)
-    return await asyncio.to_thread(function, *arguments)

@@ -24,6 +24,7 @@ from miroir.adapters.store_seal import AesSeal, NoSeal
 from miroir.adapters.store_sqlite import DATABASE_NAME, open_store
 from miroir.cli import app
 from miroir.errors import ConfigError
+from miroir.ports.records import Webhook
 
 PLANTED = "sk-planted-90aa"
 OLD, NEW, MASTER = "the old secret", "the new secret", "a master of keys"
@@ -52,6 +53,8 @@ def filled(directory, secret=OLD, settings=WITH_SECRET):
             version = await store.commit(intent, commit_record(settings=settings), lease)
             await store.save_intent(intent, converged(version), lease)
             await store.keep_expected("hash", "1.50.0", settings)
+            headers = {"Authorization": PLANTED} if settings is WITH_SECRET else {}
+            await store.put_webhook(Webhook("uuid", "https://a/hook", headers))
 
     asyncio.run(scene())
     return read(directory, secret)
@@ -68,6 +71,7 @@ def read(directory, secret):
                 "history": await store.settings_of(MOVIES, 1),
                 "expected": await store.expected("hash", "1.50.0"),
                 "intent": (intent.patch, intent.target, intent.undo),
+                "webhooks": await store.webhooks(),
             }
 
     return asyncio.run(scene())
