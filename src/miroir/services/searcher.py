@@ -22,6 +22,7 @@ from miroir.core.topology import IndexUid, NodeId, ShardId
 from miroir.errors import CannotBeMerged
 from miroir.ports.node import NodeRequest
 from miroir.services.cluster import IndexView
+from miroir.services.hybrid_searcher import search_hybrid
 from miroir.services.scatter import Gathered, Scatter, Wish
 
 _JSON: Final = "application/json"
@@ -87,6 +88,10 @@ class Searcher:
         query = _readable(request)
         if self._shard_count == 1 or query is None:
             return await self._pass_on(request)
+        if "hybrid" in query or "hybridEmbedder" in query:
+            answer = await self._hybrid(request, query)
+            if answer is not None:
+                return answer
         rewritten = merge.rewrite_search(query, self._shard_count, settings_of(request.index))
         if isinstance(rewritten, CannotMerge):
             raise CannotBeMerged(rewritten.reason)
@@ -99,6 +104,22 @@ class Searcher:
         if isinstance(merged, CannotMerge):
             raise CannotBeMerged(merged.reason)
         return Answer(200, merged, gathered.headers)
+
+    async def _hybrid(self, request: SearchRequest, query: Mapping[str, Any]) -> Answer | None:
+        """Answer by keywords and meaning; None: it is a search by one of them."""
+        index, settings = request.index.record, settings_of(request.index)
+        plan = merge.plan_hybrid(query, self._shard_count, settings, index.primary_key)
+        if plan is None:
+            return None
+        if isinstance(plan, CannotMerge):
+            raise CannotBeMerged(plan.reason)
+        said, body = await search_hybrid(
+            plan, lambda body: self._ask(request, _with_query(request, body))
+        )
+        if body is not None:
+            return Answer(200, body, said.headers)
+        assert said.refusal is not None, "no body without a refusal"
+        return Answer(said.refusal.status, said.refusal.body, said.headers)
 
     async def _pass_on(self, request: SearchRequest) -> Answer:
         """Let one node answer: it holds everything, or it is going to say no."""

@@ -5,6 +5,7 @@ The answers of many shards -> the answer that one node holding everything would 
     rewrite_fields -> (one answer per shard) -> merge_fields
     rewrite_page   -> (one answer per shard) -> merge_documents_page
     plan_similar   -> (one answer per shard) -> merge_similar
+    plan_hybrid    -> (one or two answers per shard) -> merge_hybrid
     check_facet_search -> (one answer per shard) -> merge_facet_search
     merge_index_stats, merge_stats
 
@@ -16,6 +17,7 @@ caller passes the answers that it has.
 from miroir.core.merge.facet_search import check_facet_search, merge_facet_search
 from miroir.core.merge.federated import FederatedPlan, merge_federated, plan_federated
 from miroir.core.merge.fields import merge_fields, rewrite_fields
+from miroir.core.merge.hybrid import HybridPlan, good_enough, merge_hybrid, plan_hybrid
 from miroir.core.merge.multi_search import MultiSearch
 from miroir.core.merge.pages import (
     PROXY_HEADER,
@@ -34,6 +36,7 @@ __all__ = [
     "Asked",
     "CannotMerge",
     "FederatedPlan",
+    "HybridPlan",
     "MultiSearch",
     "NodeQuery",
     "PageQuery",
@@ -41,15 +44,18 @@ __all__ = [
     "SimilarPlan",
     "check_facet_search",
     "fetch_body",
+    "good_enough",
     "merge_documents_page",
     "merge_facet_search",
     "merge_federated",
     "merge_fields",
+    "merge_hybrid",
     "merge_index_stats",
     "merge_search",
     "merge_similar",
     "merge_stats",
     "plan_federated",
+    "plan_hybrid",
     "plan_similar",
     "rewrite_fields",
     "rewrite_page",

@@ -129,7 +129,7 @@ def rewrite_search(
         return CannotMerge(reason)
     body = {name: value for name, value in query.items() if name != _ADDS_ONLY_NOISE}
     distinct, added = _distinct(query, settings)
-    if distinct and not _covered(distinct, settings.displayed_attributes):
+    if distinct and not is_covered(distinct, settings.displayed_attributes):
         return CannotMerge(
             f"`{distinct}` is the distinct attribute and not displayed: "
             "its values cannot be compared over several shards"
@@ -214,10 +214,10 @@ def _distinct(query: Mapping[str, Any], settings: SearchSettings) -> tuple[str |
         return distinct, False
     if not all(isinstance(pattern, str) for pattern in retrieved):
         return distinct, False
-    return distinct, not _covered(distinct, retrieved)
+    return distinct, not is_covered(distinct, retrieved)
 
 
-def _covered(attribute: str, patterns: list[str] | tuple[str, ...]) -> bool:
+def is_covered(attribute: str, patterns: list[str] | tuple[str, ...]) -> bool:
     """Whether the patterns show this attribute: itself, a parent, or `prefix*`."""
     return any(
         attribute == pattern

@@ -27,7 +27,9 @@ from miroir.errors import NodeAnswerUnreadable
 _VECTOR: Final = b'"vectorSort":{'
 
 
-class _Answer(msgspec.Struct, rename="camel"):
+class NodeAnswer(msgspec.Struct, rename="camel"):
+    """One shard's answer; hits stay raw."""
+
     hits: list[Raw]
     query: Raw
     processing_time_ms: int
@@ -46,7 +48,7 @@ class _Answer(msgspec.Struct, rename="camel"):
         return 0 if isinstance(total, UnsetType) else total
 
 
-_decode: Final = msgspec.json.Decoder(_Answer).decode
+_decode: Final = msgspec.json.Decoder(NodeAnswer).decode
 
 
 def merge_search(
@@ -69,7 +71,7 @@ def merge_search(
     Raises:
         NodeAnswerUnreadable: An answer is not one of a search.
     """
-    parts = [_read(answer, position) for position, answer in enumerate(answers)]
+    parts = [read_answer(answer, position) for position, answer in enumerate(answers)]
     lists = [part.hits for part in parts]
     try:
         hits = list(_window(merge_hits(lists), asked))
@@ -77,11 +79,35 @@ def merge_search(
         if not mixed:
             return CannotMerge(str(reason))
         hits = list(_window(merge_by_score(lists), asked))
+    semantic = None
+    if any(part.semantic_hit_count is not UNSET for part in parts):
+        semantic = sum(_VECTOR in hit.details for hit in hits)
+    return written(parts, asked, hits, request_uid, semantic_hits=semantic)
+
+
+def written(
+    parts: Sequence[NodeAnswer],
+    asked: Asked,
+    hits: Sequence[Hit],
+    request_uid: str | None,
+    *,
+    semantic_hits: int | None,
+) -> bytes:
+    """Return the answer with these hits, and the other members as the parts have them."""
     body = b",".join([_body(hit, asked) for hit in hits])
-    return b'{"hits":[%b],%b}' % (body, b",".join(_members(parts, asked, hits, request_uid)))
+    members = list(_members(parts, asked, request_uid))
+    if semantic_hits is not None:
+        members.append(b'"semanticHitCount":%d' % semantic_hits)
+    return b'{"hits":[%b],%b}' % (body, b",".join(members))
 
 
-def _read(answer: bytes, position: int) -> _Answer:
+def read_answer(answer: bytes, position: int) -> NodeAnswer:
+    """
+    Read the answer of the shard at this position.
+
+    Raises:
+        NodeAnswerUnreadable: It is not one of a search.
+    """
     try:
         return _decode(answer)
     except msgspec.DecodeError as error:
@@ -90,11 +116,12 @@ def _read(answer: bytes, position: int) -> _Answer:
 
 def _window(hits: Iterable[Hit], asked: Asked) -> Iterator[Hit]:
     if asked.distinct is not None:
-        hits = _once_per_value(hits, asked.distinct)
+        hits = once_per_value(hits, asked.distinct)
     return islice(hits, asked.offset, asked.window_end) if asked.window_end else iter(())
 
 
-def _once_per_value(hits: Iterable[Hit], attribute: str) -> Iterator[Hit]:
+def once_per_value(hits: Iterable[Hit], attribute: str) -> Iterator[Hit]:
+    """Yield the hits whose values of the distinct attribute have not come before."""
     seen: set[Value] = set()
     for hit in hits:
         values = distinct_values(hit.document, attribute)
@@ -111,7 +138,7 @@ def _body(hit: Hit, asked: Asked) -> bytes:
 
 
 def _members(
-    parts: Sequence[_Answer], asked: Asked, hits: Sequence[Hit], request_uid: str | None
+    parts: Sequence[NodeAnswer], asked: Asked, request_uid: str | None
 ) -> Iterator[bytes]:
     yield b'"query":%b' % bytes(parts[0].query)
     vectors = [part.query_vector for part in parts if part.query_vector is not UNSET]
@@ -125,11 +152,9 @@ def _members(
         yield _member("requestUid", request_uid)
     if parts[0].metadata is not UNSET:
         yield _member("metadata", parts[0].metadata)
-    if any(part.semantic_hit_count is not UNSET for part in parts):
-        yield b'"semanticHitCount":%d' % sum(_VECTOR in hit.details for hit in hits)
 
 
-def _facets(parts: Sequence[_Answer], asked: Asked, total: int) -> Iterator[bytes]:
+def _facets(parts: Sequence[NodeAnswer], asked: Asked, total: int) -> Iterator[bytes]:
     counts = [p.facet_distribution for p in parts if p.facet_distribution is not UNSET]
     if counts:
         yield _member("facetDistribution", merge_distributions(counts, asked.settings, total))
