@@ -287,3 +287,40 @@ def test_a_write_does_not_wait_for_ever_for_its_index_nor_holds_up_others():
         del node._duration_s
 
     played(scene, ONE_REPLICA)
+
+
+async def set_key(world, key):
+    """Change the primary key and wait for the end of that."""
+    task = await world.process.ask(lambda s: s.settings.lifecycle.update_index(MOVIES, key))
+    return await ended(world, task)
+
+
+def test_a_node_that_slept_through_a_change_of_primary_key_gets_it_when_it_is_back():
+    """It would refuse the next documents, and be emptied and filled again for that."""
+
+    async def scene(world):
+        await serving(world)
+        await create(world)
+        cut_off(world, "n1")
+        assert (await set_key(world, "sku")).status == "succeeded"
+
+        cut_off(world, "n1", reachable=True)
+        await until(lambda: world.nodes["n1"].disk.indexes[MOVIES].primary_key == "sku")
+
+    played(scene)
+
+
+def test_while_a_primary_key_changes_every_answer_is_of_one_version():
+    """Settings stay what they are: a flag, or a refused floor, would be for nothing."""
+
+    async def scene(world):
+        services = await serving(world)
+        await create(world)
+        view = services.common.cluster
+        await until(lambda: len(view.view.indexes[MOVIES].proved) == 2)
+        task = await world.process.ask(lambda s: s.settings.lifecycle.update_index(MOVIES, "sku"))
+        while (await world.store.task(task.uid)).finished_at_ms is None:
+            assert set(view.view.indexes[MOVIES].proved) == {"n0", "n1"}
+            await asyncio.sleep(0.001)
+
+    played(scene)

@@ -140,7 +140,8 @@ class Tables:
             known = self.versions.get((intent.index_uid, node_id))
             seen = progress.fingerprint
             if progress.state is not NodeState.VERIFIED or version is None or seen is None:
-                self.unprove(intent.index_uid, (node_id,))
+                if not intent.kind.leaves_settings:
+                    self.unprove(intent.index_uid, (node_id,))
             elif node_id not in anew:
                 continue  # Proved before, or found changed by somebody else since.
             elif known is None or (known.version, known.fingerprint) != (version, seen):

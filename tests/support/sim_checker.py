@@ -22,6 +22,11 @@ for AnswerJudge, `E.` for `sim_ends`, which looks when the faults have stopped):
 | an accepted change never vanishes | C._a_task_never_goes_back, E.all_ends |
 | an aborted change leaves every included node at base | C._close, then C._proved_shows_what_was_committed |
 | equal settings send zero tasks | E.nothing_for_equal_settings, C._one_proposal_each |
+| what is taken for nothing to do is nothing | AskedJudge.unmoved |
+| a write is never committed over a version that its client had not seen | AskedJudge.committed |
+| a write that was made for what is in force is not refused as stale | AskedJudge.mismatched |
+| a way back leads to exactly what that version meant | C._learn, then C._proved_shows_what_was_committed |
+| every node has the committed primary key | E.primary_keys_are_as_committed |
 | a deleted index is never re-created | C._deleted_is_never_created_again |
 | no masked or planted secret in a request or an output | C._no_mask_is_sent, C._no_secret_comes_out |
 | nothing leaves that is not durable | C._durable_before_it_leaves |
@@ -29,6 +34,10 @@ for AnswerJudge, `E.` for `sim_ends`, which looks when the faults have stopped):
 | a node returns only with its documents done | C.see, at Returned |
 | nothing of a deleted index stays on a node | E.nothing_stays_behind |
 | a node whose task list went back is filled again | E.what_went_back_is_filled |
+| keys and features of a proved node are those committed | CommonsJudge.proofs |
+| keys that are nobody's of ours are never touched | CommonsJudge.changed |
+| a client is told of no key or feature that is not in force | CommonsJudge.answered |
+| in the end every node has the same keys (and values) and features | E.commons_are_equal |
 | same seed, same log | tests/simulation/test_repeatable.py |
 | every intent ends, every healthy node is included again | E.all_ends |
 | repairs stop within their budget | C._repairs_have_a_budget, E.stays_quiet |
@@ -41,18 +50,24 @@ from typing import Final, assert_never
 
 import orjson
 
+from miroir.core.commons import COMMONS
 from miroir.node.errors import ApiError
 from tests.support.sim_answers import AnswerJudge, Violation
+from tests.support.sim_asked import AskedJudge
+from tests.support.sim_commons import CommonsJudge
 from tests.support.sim_engine import Engine
 from tests.support.sim_events import (
     Accepted,
     Answered,
     Closed,
     Committed,
+    CommonAnswered,
+    CommonChanged,
     Denied,
     Departed,
     Event,
     Guarded,
+    Mismatched,
     NodeChanged,
     NodeRead,
     Opened,
@@ -62,6 +77,7 @@ from tests.support.sim_events import (
     Started,
     Switched,
     Ticked,
+    Unmoved,
     Upgraded,
     Written,
 )
@@ -110,6 +126,8 @@ class Checker:
 
     Attributes:
         accepted: Tasks that clients know of, and what they were last told.
+        asked: The judge of what clients asked for.
+        commons: The judge of keys and features.
     """
 
     def __init__(
@@ -119,6 +137,8 @@ class Checker:
         self._meanings = Meanings(engines, later)
         self._shown = Shown(self._meanings, rules.bounds)
         self._answers = AnswerJudge(self._meanings, self._shown, one_version=rules.one_version)
+        self.asked = AskedJudge(self._meanings)
+        self.commons = CommonsJudge(rules.bounds.other_s)
         self._indexes: dict[str, _Index] = {}
         self._intents: dict[int, Opened] = {}
         self._committed: set[int] = set()
@@ -134,6 +154,10 @@ class Checker:
                 pass
             case Opened() | Started() | Closed() | Committed() | Guarded():
                 self._see_intent(event)
+            case CommonChanged():
+                self.commons.changed(event)
+            case CommonAnswered():
+                self.commons.answered(event)
             case NodeChanged():
                 self._deleted_is_never_created_again(event)
                 self._shown.changed(event)
@@ -141,6 +165,8 @@ class Checker:
                 self._meanings.upgraded(event.node, event.engine)
             case NodeRead():
                 self._shown.at(event.node, event.index).read_s = event.at_s
+            case Proofs() if event.index in COMMONS:
+                self.commons.proofs(event)
             case Proofs():
                 self._proved_shows_what_was_committed(event)
             case Returned():
@@ -161,6 +187,10 @@ class Checker:
             case Refused():
                 if event.valid:
                     raise Violation(f"a valid change of {event.index} was refused")
+            case Mismatched():
+                self.asked.mismatched(event)
+            case Unmoved():
+                self.asked.unmoved(event)
             case Written():
                 self._no_secret_comes_out(event)
             case _:
@@ -169,17 +199,17 @@ class Checker:
     def _see_intent(self, event: Opened | Started | Closed | Committed | Guarded) -> None:
         match event:
             case Opened():
-                self._intents[event.intent] = event
-                self._repairs_what_differs(event)
+                self._open(event)
             case Started():
                 self._one_started_intent(event)
             case Closed():
                 self._close(event)
+                self.asked.closed(event)
+                self.commons.closed(event)
             case Committed():
                 self._commit_once(event)
                 self._versions_form_a_chain(event)
                 self._one_fingerprint_for_ever(event)
-                self._rests_on_a_cover(event)
                 self._repairs_have_a_budget(event)
                 self._learn(event)
             case Guarded():
@@ -188,6 +218,14 @@ class Checker:
                 assert_never(event)
 
     # ---- intents and versions
+
+    def _open(self, event: Opened) -> None:
+        self._intents[event.intent] = event
+        if event.index in COMMONS:
+            self.commons.opened(event)
+            return
+        self.asked.opened(event)
+        self._repairs_what_differs(event)
 
     def _one_started_intent(self, event: Started) -> None:
         index = self._index(event.index)
@@ -235,11 +273,19 @@ class Checker:
 
     def _learn(self, event: Committed) -> None:
         """Work out what the new version means, from the patch alone."""
-        index = self._index(event.index)
-        patch = self._intents[event.intent].patch if event.kind == "change" else None
+        index, opened = self._index(event.index), self._intents[event.intent]
+        if event.index in COMMONS:
+            self.commons.committed(event)
+            index.version = event.version
+            return
+        self._rests_on_a_cover(event)
+        self.asked.committed(event, opened)
+        patch = opened.patch if event.kind == "change" else None
         base = None if index.deleted else index.version
         try:
-            self._meanings.learn(event.index, event.version, base=base, patch=patch)
+            self._meanings.learn(
+                event.index, event.version, base=base, patch=patch, former=opened.asked.former
+            )
         except ApiError as error:
             raise Violation(
                 f"{event.index}: a patch that an engine refuses was committed ({error})"

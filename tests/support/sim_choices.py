@@ -5,16 +5,26 @@ What an operator may have chosen for a simulated cluster: its grid and its confi
 import random
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from miroir.config import Config
+from miroir.config.secret import Secret
+from tests.support.sim_node_commons import MASTER_KEY
 
 SWEEP_S: Final = 9.0
 """Interval of the sweep in every simulated cluster."""
 FEED_S: Final = 2.0
 """Interval of the feed."""
+KEY_UIDS: Final = tuple(f"{n:08d}-aaaa-4bbb-8ccc-0123456789ab" for n in range(3))
+"""Uids of keys that clients choose again and again, also after a deletion."""
 _GRIDS: Final = (
     (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (1, 2), (2, 2), (3, 2), (2, 2), (2, 3),
 )  # fmt: skip
+
+
+def uid_by(chance: random.Random) -> str:
+    """Return a uid that comes from the seed."""
+    return str(UUID(int=chance.getrandbits(128), version=4))
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,7 @@ class Choices:
         topology = {"shards": self.shards, "replica_groups": self.groups, "nodes": nodes}
         return Config.model_validate(
             {
+                "master_key": Secret(MASTER_KEY),
                 "topology": topology,
                 "settings_broadcast": broadcast,
                 "settings_drift_check": {"interval_s": SWEEP_S, "feed_interval_s": FEED_S},

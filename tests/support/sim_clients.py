@@ -8,16 +8,26 @@ versions. Some keep to the highest version that they have seen, as a pinned clie
 import asyncio
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 
 from miroir.core.topology import IndexUid
-from miroir.errors import MiroirError, Unavailable
+from miroir.errors import (
+    IndexNotFound,
+    MiroirError,
+    SettingsVersionMismatch,
+    SettingsVersionNotFound,
+    Unavailable,
+)
+from miroir.node.settings import SETTINGS
 from miroir.ports.node import NodeRequest
-from miroir.services.registrar import RefusedByNode, SettingsWrite
+from miroir.services.registrar import Base, RefusedByNode, Rollback, SettingsWrite
 from miroir.services.scatter import Wish
 from tests.support import sim_events as e
+from tests.support.sim_asked import reason_of
+from tests.support.sim_keeper import Keeper
 from tests.support.sim_patches import invalid_patch, rotated_key, valid_patch
 from tests.support.sim_process import Gone
 from tests.support.sim_world import World
@@ -47,6 +57,7 @@ class Clients:
         async with asyncio.TaskGroup() as clients:
             readers = [clients.create_task(self._read_for_ever(clients, n)) for n in range(2)]
             writers = [clients.create_task(self._write(n)) for n in range(2)]
+            writers.append(clients.create_task(self._keep()))
             await asyncio.wait(writers)
             for reader in readers:
                 reader.cancel()
@@ -65,6 +76,18 @@ class Clients:
             pause_s = self._chance.choice((0.0, 0.01, 0.3, 1.0, 5.0, 12.0))
             await asyncio.sleep(self._chance.random() * pause_s)
 
+    async def _keep(self) -> None:
+        """Keep keys and features, in every other run, so that the others stay as quick."""
+        keeper = Keeper(self._world, self.counts)
+        await asyncio.sleep(0.5)
+        for _ in range(self._chance.randrange(1, 5) if self._world.seed % 2 else 0):
+            try:
+                await keeper.do_something()
+            except Gone:
+                self.counts["gone"] += 1
+                await asyncio.sleep(2.0)
+            await asyncio.sleep(self._chance.random() * self._chance.choice((0.01, 1.0, 8.0)))
+
     async def _write_something(self, index: str, kind: float) -> None:
         if kind < 0.08 and self._deleting:
             await self._delete(index)
@@ -74,23 +97,95 @@ class Clients:
             await self.change(index, invalid_patch(self._chance), valid=False)
         elif kind < 0.28:
             await self.change(index, {}, resets=True)
-        elif kind < 0.38:
-            await self.change(index, rotated_key(self._chance))
+        elif kind < 0.40:
+            await self._roll_back(index)
+        elif kind < 0.43:
+            await self._set_primary_key(index)
+        elif kind < 0.50:
+            await self.change(index, rotated_key(self._chance), seen=self._seen(index))
         else:
-            await self.change(index, valid_patch(self._chance))
+            await self.change(index, valid_patch(self._chance), seen=self._seen(index))
+
+    def _seen(self, index: str) -> frozenset[int]:
+        """Return the versions that a client makes its write for; mostly none."""
+        known = self._version(index)
+        if known is None or self._chance.random() < 0.7:
+            return frozenset()
+        seen = self._chance.choice((known, known, known, known - 1, known + 1))
+        return frozenset({max(0, seen)})
+
+    def _version(self, index: str) -> int | None:
+        process = self._world.process
+        if not process.serves:
+            return None
+        known = process.services.common.cluster.view.live(index)
+        return known.record.version if known else None
 
     async def change(
-        self, index: str, patch: dict[str, Any], *, valid: bool = True, resets: bool = False
+        self,
+        index: str,
+        patch: dict[str, Any],
+        *,
+        valid: bool = True,
+        resets: bool = False,
+        seen: frozenset[int] = frozenset(),
     ) -> Any:
         """Ask for a change of settings; return its task, or None if it was refused."""
         world = self._world
         method = "DELETE" if resets else "PATCH"
         body = b"" if resets else orjson.dumps(patch)
         request = NodeRequest(method, "/settings", body, "application/json")
-        write = SettingsWrite(IndexUid(index), patch, request, resets=resets)
-        world.note(f"a client: {method} {index} {sorted(patch)}{'' if valid else ' (invalid)'}")
+        asked = e.Asked(seen)
+        write = SettingsWrite(
+            IndexUid(index),
+            patch,
+            request,
+            resets=resets,
+            base=_base(seen),
+            reason=reason_of(asked),
+        )
+        world.note(
+            f"a client: {method} {index} {sorted(patch)} {write.reason}"
+            f"{'' if valid else ' (invalid)'}"
+        )
+        meant = dict.fromkeys(SETTINGS) if resets else patch
+        return await self._written(
+            index, e.Unmoved(0, world.loop.time(), index, meant, asked), valid,
+            lambda s: s.settings.registrar.change_settings(write),
+        )  # fmt: skip
+
+    async def _roll_back(self, index: str) -> None:
+        """Ask for a version that was, now and then for one that never was."""
+        world, known = self._world, self._version(index)
+        former = self._chance.randint(1, (known or 0) + 1)
+        asked = e.Asked(self._seen(index), former)
+        wanted = Rollback(IndexUid(index), former, base=_base(asked.seen), reason=reason_of(asked))
+        world.note(f"a client: roll back {index} {wanted.reason}")
         try:
-            task = await world.process.ask(lambda s: s.settings.registrar.change_settings(write))
+            await self._written(
+                index, e.Unmoved(0, world.loop.time(), index, {}, asked), True,
+                lambda s: s.settings.registrar.roll_back(wanted),
+            )  # fmt: skip
+        except (IndexNotFound, SettingsVersionNotFound) as error:
+            world.written(str(error))
+
+    async def _written(
+        self,
+        index: str,
+        unmoved: e.Unmoved,
+        valid: bool,
+        work: Any,
+    ) -> Any:
+        """Have settings written; what comes of it is shown to the checker."""
+        world = self._world
+        try:
+            task = await world.process.ask(work)
+        except SettingsVersionMismatch as error:
+            self.counts["stale"] += 1
+            world.written(str(error))
+            seen = unmoved.asked.seen
+            world.see(e.Mismatched(world.loop.time(), unmoved.began_s, index, seen))
+            return None
         except RefusedByNode as refused:
             self.counts["refused"] += 1
             world.note("a client is refused")
@@ -100,7 +195,17 @@ class Clients:
         except Unavailable as error:
             world.written(str(error))
             return None
-        return self._accepted(index, task, valid=valid and not (resets and task.error))
+        if task.status == "succeeded" and task.intent_id is None:
+            world.see(replace(unmoved, at_s=world.loop.time()))
+        elif unmoved.asked.former is not None:
+            self.counts["roll back"] += 1
+        return self._accepted(index, task, valid=valid and task.error is None)
+
+    async def _set_primary_key(self, index: str) -> None:
+        key = self._chance.choice(("id", "sku", "key"))
+        await self._end_or_begin(
+            "primary key", index, lambda s: s.settings.lifecycle.update_index(IndexUid(index), key)
+        )
 
     async def _create(self, index: str) -> None:
         await self._end_or_begin(
@@ -184,3 +289,9 @@ class Clients:
         self.counts["answer, flagged" if flagged else "answer"] += 1
         world.see(event)
         return event
+
+
+def _base(seen: frozenset[int]) -> Base | None:
+    """Return what `If-Match` makes of versions."""
+    said = ", ".join(f'"{version}"' for version in sorted(seen))
+    return Base(said, frozenset(map(str, seen))) if seen else None

@@ -1,5 +1,5 @@
 """
-What a simulated node keeps on its disk: indexes and tasks, as values.
+What a simulated node keeps on its disk: indexes, tasks, API keys and features, as values.
 
 What it does with them is `sim_node`'s; nothing here knows time, chance or faults.
 """
@@ -70,6 +70,9 @@ class Disk:
 
     indexes: dict[str, SimIndex] = field(default_factory=dict)
     tasks: list[SimTask] = field(default_factory=list)
+    keys: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    features: dict[str, bool] = field(default_factory=dict)
 
     def copy(self) -> "Disk":
-        return Disk({uid: replace(i) for uid, i in self.indexes.items()}, list(self.tasks))
+        indexes = {uid: replace(i) for uid, i in self.indexes.items()}
+        return Disk(indexes, list(self.tasks), dict(self.keys), dict(self.features))

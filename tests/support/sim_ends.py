@@ -11,6 +11,7 @@ often enough) is no failure, but has to be said by Miroir itself.
 import asyncio
 from typing import Any, Final
 
+from miroir.core.commons import COMMONS, KEYS
 from tests.support import sim_events as e
 from tests.support.sim_choices import SWEEP_S
 from tests.support.sim_clients import Clients
@@ -35,6 +36,8 @@ class Ends:
         await self.all_ends()
         self.nothing_stays_behind()
         self.what_went_back_is_filled()
+        self.primary_keys_are_as_committed()
+        self.commons_are_equal()
         await self.nothing_for_equal_settings()
         await self.stays_quiet()
 
@@ -76,6 +79,9 @@ class Ends:
         if view.healthy != frozenset(self._world.nodes):
             return "not every node is held for healthy"
         given_up = self._given_up()
+        strays = self._world.process.services.settings.commons.steward.strays
+        if any(s.action != "alert" or not self._disturbed(s.node_id) for s in strays):
+            return "keys or features differ"
         for uid, index in view.indexes.items():
             if index.record.deleted:
                 return f"{uid} is on its way"
@@ -123,6 +129,32 @@ class Ends:
             if record.deleted:
                 left = [n for n, node in world.nodes.items() if record.uid in node.disk.indexes]
                 assert not left, f"{record.uid} was deleted, and is still on {left}"
+
+    def commons_are_equal(self) -> None:
+        """Every node has the keys and features that were committed, and the edge knows them."""
+        world, commons = self._world, self._world.process.services.settings.commons
+        given_up = {(s.uid, s.node_id) for s in commons.steward.strays if s.action == "alert"}
+        for name in world.nodes:
+            for uid in sorted(COMMONS):
+                wrong = world.checker.commons.wrong(name, uid)
+                told = (uid, name) in given_up and self._disturbed(name)
+                assert not wrong or told, f"{uid}: on {name} {wrong[0]}"
+        live = {uid for uid, key in world.checker.commons.latest(KEYS).items() if key is not None}
+        assert live == set(commons.ring.live()), "the edge knows other keys than the nodes"
+
+    def primary_keys_are_as_committed(self) -> None:
+        """
+        A node with another one would take documents under other ids than its siblings.
+
+        Where none is committed, one that somebody has given an index of a node stays.
+        """
+        world = self._world
+        for uid in world.process.services.common.cluster.view.indexes:
+            wanted = world.checker.asked.keys.get(uid)
+            for name, node in world.nodes.items():
+                index = node.disk.indexes.get(uid)
+                seen = index.primary_key if index else wanted
+                assert wanted in {None, seen}, f"{uid}: {name} has key {seen}, not {wanted}"
 
     def what_went_back_is_filled(self) -> None:
         """

@@ -28,12 +28,14 @@ class Engine:
         lacks: Keys that it does not know.
         extra: Keys that no other version has -> default.
         defaults: Defaults that differ from those of 1.50.
+        flags: Experimental features that it knows.
     """
 
     version: str
     lacks: frozenset[str] = frozenset()
     extra: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    flags: tuple[str, ...] = ("metrics", "containsFilter")
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -112,5 +114,10 @@ OLD: Final = Engine(
     "1.11.3",
     lacks=frozenset({"facetSearch", "prefixSearch"}),
     defaults={"pagination": {"maxTotalHits": 2000}},
+    flags=("metrics",),
 )
-NEXT: Final = Engine("1.51.0", extra={"rerank": None, "synonymsMode": "both"})
+NEXT: Final = Engine(
+    "1.51.0",
+    extra={"rerank": None, "synonymsMode": "both"},
+    flags=("metrics", "containsFilter", "rerankRoute"),
+)

@@ -18,6 +18,20 @@ class Ticked:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """
+    What a client asks for beside its patch.
+
+    Attributes:
+        seen: The versions that it was made for; empty: whichever.
+        former: The version that is to come back.
+    """
+
+    seen: frozenset[int] = frozenset()
+    former: int | None = None
+
+
+@dataclass(frozen=True)
 class Opened:
     """
     An intent is durable.
@@ -32,6 +46,8 @@ class Opened:
     kind: str
     patch: Mapping[str, Any] = field(default_factory=dict)
     nodes: tuple[str, ...] = ()
+    asked: Asked = field(default_factory=Asked)
+    primary_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -252,6 +268,59 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Mismatched:
+    """A client's change was refused because the settings are not those that it was made for."""
+
+    at_s: float
+    began_s: float
+    index: str
+    seen: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Unmoved:
+    """A client was told at once that there is nothing to do."""
+
+    at_s: float
+    began_s: float
+    index: str
+    patch: Mapping[str, Any]
+    asked: Asked
+
+
+@dataclass(frozen=True)
+class CommonChanged:
+    """
+    The API keys or experimental features of a node are something new.
+
+    Attributes:
+        uid: Of the common object.
+        shown: What the node shows, values of keys included.
+    """
+
+    at_s: float
+    node: str
+    uid: str
+    shown: Mapping[str, Any]
+    origin: str
+
+
+@dataclass(frozen=True)
+class CommonAnswered:
+    """
+    A client was told that its key or feature is as it wanted it.
+
+    Attributes:
+        wanted: By key uid or flag: a part of the definition, None for gone, on or off.
+    """
+
+    at_s: float
+    began_s: float
+    uid: str
+    wanted: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Written:
     """A log line, an error for a client, or another output."""
 
@@ -277,5 +346,9 @@ Event = (
     | Denied
     | Accepted
     | Refused
+    | Mismatched
+    | Unmoved
+    | CommonChanged
+    | CommonAnswered
     | Written
 )

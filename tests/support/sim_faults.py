@@ -50,6 +50,8 @@ class FaultPoint(StrEnum):
     FOREIGN_TOOL = "a tool sets its own settings on one node again and again"
     FOREIGN_PATCH_EVERYWHERE = "somebody makes the same change on every node"
     FOREIGN_SWAP = "somebody swaps two indexes of one node"
+    FOREIGN_KEY = "somebody makes, changes or deletes an API key of one node"
+    FOREIGN_FEATURE = "somebody switches an experimental feature of one node"
     FOREIGN_CANCEL = "somebody cancels our tasks"
     FOREIGN_TASK_DELETION = "somebody deletes our tasks from the list of a node"
     INDEX_DELETED_BEHIND = "somebody deletes an index of one node"
@@ -119,6 +121,8 @@ EVENTS: Mapping[FaultPoint, float] = {
     F.FOREIGN_PATCH: 0.06,
     F.FOREIGN_PATCH_EVERYWHERE: 0.015,
     F.FOREIGN_TOOL: 0.004,
+    F.FOREIGN_KEY: 0.02,
+    F.FOREIGN_FEATURE: 0.015,
     F.CLOCK_JUMPED: 0.01,
     F.CLOCK_WENT_BACK: 0.01,
     F.LEASE_STOLEN: 0.015,
@@ -180,7 +184,10 @@ _WRITES = (
     "open_intent", "accept_intent", "start_intent", "save_intent", "commit", "unprove", "prove",
     "take_lease", "release_lease", "freeze", "keep_expected", "expected", "open_task",
 )  # fmt: skip
-_CALLS = ("patch_settings", "read_settings", "tasks", "create_index", "delete_index", "index")
+_CALLS = (
+    "patch_settings", "read_settings", "tasks", "create_index", "delete_index", "index",
+    "change_commons", "read_commons",
+)  # fmt: skip
 
 
 def plan_for(seed: int) -> FaultPlan:
@@ -201,6 +208,8 @@ def plan_for(seed: int) -> FaultPlan:
                 F.FOREIGN_PATCH: 0.15,
                 F.FOREIGN_PATCH_EVERYWHERE: 0.15,
                 F.FOREIGN_TOOL: 0.03,
+                F.FOREIGN_KEY: 0.08,
+                F.FOREIGN_FEATURE: 0.05,
                 F.NODE_RESTORED: 0.03,
                 F.TASK_SLOW: 0.1,
             }

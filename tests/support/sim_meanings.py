@@ -35,7 +35,13 @@ class Meanings:
         self.engines[node] = self._kinds[version]
 
     def learn(
-        self, uid: str, version: int, *, base: int | None, patch: Mapping[str, Any] | None
+        self,
+        uid: str,
+        version: int,
+        *,
+        base: int | None,
+        patch: Mapping[str, Any] | None,
+        former: int | None = None,
     ) -> None:
         """
         Note what a new version means.
@@ -45,16 +51,33 @@ class Meanings:
             version: Its number.
             base: Version that the patch applies to; None: an index that begins empty.
             patch: What was asked for, or None.
+            former: The version that was to come back, or None.
 
         Raises:
             ApiError: An engine refuses the patch.
         """
         before = {} if base is None else self._wanted.get((uid, base), {})
+        if former is not None:
+            before, patch = self._wanted.get((uid, former), {}), None
         forms = {kind: before.get(kind, {}) for kind in self._kinds}
         if patch is not None:
             forms = {kind: self._patched(kind, forms[kind], patch) for kind in forms}
         self._wanted[uid, version] = forms
         self._fits = {key: fits for key, fits in self._fits.items() if key[1] != uid}
+
+    def leads_nowhere(
+        self, uid: str, version: int, patch: Mapping[str, Any], former: int | None
+    ) -> bool:
+        """Whether some engine would show nothing new."""
+        before = self._wanted.get((uid, version), {})
+        after = self._wanted.get((uid, former), {}) if former is not None else {}
+        for kind, engine in self._kinds.items():
+            base = before.get(kind, {})
+            known = {k: v for k, v in patch.items() if k in engine.keys}
+            wanted = self._patched(kind, base, known) if former is None else after.get(kind, {})
+            if engine.truth(wanted) == engine.truth(base):
+                return True
+        return False
 
     def refusal(self, patch: Mapping[str, Any]) -> ApiError | None:
         """Return why an engine refuses a patch, if one does."""
@@ -67,7 +90,12 @@ class Meanings:
 
     def _patched(self, kind: str, base: Stored, patch: Mapping[str, Any]) -> Stored:
         engine = self._kinds[kind]
-        known = {k: v for k, v in patch.items() if k not in engine.lacks}
+        # To reset what an engine does not know is nothing to it.
+        known = {
+            k: v
+            for k, v in patch.items()
+            if k not in engine.lacks and (v is not None or k in engine.keys)
+        }
         return engine.apply(base, [engine.parse(known)])
 
     def shows(

@@ -25,7 +25,9 @@ from tests.support.sim_node import PROBE, SimNode
 from tests.support.sim_routes import serve
 
 TIMEOUT_S = 3.0
-_WRITES = {"patch_settings", "create_index", "update_index", "delete_index", "probe"}
+_WRITES = {
+    "patch_settings", "create_index", "update_index", "delete_index", "probe", "change_commons",
+}  # fmt: skip
 _SETTINGS_TASKS = {"settingsUpdate", "indexCreation", "indexUpdate", "indexDeletion", "indexSwap"}
 
 Handler = Callable[[SimNode, str], Any]
@@ -79,11 +81,17 @@ class SimNetwork:
         self._faults = faults
         self._note = note
         self._in_flight: dict[str, int] = dict.fromkeys(nodes, 0)
+        self._searches: dict[str, dict[asyncio.Future[Any], None]] = {name: {} for name in nodes}
         self._deadlines = Deadlines()
 
     def in_flight(self, node_id: NodeId) -> int:
         """See `NodeTransport.in_flight`."""
         return self._in_flight[node_id]
+
+    def break_off(self, node_id: NodeId) -> None:
+        """See `NodeTransport.break_off`."""
+        for answer in list(self._searches[node_id]):
+            fail(answer, f"{node_id}: it is down")
 
     # ---- one call
 
@@ -105,6 +113,8 @@ class SimNetwork:
             leaves()
         answer = self._depart(node_id, name, act)
         self._in_flight[node_id] += 1
+        if name == "search":
+            self._searches[node_id][answer] = None
         self._deadlines.watch(answer, node_id, timeout_s)
         try:
             self._die_if(F.MIROIR_CRASHED_IN_CALL, name)
@@ -113,6 +123,7 @@ class SimNetwork:
             if not answer.done():
                 answer.cancel()
             self._in_flight[node_id] -= 1
+            self._searches[node_id].pop(answer, None)
         self._die_if(F.MIROIR_CRASHED_AFTER_CALL, name)
         if not self._caller.alive:
             raise asyncio.CancelledError
@@ -370,7 +381,7 @@ class SimNetwork:
     async def forward(self, node_id: NodeId, request: NodeRequest) -> NodeReply:
         """See `NodeControl.forward`."""
         reply: NodeReply = await self.call(
-            node_id, "forward", lambda n, origin: serve(n, request, origin)
+            node_id, _name_of(request), lambda n, origin: serve(n, request, origin)
         )
         return reply
 
@@ -387,6 +398,12 @@ class SimNetwork:
             lambda n, o: serve(n, request, o, asked_s=asked_s),
             timeout_s=timeout_s,
         )
+
+
+def _name_of(request: NodeRequest) -> str:
+    if not request.path.startswith(("/keys", "/experimental-features")):
+        return "forward"
+    return "read_commons" if request.method == "GET" else "change_commons"
 
 
 def _answer(answer: "asyncio.Future[Any]", result: Any, refused: NodeRefused | None) -> None:

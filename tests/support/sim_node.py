@@ -16,11 +16,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from miroir.core.commons import COMMONS, FEATURES
 from miroir.errors import NodeRefused
 from miroir.node.errors import ApiError
 from tests.support.sim_disk import Disk, SimIndex, SimTask
 from tests.support.sim_engine import Engine, Stored, digest
 from tests.support.sim_faults import FaultPlan, FaultPoint as F
+from tests.support.sim_node_commons import NodeCommons
 
 PROBE = "_miroir_probe"
 _FAILS: Final = {"embedders": {"broken": {"source": "ollama", "model": "m", "url": "http://a/b"}}}
@@ -43,6 +45,7 @@ class SimNode:
         inbox: Requests that came meanwhile.
         mute: Whether its answers get lost while requests get through.
         locked: Whether it runs with another master key and refuses Miroir's.
+        commons: Its API keys and experimental features.
         stuck: Whether its scheduler works on nothing until the next start.
         starts: How often it was started: what was asked before is not answered after.
     """
@@ -65,6 +68,7 @@ class SimNode:
         self.noted: Callable[[str], None] = lambda _: None
         self.disturbed: Callable[[SimNode], None] = lambda _: None
         self.upgraded: Callable[[SimNode], None] = lambda _: None
+        self.commons = NodeCommons(self)
         self.batch_ends_s = 0.0
         self.backlogs: dict[str, int] = {}
         self._chance = chance
@@ -303,7 +307,9 @@ class SimNode:
                     raise ApiError("index_already_exists", f"Index `{uid}` already exists.")
                 self._put(uid, {}, first.body["primaryKey"], task)
             case "indexUpdate":
-                self._put(uid, self._existing(uid).stored, first.body["primaryKey"], task)
+                existing = self._existing(uid)  # A key can be changed, and not taken away.
+                key = first.body["primaryKey"] or existing.primary_key
+                self._put(uid, existing.stored, key, task)
             case "indexDeletion":
                 self._existing(uid)
                 del self.disk.indexes[uid]
@@ -410,6 +416,7 @@ class SimNode:
         self.engine = engine
         self.noted(f"{self.node_id} is upgraded to {engine.version}")
         self.upgraded(self)
+        self.commons.changed(self, FEATURES, "first")  # It knows others now.
         for uid, index in list(self.disk.indexes.items()):
             self._put(uid, index.stored, index.primary_key, ("own", "upgrade"))
         self.restart_after(self._chance.uniform(0.1, 2.0))
@@ -420,8 +427,10 @@ class SimNode:
             self.crash()
         gone, self.disk = list(self.disk.indexes), Disk()
         self.noted(f"{self.node_id} has an empty disk")
+        self.commons.first_start()
         for uid in gone:
             self.changed(self, uid, "foreign", "disk")
+        self._tell_of_commons()
         self.restart_after(self._chance.uniform(0.1, 2.0))
 
     def restore(self, disk: Disk) -> None:
@@ -431,7 +440,12 @@ class SimNode:
         self.disk = disk.copy()
         for uid in list(self.disk.indexes):
             self.changed(self, uid, "foreign", "snapshot")
+        self._tell_of_commons()
         self.restart_after(self._chance.uniform(0.1, 2.0))
+
+    def _tell_of_commons(self) -> None:
+        for uid in sorted(COMMONS):
+            self.commons.changed(self, uid, "foreign")
 
 
 def _full() -> ApiError:

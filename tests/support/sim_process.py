@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from miroir.errors import Unavailable
 from miroir.runtime import Outside, Services, make_services
 from miroir.telemetry import Metrics
+from tests.support.sim_choices import uid_by
 from tests.support.sim_network import SimNetwork
 from tests.support.sim_store import StoreDoor
 
@@ -65,6 +66,8 @@ class Process:
         outside = Outside(network, network, store, world.clock, chance, _METRICS)
         self.services: Services = make_services(world.config, world.topology, outside)
         self.services.common.leader._holder = self.name
+        self.services.settings.commons.ring.new_uid = lambda: uid_by(chance)
+        self.services.common.health.on_found_down(network.break_off)
         self._store = store
         self._root = asyncio.get_running_loop().create_task(self._run(), name=self.name)
 
@@ -82,6 +85,8 @@ class Process:
         try:
             await self.services.common.health.check_all()
             await self.services.common.cluster.load(self._store)
+            await self.services.settings.commons.cluster.load(self._store)
+            self.services.settings.commons.steward.begin()
             async with asyncio.TaskGroup() as group:
                 self._clients = group
                 for loop in self.services.loops:

@@ -24,6 +24,8 @@ def serve(node: SimNode, request: NodeRequest, origin: str, *, asked_s: float = 
         status, body = _route(node, request, origin)
     except NodeRefused as refused:
         status, body = refused.status, refused.error
+    if body is None:
+        return NodeReply(status, {}, b"")
     if "truth" in body:
         body["asked"] = asked_s
     return NodeReply(status, {}, orjson.dumps(body))
@@ -31,6 +33,9 @@ def serve(node: SimNode, request: NodeRequest, origin: str, *, asked_s: float = 
 
 def _route(node: SimNode, request: NodeRequest, origin: str) -> tuple[int, Any]:
     url = urlsplit(request.path)
+    answer = node.commons.serve(request.method, request.path, request.body, origin)
+    if answer is not None:
+        return answer
     if url.path == "/tasks":
         return 200, _pending_tasks(node, parse_qs(url.query))
     if url.path == "/stats":  # There are no documents to be counted here,

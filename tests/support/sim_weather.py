@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from miroir.core.topology import IndexUid
-from tests.support.sim_choices import SWEEP_S
+from tests.support.sim_choices import KEY_UIDS, SWEEP_S
 from tests.support.sim_disk import Disk
 from tests.support.sim_engine import NEW, NEXT
 from tests.support.sim_faults import FaultPoint as F
@@ -57,6 +57,8 @@ class Weather:
                 (F.ANSWERS_CUT, self._mute_one),
                 (F.SCHEDULER_STUCK, self._hold_one),
                 (F.PROBE_INDEX_DELETED, self._delete_a_probe),
+                (F.FOREIGN_KEY, self._meddle_with_keys),
+                (F.FOREIGN_FEATURE, self._switch_on_one),
                 (F.FOREIGN_SWAP, self._swap_on_one),
                 (F.INDEX_DELETED_BEHIND, self._delete_on_one),
             ):
@@ -172,6 +174,28 @@ class Weather:
         node = self._any_node()
         if node.up and not node.stopped and PROBE in node.disk.indexes:
             node.handle_delete(PROBE, "foreign")
+
+    def _meddle_with_keys(self) -> None:
+        node, chance = self._any_node(), self._world.chance
+        if not node.up or node.stopped:
+            return
+        uid = chance.choice((*sorted(node.disk.keys), *KEY_UIDS))
+        self._world.note(f"somebody meddles with key {uid} on {node.node_id}")
+        key = node.disk.keys.get(uid)
+        if key is None:
+            body = {"uid": uid, "actions": ["documents.*"], "indexes": ["x"], "expiresAt": None}
+            node.commons.make(body, "foreign")
+        elif chance.random() < 0.5:
+            node.commons.set(uid, None, "foreign")
+        else:
+            node.commons.set(uid, {**key, "name": "somebody's"}, "foreign")
+
+    def _switch_on_one(self) -> None:
+        node = self._any_node()
+        if node.up and not node.stopped:
+            name, on = self._world.chance.choice(sorted(node.commons.features().items()))
+            self._world.note(f"somebody switches {name} on {node.node_id}")
+            node.commons.switch({name: not on}, "foreign")
 
     # ---- machines
 

@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
+from miroir.core.commons import COMMONS
 from miroir.core.topology import IndexUid
 from tests.support import sim_events as e
 from tests.support.memory_store import MemoryStore
+from tests.support.sim_asked import asked_in
 from tests.support.sim_checker import Bounds, Checker, Rules
-from tests.support.sim_choices import FEED_S, SWEEP_S, Choices
+from tests.support.sim_choices import FEED_S, SWEEP_S, Choices, uid_by
 from tests.support.sim_engine import NEW, NEXT, OLD, Engine
 from tests.support.sim_faults import FaultPlan, FaultPoint
 from tests.support.sim_node import PROBE, SimNode
@@ -83,6 +85,10 @@ class World:
         self._seen_views: dict[str, Any] = {}
         self._seen_view: Any = None
         self.weather = Weather(self)
+        for node in self.nodes.values():
+            node.commons.first_start()
+            for uid in sorted(COMMONS):
+                self._common_changed(node, uid, "first")
         self._start_process()
         loop.after_round = self._look_at_the_view
         loop.set_exception_handler(self._fell)
@@ -93,7 +99,11 @@ class World:
         return [(name, OLD if name == behind else NEW) for name in names]
 
     def _node(self, name: str, engine: Engine) -> SimNode:
-        node = SimNode(name, engine, random.Random(f"{self.seed} {name}"), self.faults)
+        chance = random.Random(f"{self.seed} {name}")
+        node = SimNode(name, engine, chance, self.faults)
+        node.commons.changed = self._common_changed
+        node.commons.now_ms = self.clock.wall_ms
+        node.commons.new_uid = lambda: uid_by(chance)
         node.changed = self._node_changed
         node.noted = self.note
         node.disturbed = self._disturbed
@@ -127,6 +137,8 @@ class World:
         if reopen:
             self.store.reopen()
         self._start_process()
+        if not self.faults.active:
+            self._end_old_ones()
 
     # ---- what is seen
 
@@ -167,6 +179,13 @@ class World:
             self.disturbances[node.node_id] += 1
         self.see(e.NodeChanged(self.loop.time(), node.node_id, index_uid, truth, origin, by))
 
+    def _common_changed(self, node: SimNode, uid: str, origin: str) -> None:
+        self.note(f"{node.node_id} {uid} shows something new ({origin})")
+        if origin not in {"own", "first"}:
+            self.disturbances[node.node_id] += 1
+        shown = node.commons.shown(uid)
+        self.see(e.CommonChanged(self.loop.time(), node.node_id, uid, shown, origin))
+
     def _disturbed(self, node: SimNode) -> None:
         self.disturbances[node.node_id] += 1
 
@@ -184,8 +203,8 @@ class World:
             self.departures += 1
             self.note(f"{process.name} sends {name} {index_uid} {sorted(body)} to {node_id}")
         durable = self._durable(index_uid, node_id) if process.rules else "sending"
-        if name == "create_index" and self._given_back(index_uid, node_id):
-            durable = "sending"  # No change: a replica that lost the index is filled by a sibling.
+        if name in {"create_index", "delete_index"} and self._given_back(index_uid, node_id):
+            durable = "sending"  # No change: a replica that lost it, or has another, is filled.
         if name == "delete_index" and durable is None and self._left_over(index_uid, node_id):
             durable = "sending"  # Nor this: what a node has kept of an index that is no more.
         at_s = self.loop.time()
@@ -245,6 +264,8 @@ class World:
                 intent.kind.value,
                 intent.patch,
                 tuple(n for wave in intent.state.waves for n in wave),
+                asked_in(intent.reason),
+                intent.primary_key,
             )
         )
 
@@ -290,11 +311,16 @@ class World:
                 fingerprints=record.fingerprints,
                 deleted=record.deleted,
                 proved=None
-                if record.deleted or intent.kind.value == "repair"
+                if record.deleted or self._is_for_some(intent)
                 else tuple(record.proved),
             )
         )
         self._store_proofs(uid)
+
+    def _is_for_some(self, intent: Any) -> bool:
+        """Whether it brings some nodes to what is in force."""
+        nodes = {n for wave in intent.state.waves for n in wave}
+        return intent.kind.value in {"repair", "update"} and nodes != set(self.nodes)
 
     def _saw_freeze(self, process: Process, args: Any, _result: Any) -> None:
         uid = args[0].index_uid
@@ -333,6 +359,7 @@ class World:
         if view is self._seen_view or not process.serves or self.failure is not None:
             return
         self._seen_view = view
+        self._look_at_the_commons()
         for uid, index in view.indexes.items():
             before = self._seen_views.get(uid)
             if before is not index:
@@ -342,11 +369,21 @@ class World:
                 self._proofs("view", uid, index.proved)
                 self._returns(uid, index, before)
 
+    def _look_at_the_commons(self) -> None:
+        view = self.processes[-1].services.settings.commons.cluster._view
+        for uid, index in view.indexes.items():
+            if self._seen_views.get(uid) is not index:
+                self._seen_views[uid] = index
+                self._proofs("view", uid, index.proved)
+
     def tick(self) -> None:
         """Let the checker look at the time."""
         process = self.process
         if process.serves:
-            for uid, index in process.services.common.cluster.view.indexes.items():
+            commons = process.services.settings.commons.cluster.view.indexes
+            for uid, index in (
+                *process.services.common.cluster.view.indexes.items(), *commons.items()
+            ):  # fmt: skip
                 self._proofs("view", uid, index.proved)
 
     def _saw_set_out_of_sync(self, process: Process, args: Any, _result: Any) -> None:
@@ -372,10 +409,13 @@ class World:
 
     def _calm_nodes(self, index_uid: str) -> frozenset[str]:
         process = self.process
-        lease = self.store._tables.leases.get("drift")
+        common = index_uid in COMMONS
+        lease = self.store._tables.leases.get("commons" if common else "drift")
         if not process.serves or lease is None or lease.holder != process.name:
             return frozenset()
-        view = process.services.common.cluster.view
+        services = process.services
+        cluster = services.settings.commons.cluster if common else services.common.cluster
+        view = cluster.view
         index = view.live(index_uid)
         if index is None or index.accepted:
             return frozenset()
@@ -391,5 +431,8 @@ class World:
             if node.stuck:
                 node.crash()
             node.restart()
+        self._end_old_ones()
+
+    def _end_old_ones(self) -> None:
         for process in self.processes[:-1]:
             process.die("the faults are over")

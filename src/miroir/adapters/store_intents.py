@@ -173,7 +173,8 @@ def _record_proofs(tx: Transaction, intent: Intent, row: Row, state: Broadcast) 
         progress = state.nodes[node_id]
         seen = progress.fingerprint
         if progress.state is not NodeState.VERIFIED or version is None or seen is None:
-            store_indexes.unprove(tx, row["index_uid"], (node_id,))
+            if not intent.kind.leaves_settings:
+                store_indexes.unprove(tx, row["index_uid"], (node_id,))
         elif node_id in anew and known.get(node_id) != (version, seen):
             proved[node_id] = seen
     if version is not None:

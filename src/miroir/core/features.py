@@ -59,6 +59,20 @@ def unknown(wanted: Features, shown: Features) -> tuple[str, ...]:
     return tuple(sorted(name for name, on in wanted.items() if on and name not in shown))
 
 
+def news(shown: Collection[Features], known: Features) -> dict[str, bool]:
+    """
+    Return what is to be taken over of flags that the cluster does not know yet.
+
+    One that is on waits until every node knows it: before, it could not be on everywhere, and
+    half of a rolling upgrade is no time to decide.
+    """
+    return {
+        name: on
+        for name, on in agreed(shown).items()
+        if name not in known and not (on and any(name not in flags for flags in shown))
+    }
+
+
 def agreed(shown: Collection[Features]) -> dict[str, bool]:
     """Return what most nodes show, flag by flag, among those that know it; a tie is off."""
     names = dict.fromkeys(name for features in shown for name in features)

@@ -216,7 +216,8 @@ class Store(TaskStore, Protocol):
 
         Keeps the node tasks that have `ended` since the last save; a repeated one replaces itself.
 
-        In the same transaction every node that `state` has touched is unproved, but for those
+        In the same transaction every node that `state` has touched is unproved (unless the kind
+        of intent leaves settings alone), but for those
         verified in the direction of the decision: after the commit they are proved at the
         committed version, in an abort at `base_version` again (if there is a way back, or the
         intent is a repair: without one the verified nodes show the target). Only the save that

@@ -15,6 +15,7 @@ from miroir.core.topology import IndexUid, Topology
 from miroir.runtime.commons import CommonsSide, make_commons_side
 from miroir.runtime.copies_side import Copied, make_copies_side
 from miroir.runtime.drift_side import Around, DriftSide, make_drift_side
+from miroir.runtime.leftovers_side import make_leftovers
 from miroir.runtime.outside import Outside
 from miroir.runtime.queue_side import Queued, QueueSide, make_queue_side
 from miroir.runtime.read_side import ReadSide, ReadTools, make_read_side
@@ -29,7 +30,7 @@ from miroir.services.intent_run import Tools
 from miroir.services.lanes import Lanes, LaneTools
 from miroir.services.leader import Leader
 from miroir.services.ledger import Ledger
-from miroir.services.leftovers import Leftovers, LeftoversTools
+from miroir.services.leftovers import Leftovers
 from miroir.services.lifecycle import Lifecycle
 from miroir.services.planner import Planner, Policy
 from miroir.services.prober import Prober
@@ -213,7 +214,10 @@ def _settings_side(
     drift = _drift(config, outside, common, prober, intake, registrar)
     common.health.on_change(drift.feed.nudge)
     common.health.on_change(drift.reconciler.nudge)
-    leftovers = _leftovers(config, outside, common, intake)
+    leftovers = make_leftovers(
+        config, outside, cluster=common.cluster, leader=common.leader, intake=intake, drift=drift
+    )
+    common.health.on_change(leftovers.nudge)
     commons = make_commons_side(config, tools, common.health)
     return SettingsSide(
         prober=prober,
@@ -274,25 +278,10 @@ def _tools(
         canaries=canaries,
         node_silence_s=wanted.node_silence_s,
         verify_timeout_s=wanted.verify_timeout_s,
+        check=common.health.check,
         drain_max_s=wanted.drain_max_s,
         document_wait_max_s=wanted.document_wait_max_s,
     )
-
-
-def _leftovers(config: Config, outside: Outside, common: Common, intake: Intake) -> Leftovers:
-    leftovers = Leftovers(
-        LeftoversTools(
-            control=outside.control,
-            cluster=common.cluster,
-            clock=outside.clock,
-            leader=common.leader,
-            intake=intake,
-            metrics=outside.metrics,
-            interval_s=config.settings_drift_check.interval_s,
-        )
-    )
-    common.health.on_change(leftovers.nudge)
-    return leftovers
 
 
 def _drift(

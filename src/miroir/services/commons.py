@@ -6,19 +6,21 @@ nothing else: no list of indexes can show them.
 """
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
 
 import orjson
 
 from miroir.core.broadcast_types import Phase
 from miroir.core.topology import IndexUid, NodeId
-from miroir.errors import NodeError, NotEverywhere, Unavailable
+from miroir.errors import NodeError, NodeUnreachable, NotEverywhere, Unavailable
 from miroir.ports.node import NodeControl, NodeReply, NodeRequest
 from miroir.ports.records import Intent, IntentKind
 from miroir.services.cluster import Cluster, IndexView
 from miroir.services.intake import Intake, Wish
 from miroir.services.registrar import RefusedByNode
+
+Result = TypeVar("Result")
 
 _STATUS: Final[Mapping[str, int]] = {"api_key_already_exists": 409, "api_key_not_found": 404}
 
@@ -120,10 +122,32 @@ class Commons:
         Raises:
             Unavailable: Nobody answers.
         """
+        return await self.on_one(lambda node_id: self.ask(node_id, request))
+
+    async def ask(self, node_id: NodeId, request: NodeRequest) -> NodeReply:
+        """
+        Return a node's answer.
+
+        Raises:
+            NodeUnreachable: It gives none, or none that is meant for the client: it refuses our
+                own key, so it has another master key.
+        """
+        reply = await self._control.forward(node_id, request)
+        if reply.status == 403:
+            raise NodeUnreachable(f"node {node_id} refuses the master key")
+        return reply
+
+    async def on_one(self, work: Callable[[NodeId], Awaitable[Result]]) -> Result:
+        """
+        Do something with the first healthy node that it can be done with.
+
+        Raises:
+            Unavailable: With none of them.
+        """
         for node_id in self.cluster.view.topology.node_ids:
             if node_id in self.cluster.view.healthy:
                 try:
-                    return await self._control.forward(node_id, request)
+                    return await work(node_id)
                 except NodeError:
                     continue  # The health check will say so; the next node knows as well.
         raise Unavailable("no node answers")

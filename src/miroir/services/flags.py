@@ -87,7 +87,7 @@ class Flags:
             return False
         shown = await self._shown()
         known = self._commons.wanted(FEATURES)
-        news = {k: on for k, on in rules.agreed(shown).items() if k not in known}
+        news = rules.news(shown, known)
         if news:
             reason = "what most nodes showed when they were first asked"
             await self._commons.open(FEATURES, IntentKind.CHANGE, news, by="miroir", reason=reason)

@@ -9,7 +9,7 @@ A lost lease ends the run at once: whoever leads now has the same state before t
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -42,7 +42,12 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Tools:
-    """What a broadcaster works with."""
+    """
+    What a broadcaster works with.
+
+    Attributes:
+        check: Has a node's health and engine looked at now.
+    """
 
     store: Store
     cluster: Cluster
@@ -56,6 +61,7 @@ class Tools:
     control: NodeControl
     ledger: Ledger
     running: Running
+    check: Callable[[NodeId], Awaitable[bool]]
     canaries: Canaries
     node_silence_s: float
     verify_timeout_s: float
@@ -229,7 +235,8 @@ class IntentRun:
         engine = await self._tools.control.engine(node_id)
         if engine == self._engine(node_id):
             return False
-        self._tools.cluster.apply_health(node_id, healthy=True, engine=engine)
+        # All who have to know are told, and a node that was away is admitted first.
+        await self._tools.check(node_id)
         return True
 
     async def _documents_done(self, node_id: NodeId) -> None:

@@ -8,13 +8,11 @@ which its deletion was accepted. Values are computed when they are shown, and st
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
-
-import orjson
 
 from miroir.core import keys as rules
 from miroir.core.commons import KEYS
@@ -22,13 +20,13 @@ from miroir.core.keys import Definition
 from miroir.core.topology import NodeId
 from miroir.errors import NodeError, NotEverywhere, RequestRefused
 from miroir.ports.clock import Clock
-from miroir.ports.node import NodeControl, NodeReply, NodeRequest
+from miroir.ports.node import NodeControl
 from miroir.ports.records import IntentKind
 from miroir.services.carriers.asking import by_uid, read_keys
 from miroir.services.carriers.keys import ValueOf, now_of
 from miroir.services.cluster import IndexView
 from miroir.services.commons import Commons
-from miroir.services.registrar import RefusedByNode
+from miroir.services.key_judge import KeyJudge
 
 _JSON = "application/json"
 _VALUE: Final = re.compile("[0-9a-fA-F]{64}")
@@ -81,6 +79,9 @@ class KeyRing:
 
     Args:
         value_of: Key uid -> value; None without a master key, when there are no keys.
+
+    Attributes:
+        new_uid: Makes the uid of a key whose client chose none.
     """
 
     def __init__(
@@ -95,7 +96,9 @@ class KeyRing:
         self._control = control
         self._clock = clock
         self._value_of = value_of
+        self.new_uid: Callable[[], str] = lambda: str(uuid4())
         self._table = _Table(None, {}, {}, {})
+        self._judge = KeyJudge(commons, control)
 
     # ---- reading
 
@@ -210,9 +213,9 @@ class KeyRing:
             NotEverywhere: See `Commons.carried`.
         """
         self.require_master_key()
-        await self._judge_creation(body)
+        await self._judge.creation(body)
         uid = rules.normal_uid(body["uid"]) if "uid" in body else None
-        uid = uid or str(uuid4())
+        uid = uid or self.new_uid()
         async with self._commons.lock(KEYS):
             if self._commons.wanted(KEYS).get(uid) is not None:
                 raise ApiKeyExists(f"`uid` field value `{uid}` is already an existing API key.")
@@ -233,7 +236,7 @@ class KeyRing:
             NotEverywhere: See `Commons.carried`.
         """
         self.require_master_key()
-        await self._judge(NodeRequest("PATCH", f"/keys/{uuid4()}", orjson.dumps(body), _JSON), 404)
+        await self._judge.change(self.new_uid(), body)
         uid = self.find(uid_or_value)
         async with self._commons.lock(KEYS):
             before = self._commons.wanted(KEYS)[self.find(uid)]
@@ -285,7 +288,7 @@ class KeyRing:
             kind = IntentKind.CHANGE
             # In the order in which a node makes them: lists begin with the newest.
             made = (self.dated(key, n) for n, key in enumerate(rules.DEFAULTS))
-            patch = {str(uuid4()): key for key in made}
+            patch = {self.new_uid(): key for key in made}
             reason = "the default keys of a new cluster"
         async with self._commons.lock(KEYS):
             if self._commons.view(KEYS) is None:
@@ -329,69 +332,11 @@ class KeyRing:
         keys = await self._of_node(node_id)
         return None if keys is None else {u: k for u, k in keys.items() if not self.is_ours(u)}
 
-    async def _is_there(self, uid: str, definition: Definition) -> bool:
-        """Whether a node has this very key; one of another make counts as there already."""
-        view = self._commons.cluster.view
-        known = [await self._of_node(n) for n in view.topology.node_ids if n in view.healthy]
-        found = [keys[uid] for keys in known if keys is not None and uid in keys]
-        if not all(rules.same(definition, key) for key in found):
-            raise _exists(uid)
-        return bool(found)
-
     async def _of_node(self, node_id: NodeId) -> dict[str, Definition] | None:
         try:
             return by_uid(await read_keys(self._control, node_id))
         except NodeError:
             return None
-
-    # ---- judging
-
-    async def _judge_creation(self, body: Any) -> None:
-        """
-        Ask a node whether it would make this key, in a way in which it cannot.
-
-        It is asked to make it under the uid of a key that it has: whatever is wrong with the rest
-        is said first. A uid that no node takes is sent as it came.
-        """
-        readable = isinstance(body, dict)
-        if not readable or ("uid" in body and not _is_uid(body["uid"])):
-            request = NodeRequest("POST", "/keys", orjson.dumps(body), _JSON)
-            raise RefusedByNode(await self._commons.ask_one(request))
-        there = await self._some_uid()
-        if there is None:
-            _require_shape(body)
-            return  # No node has any key: what is wrong is said by the nodes when it is made.
-        taken = orjson.dumps({**body, "uid": there})
-        await self._judge(NodeRequest("POST", "/keys", taken, _JSON), 409)
-
-    async def _some_uid(self) -> str | None:
-        reply = await self._commons.ask_one(NodeRequest("GET", "/keys?limit=1"))
-        if reply.status != 200:
-            raise RefusedByNode(reply)
-        results = orjson.loads(reply.body)["results"]
-        return str(results[0]["uid"]) if results else None
-
-    async def _judge(self, request: NodeRequest, fine: int) -> NodeReply:
-        reply = await self._commons.ask_one(request)
-        if reply.status != fine:
-            raise RefusedByNode(reply)
-        return reply
-
-
-def _is_uid(uid: Any) -> bool:
-    return isinstance(uid, str) and rules.normal_uid(uid) is not None
-
-
-def _require_shape(body: Mapping[str, Any]) -> None:
-    for name in ("actions", "indexes", "expiresAt"):
-        if name not in body:
-            raise RequestRefused(f"Missing field `{name}`")
-    if not isinstance(body["actions"], list) or not isinstance(body["indexes"], list):
-        raise RequestRefused("`actions` and `indexes` must be arrays")
-
-
-def _exists(uid: str) -> ApiKeyExists:
-    return ApiKeyExists(f"`uid` field value `{uid}` is already an existing API key.")
 
 
 def _hashed(text: str) -> bytes:

@@ -11,7 +11,8 @@ were deleted, and it stands in the way of the next index of that name.
          as a fresh index is (no documents, that key, default settings)     ─▶ delete
       ─▶ anything else that Miroir does not know is somebody else's          ─▶ left alone
 
-One request per node and sweep, however many indexes there are. A deletion is sent under the lock
+One request per node and sweep, however many indexes there are; what it tells of primary keys is
+looked at, too (`primary_keys.py`). A deletion is sent under the lock
 of the index, after a last look at the view and the store: no creation can be accepted in between.
 What was accepted before is not undone here: this only finishes deletions and aborts.
 """
@@ -34,6 +35,7 @@ from miroir.services.carriers import unfinished
 from miroir.services.cluster import Cluster
 from miroir.services.intake import Intake
 from miroir.services.leader import Leader
+from miroir.services.primary_keys import PrimaryKeys
 from miroir.telemetry import Metrics
 
 _REMEMBERED_MAX: Final = 200
@@ -56,6 +58,7 @@ class LeftoversTools:
     clock: Clock
     leader: Leader
     intake: Intake
+    primary_keys: PrimaryKeys
     metrics: Metrics
     interval_s: float
 
@@ -97,7 +100,7 @@ class Leftovers:
             await self.look(node_id)
 
     async def look(self, node_id: NodeId) -> None:
-        """List the indexes of a node and delete those that are left over."""
+        """List the indexes of a node, delete those that are left over, compare primary keys."""
         if node_id not in self._tools.cluster.view.healthy:
             return
         try:
@@ -107,6 +110,7 @@ class Leftovers:
                     await self._take_away(node_id, index.uid)
             for intent in await self._aborted_creations(node_id, held):
                 await self._undo(node_id, intent)
+            await self._tools.primary_keys.look(node_id, held)
         except NodeError as error:
             _log.info("leftovers_unanswered", node=node_id, why=str(error))
 

@@ -172,7 +172,8 @@ class Registrar:
             raise IndexNotFound(f"Index `{uid}` not found.")
         self._check_base(uid, wanted.base)
         target = rollback.target(view.last_target(uid) or rules.defaults(), former)
-        bases = (index.record.settings or {}, *(i.target for i in index.accepted if i.target))
+        in_force = index.record.settings or rules.defaults()  # Of one that is being made anew.
+        bases = (in_force, *(i.target for i in index.accepted if i.target))
         patch = rollback.patch((rules.defaults(), *bases) if index.accepted else bases, target)
         reason = f"rollback to version {wanted.version}"
         reason += f": {wanted.reason}" if wanted.reason else ""

@@ -176,6 +176,7 @@ class Resync:
 
     async def _take_away(self, index_uid: IndexUid, node_id: NodeId, sibling: NodeId) -> None:
         """Delete what an earlier index of this name has left here: it has another primary key."""
+        await self._replicas.doubt(index_uid, node_id)  # What was proved goes with it.
         async with self._quiet(index_uid, (sibling,)):
             self._undisturbed(index_uid, node_id)
             uid = await self._control.delete_index(node_id, index_uid)

@@ -20,11 +20,12 @@ import structlog
 
 from miroir.core.commons import COMMONS, FEATURES, KEYS
 from miroir.core.drift import Watch
+from miroir.core.keys import Keys
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import LeaseLost, MiroirError, NodeError, NodeUnreachable, Unavailable
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl
-from miroir.ports.records import Intent
+from miroir.ports.records import Intent, IntentKind
 from miroir.ports.store import Store
 from miroir.services.carriers import ReadBack, features, keys
 from miroir.services.carriers.asking import read_features, read_keys
@@ -36,6 +37,7 @@ from miroir.services.keys import KeyRing
 from miroir.services.leader import Leader
 
 _AGAIN_S = 1.0
+_ADMISSIONS_MAX = 3
 _log = structlog.get_logger(__name__)
 
 
@@ -122,17 +124,34 @@ class Steward:
         """
         Bring a node that returns to the committed keys.
 
+        Keys that an open change is about are its own: it may have been here already. One that is
+        being deleted is deleted, since that has no way back.
+
         Raises:
             NodeError: It could not be brought there and must not serve yet.
         """
+        for _ in range(_ADMISSIONS_MAX):
+            wanted = await self._wanted_keys(node_id)
+            if not wanted:  # Nothing was made through Miroir; without a master key nothing can be.
+                return
+            await keys.bring(self._tools.control, node_id, wanted, self._tools.ring.now())
+            if await self._wanted_keys(node_id) == wanted:
+                return
+        raise NodeUnreachable(f"node {node_id}: its keys change too fast")
+
+    async def _wanted_keys(self, node_id: NodeId) -> Keys:
         try:
             record = await self._tools.store.index(KEYS)
+            opened = await self._tools.store.open_intents()
         except Unavailable as error:
             raise NodeUnreachable(f"node {node_id}: its keys cannot be looked up") from error
-        if record is None or record.settings is None:
-            return
-        now = self._tools.ring.now()
-        await keys.bring(self._tools.control, node_id, record.settings, now)
+        wanted = dict(record.settings or {}) if record is not None else {}
+        for intent in opened:
+            for uid in intent.patch if intent.index_uid == KEYS else ():
+                wanted.pop(uid, None)
+                if intent.kind is IntentKind.DELETE:
+                    wanted[uid] = None
+        return wanted
 
     async def run(self) -> None:
         """Look after the commons for ever, from `begin` on."""

@@ -168,7 +168,8 @@ def proved_after(index: IndexView, intent: Intent) -> Mapping[NodeId, int]:
     proved = dict(index.proved)
     for node_id in state.touched:
         if state.nodes[node_id].state is not NodeState.VERIFIED or not (restores or follows):
-            proved.pop(node_id, None)
+            if not intent.kind.leaves_settings:
+                proved.pop(node_id, None)
         elif node_id in anew:
             proved[node_id] = intent.base_version if restores else index.record.version
     return proved

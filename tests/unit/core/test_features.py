@@ -66,3 +66,12 @@ def test_only_what_differs_is_sent_and_only_where_it_is_known():
 def test_what_most_nodes_show_is_taken_over(shown, agreed):
     """Nobody has said yet what is wanted; a tie is off, the engine's default."""
     assert rules.agreed(shown) == agreed
+
+
+def test_a_flag_that_is_on_is_taken_over_when_every_node_knows_it():
+    """In the middle of an upgrade it cannot be on everywhere: each sweep would try in vain."""
+    old, new = {"metrics": False}, {"metrics": False, "rerank": True}
+
+    assert rules.news([old, new], {"metrics": False}) == {}
+    assert rules.news([new, new], {"metrics": False}) == {"rerank": True}
+    assert rules.news([old, {**new, "rerank": False}], {"metrics": False}) == {"rerank": False}

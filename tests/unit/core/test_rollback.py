@@ -53,3 +53,19 @@ def test_a_secret_that_differs_is_a_change():
     one = {**FORMER, "embedders": {"e": {"source": "openAi", "apiKey": "first"}}}
     two = {**FORMER, "embedders": {"e": {"source": "openAi", "apiKey": "other"}}}
     assert rollback.patch([one], two) == {"embedders": two["embedders"]}
+
+
+def test_a_key_that_no_node_shows_any_more_is_not_asked_for():
+    """A version from the middle of an upgrade has keys that other nodes refuse as unknown."""
+    former = {**FORMER, "rerank": "fast"}
+
+    assert "rerank" not in rollback.patch([NOW], former)
+    assert rollback.patch([{**NOW, "rerank": "slow"}], former)["rerank"] == "fast"
+
+
+def test_a_key_that_is_not_in_force_and_goes_to_its_default_is_not_asked_for():
+    """Beside an older node, which shows fewer keys, the rollback would be refused for it."""
+    now = {key: value for key, value in NOW.items() if key != "facetSearch"}
+
+    assert "facetSearch" not in rollback.patch([now], FORMER)
+    assert rollback.patch([now], {**FORMER, "facetSearch": False})["facetSearch"] is False

@@ -35,6 +35,11 @@ class IntentKind(StrEnum):
         """Whether its commit is a new version of the settings of an index that is there."""
         return self in {IntentKind.CHANGE, IntentKind.ROLLBACK}
 
+    @property
+    def leaves_settings(self) -> bool:
+        """Whether nodes show the same settings all the time: what was proved stays proved."""
+        return self is IntentKind.UPDATE
+
 
 @dataclass(frozen=True)
 class Care:
