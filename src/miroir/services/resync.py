@@ -130,6 +130,8 @@ class Resync:
         try:
             await self._end_swaps(node_id)
             found = await self._control.index(node_id, index_uid)
+            if found is None and self._changes(index_uid):
+                return  # It may have read the node before; what it read would go.
             if found is None:
                 await self._create(index_uid, node_id, sibling)
             elif found.get("primaryKey") not in {None, self._index(index_uid).record.primary_key}:
@@ -165,11 +167,21 @@ class Resync:
         index = self._index(index_uid)
         return index.proved.get(node_id) == index.record.version
 
+    def _changes(self, index_uid: IndexUid) -> bool:
+        """Whether a change of settings has begun, which goes by what nodes showed it."""
+        begun = self._index(index_uid).intent
+        return begun is not None and begun.kind.changes_settings
+
+    def _check_unchanged(self, index_uid: IndexUid) -> None:
+        if self._changes(index_uid):
+            raise Interrupted("a change of its settings has begun")
+
     async def _create(self, index_uid: IndexUid, node_id: NodeId, sibling: NodeId) -> None:
         """Give the index back; the sweep has its settings repaired, then comes the copy."""
         await self._replicas.doubt(index_uid, node_id)  # What was proved went with the old one.
         async with self._quiet(index_uid, (sibling,)):
             key = self._undisturbed(index_uid, node_id).record.primary_key
+            self._check_unchanged(index_uid)
             uid = await self._control.create_index(node_id, index_uid, key)
         await self._watcher.ended(node_id, uid)
         _log.warning("index_given_back", index=index_uid, node=node_id)
@@ -179,6 +191,7 @@ class Resync:
         await self._replicas.doubt(index_uid, node_id)  # What was proved goes with it.
         async with self._quiet(index_uid, (sibling,)):
             self._undisturbed(index_uid, node_id)
+            self._check_unchanged(index_uid)
             uid = await self._control.delete_index(node_id, index_uid)
         await self._watcher.ended(node_id, uid)
         _log.warning("leftover_deleted", index=index_uid, node=node_id, task=uid)
