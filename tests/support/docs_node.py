@@ -50,7 +50,8 @@ class DocsNode(SimNode):
     def enqueue_documents(
         self, uid: str, action: str, body: Mapping[str, Any], origin: str
     ) -> int:
-        kind = "documentAdditionOrUpdate" if action in {"POST", "PUT"} else "documentDeletion"
+        kinds = {"POST": "documentAdditionOrUpdate", "PUT": "documentAdditionOrUpdate"}
+        kind = {**kinds, "/edit": "documentEdition"}.get(action, "documentDeletion")
         return self._enqueue(uid, kind, {"action": action, **body}, origin)
 
     def port_task(self, uid: int) -> NodeTask:
@@ -128,14 +129,25 @@ class DocsNode(SimNode):
             self.details[task.uid] = {"indexedDocuments": len(body["documents"])}
             return
         self._existing(uid)
+        if task.type == "documentEdition":
+            meant = [k for k, d in self.documents[uid].items() if deletes(body, k, d)]
+            for key in meant:
+                self.documents[uid][key] = edited(self.documents[uid][key])
+            self.details[task.uid] = {"editedDocuments": len(meant), "deletedDocuments": 0}
+            return
         gone = [k for k, d in self.documents[uid].items() if deletes(body, k, d)]
         for key in gone:
             del self.documents[uid][key]
         self.details[task.uid] = {"deletedDocuments": len(gone)}
 
 
+def edited(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the one function that these nodes know makes of a document: it counts."""
+    return {**document, "edits": document.get("edits", 0) + 1}
+
+
 def deletes(body: Mapping[str, Any], key: str, document: Mapping[str, Any]) -> bool:
-    """Whether a deletion concerns this document."""
+    """Whether a deletion, or an edit, concerns this document."""
     if body["action"] == "DELETE":
         return True
     if body["action"] == "/delete-batch":
@@ -163,7 +175,7 @@ def parsed(method: str, path: str, body: bytes) -> Parsed | None:
     uid, rest = unquote(match["uid"]), match["rest"]
     if rest == "/delete-batch":
         return Parsed(uid, rest, {"ids": orjson.loads(body)})
-    if rest == "/delete":
+    if rest in {"/delete", "/edit"}:
         return Parsed(uid, rest, {"filter": orjson.loads(body)["filter"]})
     if rest is not None:
         return None
@@ -266,7 +278,9 @@ def _ended_and_open(node: DocsNode, query: Mapping[str, list[str]]) -> Mapping[s
     found = [t for t in node.disk.tasks if t.index_uid == uid and t.type in types]
     found = [t for t in reversed(found) if t.uid <= newest]
     limit = int(query["limit"][0])
-    rows = [{"uid": t.uid, "customMetadata": t.body.get("tag")} for t in found[:limit]]
+    rows = [
+        {"uid": t.uid, "type": t.type, "customMetadata": t.body.get("tag")} for t in found[:limit]
+    ]
     return {"results": rows, "next": found[limit].uid if len(found) > limit else None}
 
 

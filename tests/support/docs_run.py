@@ -13,12 +13,13 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from miroir.core.consistency import LEVELS, Consistency
 from miroir.core.topology import IndexUid
 from miroir.errors import MiroirError
 from miroir.ports.node import NodeRequest
 from miroir.runtime import Services
 from miroir.services.registrar import SettingsWrite
-from miroir.services.writer import DocumentsWrite
+from miroir.services.write_plan import DocumentsWrite, Terms
 from tests.support.docs_world import DocsWorld, Gone, plan_for
 from tests.support.sim_faults import FaultPlan
 from tests.support.virtual_loop import VirtualLoop, run_virtual
@@ -39,6 +40,7 @@ class Client:
         self._index = _INDEXES[number % len(_INDEXES)]
         # Long and dense runs are for what comes between two steps of a copy.
         self._pace, self._length = ((2.0, 1), (25.0, 1), (12.0, 4))[world.seed // 3 % 3]
+        self._level: Consistency = "one"
         self._ends = _ENDS.get(world.faults.style, 1.0)
 
     async def run(self) -> None:
@@ -54,13 +56,17 @@ class Client:
                 await asyncio.sleep(self._chance.uniform(0.0, 3.0))
                 continue
             self._world.note(f"client {self._number}: {what}: task {answer.uid}")
+            if self._level != "one":
+                self._world.check_reached(answer.uid, self._level)
 
     def _any_work(self, step: int) -> tuple[Callable[[Services], Coroutine[Any, Any, Any]], str]:
         chance, uid = self._chance, self._index
         kind = chance.choices(
-            ("add", "update", "delete", "filter", "all", "end", "create", "settings"),
-            (8, 5, 4, 2, 0.5, self._ends, 0.4, 1.2),
+            ("add", "update", "delete", "filter", "edit", "all", "end", "create", "settings"),
+            (8, 5, 4, 2, 2, 0.5, self._ends, 0.4, 1.2),
         )[0]
+        self._level = chance.choices(LEVELS, (6, 1, 1))[0]
+        terms = Terms(level=self._level)
         ids = [str(chance.randrange(9)) for _ in range(chance.randrange(1, 4))]
         rows = [{"id": int(i), "group": int(i) % 3, "v": f"{self._number}.{step}"} for i in ids]
         if kind in {"add", "update"}:
@@ -68,15 +74,20 @@ class Client:
             if method == "PUT":
                 rows = [{"id": r["id"], f"u{self._number}.{step}": 1} for r in rows]
             body = orjson.dumps(list({r["id"]: r for r in rows}.values()))
-            write = DocumentsWrite(uid, method, body, "application/json")
+            write = DocumentsWrite(uid, method, body, "application/json", level=self._level)
             return lambda s: s.documents.writer.add(write), f"{kind} {uid} {body!r}"
         if kind == "delete":
-            return lambda s: s.documents.writer.delete_ids(uid, ids), f"delete {uid} {ids}"
+            return lambda s: s.documents.writer.delete_ids(uid, ids, terms), f"delete {uid} {ids}"
         if kind == "filter":
             wish = orjson.dumps({"filter": f"group = {chance.randrange(3)}"})
-            return lambda s: s.documents.writer.delete_matching(uid, wish), f"{uid} {wish!r}"
+            return lambda s: s.documents.writer.delete_matching(
+                uid, wish, terms
+            ), f"{uid} {wish!r}"
+        if kind == "edit":
+            wish = orjson.dumps({"filter": f"group = {chance.randrange(3)}", "function": "count"})
+            return lambda s: s.documents.writer.edit(uid, wish, terms), f"edit {uid} {wish!r}"
         if kind == "all":
-            return lambda s: s.documents.writer.delete_all(uid), f"delete all of {uid}"
+            return lambda s: s.documents.writer.delete_all(uid, terms), f"delete all of {uid}"
         if kind == "end":
             return lambda s: s.documents.writer.delete_index(uid), f"delete index {uid}"
         if kind == "create":

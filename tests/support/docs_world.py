@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from miroir.config import Config
+from miroir.core.consistency import Consistency, replicas_needed
 from miroir.core.topology import IndexUid
 from miroir.errors import MiroirError, Unavailable
 from miroir.ports.records import IntentKind, TaskQuery, TaskRecord, WritePart
 from miroir.runtime import Outside, Services, make_services
 from miroir.telemetry import Metrics
-from tests.support.docs_node import DocsNetwork, DocsNode, deletes, parsed
+from tests.support.docs_node import DocsNetwork, DocsNode, deletes, edited, parsed
 from tests.support.memory_store import MemoryStore
 from tests.support.sim_faults import CRASHES, NET, FaultPlan, FaultPoint as F
 from tests.support.sim_network import TIMEOUT_S
@@ -77,7 +78,8 @@ class LateParts:
 
     A part that comes late to the last replica of a shard lies over later ones for ever, and a late
     change of an index is met by the settings simulation. So only parts of writes are late, one at
-    a time, and only where a sibling is in sync that nothing else happens to meanwhile.
+    a time, and only where a sibling is in sync that nothing else happens to meanwhile: not even a
+    lost answer to a health check, or an index that is made anew is without it.
     """
 
     def __init__(self, world: "DocsWorld", process: "Process") -> None:
@@ -89,7 +91,7 @@ class LateParts:
         world = self._world
         if what in world.late_calls:
             return world.faults.strikes(point, what)
-        if what == "send" and world.loop.time() < world.late_until_s:
+        if world.loop.time() < world.late_until_s:
             return False
         if point is F.REQUEST_LATE and not (what == "send" and self._has_siblings()):
             return False
@@ -315,6 +317,20 @@ class DocsWorld:
 
     # ---- the judge
 
+    def check_reached(self, task_uid: int, level: Consistency) -> None:
+        """A write was acknowledged: as many nodes of each shard as it asked for must have it."""
+        needed = replicas_needed(level, self.topology.group_count)
+        for part in self.writes[task_uid].parts if task_uid in self.writes else ():
+            tag = f"miroir:{task_uid}:{part.shard_id}"
+            column = self.topology.columns[part.shard_id]
+            have = [
+                n
+                for n in column
+                if any(t.body.get("tag") == tag for t in self.nodes[n].disk.tasks)
+            ]
+            if len(have) < needed:
+                self.fail(f"task {task_uid} ({level}) was acknowledged, and {have} have it")
+
     async def at_rest(self) -> str:
         """Return what is still open, or nothing."""
         process = self.process
@@ -402,14 +418,15 @@ def carry_out(part: WritePart, shard: dict[str, Any], how: set[str], status: str
             shard[key] = _ANYTHING if unknown else {**old, **document}
         return
     for key, document in list(shard.items()):
-        if document is None or (document is _ANYTHING and write.action == "/delete"):
+        if document is None or (document is _ANYTHING and write.action in {"/delete", "/edit"}):
             continue
         if deletes(
             {"action": write.action, **write.body},
             key,
             document if document is not _ANYTHING else {},
         ):
-            shard[key] = None if done else _ANYTHING
+            after = edited(document) if write.action == "/edit" else None
+            shard[key] = after if done else _ANYTHING
 
 
 def _config(shards: int, names: list[str]) -> Config:

@@ -45,6 +45,7 @@ _ACTIONS: Final[Mapping[tuple[str, str], str]] = {
     ("DELETE", "/tasks"): "tasks.delete",
     ("GET", "/batches"): "tasks.get",
     ("GET", "/batches/{batch}"): "tasks.get",
+    ("POST", "/render-template"): "*.get",
     ("GET", "/keys"): "keys.get",
     ("POST", "/keys"): "keys.create",
     ("GET", "/keys/{key}"): "keys.get",

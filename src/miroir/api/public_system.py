@@ -64,7 +64,6 @@ UNSUPPORTED: Final[tuple[tuple[str, str, str], ...]] = (
     ("GET", "/dynamic-search-rules/{rule}", _PINS),
     ("PATCH", "/dynamic-search-rules/{rule}", _PINS),
     ("DELETE", "/dynamic-search-rules/{rule}", _PINS),
-    ("POST", "/render-template", "it is not supported yet"),
 )
 """Routes of Meilisearch 1.50 that answer 501: method, path, why."""
 

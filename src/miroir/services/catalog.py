@@ -139,6 +139,18 @@ class Catalog:
         probe, asked = (f"Index `{uid}`".encode() for uid in (PROBE_INDEX, index_uid))
         return replace(reply, body=reply.body.replace(probe, asked))
 
+    async def rendered(
+        self, index: IndexView | None, document_id: str | None, incoming: Incoming
+    ) -> Answer:
+        """Return what a node that has this document, if there is one, makes of a template."""
+        content_type = incoming.header("content-type")
+        request = NodeRequest("POST", "/render-template", incoming.body, content_type)
+        if index is None:
+            reply = await self._anyone(request)
+            return Answer(reply.status, reply.body, {})
+        shard = owner(self._cluster.view, document_id) if document_id else ShardId(0)
+        return _only(await self._ask(DocumentQuery(index, None, None), request, shard))
+
     async def fields(self, query: DocumentQuery, incoming: Incoming) -> Answer:
         """Return the fields that documents of an index have, and what settings make of them."""
         request = NodeRequest(
