@@ -137,7 +137,7 @@ class Catalog:
         if reply.status < 400:
             return None
         probe, asked = (f"Index `{uid}`".encode() for uid in (PROBE_INDEX, index_uid))
-        return replace(reply, body=reply.body.replace(probe, asked))
+        return NodeReply(reply.status, reply.headers, reply.body.replace(probe, asked))
 
     async def rendered(
         self, index: IndexView | None, document_id: str | None, incoming: Incoming
