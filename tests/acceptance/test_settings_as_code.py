@@ -18,10 +18,10 @@ SHAPE = Shape(2, 2)
 PLANTED = "PLANTED-secret-0123456789"
 REST = {
     "source": "rest",
-    "url": "http://127.0.0.1:9/embed",
+    "url": f"http://user:{PLANTED}@127.0.0.1:9/embed?key={PLANTED}",
     "apiKey": PLANTED,
     "dimensions": 3,
-    "request": {"input": "{{text}}"},
+    "request": {"input": "{{text}}", "options": [{"access_token": PLANTED}]},
     "response": {"data": "{{embedding}}"},
     "headers": {"Authorization": f"Bearer {PLANTED}"},
 }
@@ -104,6 +104,23 @@ def test_pull_then_plan_is_empty_with_secrets_that_nobody_can_read(cluster, uid,
     ran = miroir("settings", "plan", "s", "--detailed-exitcode")
     assert (ran.status, "not set, so what is in force is kept" in ran.out) == (0, True)
     assert miroir("settings", "show", uid, cluster.version(uid)).status == 0
+    for shape in ("table", "json", "yaml"):
+        for number in range(1, cluster.version(uid) + 1):
+            miroir("settings", "show", uid, number, "-o", shape)
+            miroir("settings", "diff", f"{uid}@{number}", "-o", shape)
+        for words in (("history", uid), ("status",), ("watch", "--once"), ("plan", "s")):
+            miroir("settings", *words, "-o", shape)
+        miroir("doctor", "-o", shape)
+    name = cluster.nodes[0]
+    other = {"small": {**REST, "headers": {"Authorization": f"Basic {PLANTED}"}}}
+    miroir("drift", "ignore", uid)
+    cluster.on_node(name).request("PATCH", f"/indexes/{uid}/settings", {"embedders": other}).ok()
+    until(lambda: cluster.drift(uid), "somebody has put another secret there")
+    for shape in ("table", "json", "yaml"):
+        explained = miroir("drift", "explain", uid, "-o", shape)
+        assert "(secret)" in explained.out, explained
+    assert miroir("drift", "repair", uid).status == 0
+    until(lambda: not cluster.drift(uid), "repaired")
 
 
 def test_versions_are_compared_and_brought_back(cluster, uid, path, miroir):

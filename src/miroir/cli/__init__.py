@@ -8,7 +8,9 @@ and keeps its traceback.
 """
 
 import importlib
+import shutil
 import sys
+import textwrap
 from typing import Annotated, Any, Final
 
 import typer
@@ -82,5 +84,15 @@ def main() -> None:
 
 
 def _leave(message: str, status: int) -> None:
-    sys.stderr.write(f"miroir: {message}\n")
+    text = f"miroir: {message}"
+    if sys.stderr.isatty():  # Between words, and not where the terminal happens to end.
+        columns = shutil.get_terminal_size().columns
+        text = "\n".join(
+            textwrap.fill(
+                line, columns, subsequent_indent="  ", replace_whitespace=False,
+                break_long_words=False, break_on_hyphens=False,
+            )
+            for line in text.split("\n")
+        )  # fmt: skip
+    sys.stderr.write(f"{text}\n")
     sys.exit(status)

@@ -82,6 +82,8 @@ class AdminClient:
             parts, self._host = urlsplit(""), ""
         if parts.scheme not in {"http", "https"} or not self._host:
             raise UsageFault(f"`{url}` is not a URL; write it as http://host:port")
+        if "@" in parts.netloc:  # And it would be printed wherever the address is.
+            raise UsageFault("a URL with a user in it is not taken; give a key: --key env:NAME")
         self.url = f"{parts.scheme}://{parts.netloc}"
         self._secure = parts.scheme == "https"
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}

@@ -24,6 +24,7 @@ from miroir.cli.settings.plain import PlainTarget
 from miroir.cli.settings.proxy import ProxyTarget
 from miroir.cli.settings.target import Live, NodeInfo, Target
 from miroir.core.engine_keys import at_default, default_of
+from miroir.core.secret_places import scrubbed
 
 _SKEW_S: Final = 5.0
 _WORDS: Final = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "bold red"}
@@ -225,7 +226,7 @@ def _tasks(target: Target) -> Findings:
         yield _found(
             "note",
             "tasks",
-            f"settings task {task['uid']} of `{task['indexUid']}` failed: {why}",
+            f"settings task {task['uid']} of `{task['indexUid']}` failed: {scrubbed(why)}",
             "see what is in force: miroir settings plan",
         )
 

@@ -15,9 +15,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from miroir.cli.admin_client import AdminClient, Refused
 from miroir.cli.faults import UsageFault
 from miroir.cli.screen import screen
+from miroir.cli.settings.connect import URL, Key, Url, connect
+from miroir.cli.settings.proxy import ProxyTarget
 
 _NODES_PER_TABLE: Final = 8
 _FINGERPRINT_CHARS: Final = 8
@@ -32,27 +33,31 @@ _STATES: Final[Mapping[str, tuple[str, str, str]]] = {
 
 
 def status(
-    url: Annotated[
-        str, typer.Option(envvar="MIROIR_URL", help="Where Miroir listens.")
-    ] = "http://127.0.0.1:7700",
-    admin_key: Annotated[
-        str | None,
-        typer.Option(
-            envvar=["MIROIR_ADMIN_KEY", "MIROIR_MASTER_KEY"],
-            help="Better in the environment: arguments can be read by every user.",
-        ),
-    ] = None,
+    url: Url = URL,
+    key: Key = None,
     output: Annotated[
         Literal["table", "json"], typer.Option("--output", "-o", help="Form of the answer.")
     ] = "table",
 ) -> None:
-    """Show nodes and indexes with their settings versions."""
-    try:
-        answer = AdminClient(url, admin_key).get("/_miroir/topology")
-    except Refused as refused:
-        if refused.status in {401, 403}:
-            raise UsageFault(f"{refused} Set MIROIR_ADMIN_KEY to Miroir's admin key.") from refused
-        raise
+    """
+    Show nodes and indexes with their settings versions.
+
+    Exit status 0: all is well; 1: something is not. (`miroir settings status` has a line for each
+    index, and can be asked of one plain Meilisearch, too.)
+
+    For example:
+
+        miroir status
+
+        miroir status --url http://search:7700 --key env:MIROIR_ADMIN_KEY -o json
+    """
+    target = connect(url, key)
+    if not isinstance(target, ProxyTarget):
+        raise UsageFault(
+            f"{target.url} is one plain Meilisearch and no cluster; its settings: miroir settings "
+            "status"
+        )
+    answer = target.topology()
     out = screen()
     if output == "json":
         typer.echo(json.dumps(answer, indent=2))

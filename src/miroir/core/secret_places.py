@@ -1,15 +1,17 @@
 """
 Where settings hold secrets, how files refer to them, and how they are hidden.
 
-Secret are, within `embedders`: every `apiKey` at any depth, headers that authorise, and a URL with
-a query or a user in it. Nodes mask only the outermost `apiKey`; the others they show, so whatever
-is printed or written goes through `redacted` or `referenced` first. A reference is `env:NAME` or
-`file:PATH`, and only at these places: elsewhere such a text is a word like any other. Pure: what a
-reference stands for is looked up by the caller.
+Secret are, within `embedders`: every `apiKey` at any depth, headers that authorise, a URL with a
+query or a user in it, and what a body that is sent to an embedding server (`request`, fragments)
+has under a telling name, or in the form of a token. Nodes mask only the outermost `apiKey`; the
+others they show, so whatever is printed or written goes through `redacted` or `referenced` first,
+and what a node says in its own words through `scrubbed`. A reference is `env:NAME` or `file:PATH`,
+and only at these places: elsewhere such a text is a word like any other. Pure: what a reference
+stands for is looked up by the caller.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from miroir.core.settings import EMBEDDERS
@@ -21,6 +23,31 @@ Lookup = Callable[[str], str | None]
 _REFERENCE: Final = re.compile(r"^(?:env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")
 _HEADER: Final = re.compile(r"auth|key|token|secret|cookie|password|credential", re.IGNORECASE)
 _ADDRESS: Final = re.compile(r"\?.|//[^/]*@")
+_URL: Final = re.compile(r"\w[\w+.-]*://\S+")
+_BODIES: Final = frozenset({"request", "response", "indexingFragments", "searchFragments"})
+_WORDS: Final = frozenset(
+    {
+        "key", "apikey", "token", "secret", "password", "passwd", "passphrase", "pwd", "auth",
+        "authorization", "authentication", "credential", "credentials", "bearer", "cookie",
+        "signature",
+    }
+)  # fmt: skip
+_WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_TOKEN: Final = re.compile(
+    r"(?:bearer|basic|token)\s+[\w.~+/=-]{8,}"
+    r"|(?:sk|pk|rk|hf|gh[pousr]|xox[abprs]|glpat|nvapi|jina|pa)[-_][\w-]{12,}"
+    r"|AKIA[0-9A-Z]{12,}|AIza[\w-]{20,}|eyJ[\w-]+\.[\w.-]+",
+    re.IGNORECASE,
+)
+"""Forms in which well-known services give out keys, and HTTP sends them."""
+_FILLED_IN: Final = re.compile(r"\s*\{\{[^{}]*\}\}\s*")
+_IN_TEXT: Final = (
+    (re.compile(r"(\w://)[^/\s`'\"@]+@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"([?&][\w.-]+=)[^&\s`'\"#)]+"), rf"\1{HIDDEN}"),
+    (_TOKEN, HIDDEN),
+)
+_SECRET_MIN: Final = 4
+"""Characters; a shorter word is found everywhere."""
 _GONE: Final = object()
 
 
@@ -33,12 +60,37 @@ def is_secret(key: str, path: Path, value: Any) -> bool:
     """Whether the value at this place within the setting `key` must not be shown."""
     if key != EMBEDDERS or not isinstance(value, str) or not path:
         return False
-    name = path[-1]
-    if name == "apiKey":
+    # Places in lists say nothing; an embedder may be called anything.
+    names = (path[0], *(name for name in path[1:] if not name.isdecimal()))
+    if names[-1:] == ("apiKey",):
         return True
-    if name == "url":
+    if names[-1:] == ("url",) and not _BODIES & set(names[1:]):
         return is_reference(value) or _ADDRESS.search(value) is not None
-    return len(path) > 1 and path[-2] == "headers" and _HEADER.search(name) is not None
+    if "headers" in names[1:-1]:
+        told = _HEADER.search(names[-1]) is not None
+        return told or is_reference(value) or _TOKEN.search(value) is not None
+    within = next((at for at, name in enumerate(names) if at and name in _BODIES), None)
+    return within is not None and _is_secret_of_body(names[within + 1 :], value)
+
+
+def _is_secret_of_body(names: Path, value: str) -> bool:
+    if _FILLED_IN.fullmatch(value):
+        return False  # `{{text}}` and the like, which the engine fills in.
+    if is_reference(value) or _TOKEN.search(value):
+        return True
+    if _URL.match(value) and _ADDRESS.search(value):
+        return True
+    return any(word.lower() in _WORDS for name in names for word in _WORD.findall(name))
+
+
+def scrubbed(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return what somebody else says, without these secrets and what looks like one."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SECRET_MIN and not is_reference(secret):
+            text = text.replace(secret, HIDDEN)
+    for form, instead in _IN_TEXT:
+        text = form.sub(instead, text)
+    return text
 
 
 def places(settings: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -53,7 +105,7 @@ def redacted(key: str, value: Any, path: Path = ()) -> Any:
     if isinstance(value, Mapping):
         return {name: redacted(key, inner, (*path, name)) for name, inner in value.items()}
     if isinstance(value, list):
-        return [redacted(key, inner, path) for inner in value]
+        return [redacted(key, inner, (*path, str(at))) for at, inner in enumerate(value)]
     if is_secret(key, path, value) and not is_reference(value):
         return HIDDEN
     return value
@@ -102,19 +154,30 @@ def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from _strings(inner, (*path, str(name)))
+    elif isinstance(value, list):
+        for at, inner in enumerate(value):
+            yield from _strings(inner, (*path, str(at)))
     elif isinstance(value, str):
         yield path, value
 
 
 def _at(value: Any, path: Path) -> Any:
     for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
+        if isinstance(value, list):
+            value = value[int(name)] if name.isdecimal() and int(name) < len(value) else None
+        else:
+            value = value.get(name) if isinstance(value, Mapping) else None
     return value
 
 
 def _put(value: Any, path: Path, new: Any) -> Any:
     if not path:
         return new
+    if isinstance(value, list) and path[0].isdecimal() and int(path[0]) < len(value):
+        items, at = list(value), int(path[0])
+        changed = _put(items[at], path[1:], new)
+        items[at] = None if changed is _GONE else changed  # The others keep their places.
+        return items
     inner = dict(value) if isinstance(value, Mapping) else {}
     changed = _put(inner.get(path[0]), path[1:], new)
     if changed is _GONE:

@@ -36,9 +36,17 @@ REST = {
     "url": f"http://127.0.0.1:9/embed?key={PLANTED}",
     "apiKey": PLANTED,
     "dimensions": 3,
-    "request": {"input": "{{text}}"},
+    "request": {"input": "{{text}}", "api_key": PLANTED, "extra": [{"auth": {"id": PLANTED}}]},
     "response": {"data": "{{embedding}}"},
-    "headers": {"X-Api-Key": PLANTED, "Accept": "application/json"},
+    "headers": {"X-Api-Key": PLANTED, "X-Other": f"Bearer {PLANTED}", "Accept": "text/json"},
+}
+SECRETS = {
+    "MOVIES_SMALL_API_KEY": PLANTED,
+    "MOVIES_SMALL_URL": REST["url"],
+    "MOVIES_SMALL_REQUEST_API_KEY": PLANTED,
+    "MOVIES_SMALL_REQUEST_EXTRA_0_AUTH_ID": PLANTED,
+    "MOVIES_SMALL_HEADERS_X_API_KEY": PLANTED,
+    "MOVIES_SMALL_HEADERS_X_OTHER": f"Bearer {PLANTED}",
 }
 EVERYTHING = {
     "displayedAttributes": ["id", "title"],
@@ -133,24 +141,19 @@ def test_pull_then_plan_is_empty_for_every_setting(client, miroir):
 @pytest.mark.parametrize("key", list(EVERYTHING))
 def test_each_setting_alone_is_pulled_and_brought_back(client, miroir, key):
     """A file made on one server makes another one the same; twice is once."""
-    secrets = {
-        "MOVIES_SMALL_API_KEY": PLANTED,
-        "MOVIES_SMALL_URL": REST["url"],
-        "MOVIES_SMALL_HEADERS_X_API_KEY": PLANTED,
-    }
     change(client, {key: EVERYTHING[key]})
     wanted = client.get("/indexes/movies/settings")
     miroir("settings", "pull", "movies", "-O", "all.yaml")
     change(client, {key: None})
     assert client.get("/indexes/movies/settings") != wanted
-    planned = miroir("settings", "plan", "all.yaml", "--detailed-exitcode", **secrets)
+    planned = miroir("settings", "plan", "all.yaml", "--detailed-exitcode", **SECRETS)
     assert planned.status == 2, planned
     assert key in planned.out
-    applied = miroir("settings", "apply", "all.yaml", "--yes", **secrets)
+    applied = miroir("settings", "apply", "all.yaml", "--yes", **SECRETS)
     assert applied.status == 0, applied
     assert client.get("/indexes/movies/settings") == wanted
     before = tasks(client)
-    assert miroir("settings", "apply", "all.yaml", "--yes", **secrets).status == 0
+    assert miroir("settings", "apply", "all.yaml", "--yes", **SECRETS).status == 0
     assert tasks(client) == before
 
 
@@ -253,7 +256,7 @@ def test_a_changed_secret_is_sent_and_a_missing_one_keeps_what_is_there(client, 
     assert miroir("settings", "plan", "m.yaml", "--detailed-exitcode").status == 0
     write(miroir.folder / "secret", "another-key-of-some-length")
     assert miroir("settings", "plan", "m.yaml", "--detailed-exitcode").status == 2
-    others = {"MOVIES_SMALL_URL": REST["url"], "MOVIES_SMALL_HEADERS_X_API_KEY": PLANTED}
+    others = {name: secret for name, secret in SECRETS.items() if "SMALL_API" not in name}
     assert miroir("settings", "apply", "m.yaml", "--yes", **others).status == 0
     shown = client.get("/indexes/movies/settings")["embedders"]["small"]
     assert shown["apiKey"] != mask
@@ -261,9 +264,40 @@ def test_a_changed_secret_is_sent_and_a_missing_one_keeps_what_is_there(client, 
     assert miroir("settings", "plan", "m.yaml", "--detailed-exitcode", **others).status == 0
 
 
+def test_no_command_tells_a_secret_wherever_it_is_hidden(client, miroir):
+    """In bodies, lists, headers, addresses; in JSON, files, and what the engine quotes."""
+    change(client, {"embedders": {"small": {"source": "userProvided", "dimensions": 3}}})
+    miroir("settings", "pull", "-O", "old.yaml")
+    change(client, {"embedders": {"small": REST}})
+    assert miroir("settings", "pull", "-O", "m.yaml").status == 0
+    text = (miroir.folder / "m.yaml").read_text()
+    assert [name for name in SECRETS if f"env:{name}" not in text] == []
+    other = {name: secret.replace("PLANTED", "ANOTHER") for name, secret in SECRETS.items()}
+    for shape in ("table", "json", "yaml"):
+        for variables in (SECRETS, other, {}):
+            miroir("settings", "plan", "m.yaml", "-o", shape, "--out", "p.json", **variables)
+            miroir("settings", "diff", "m.yaml", "-o", shape, **variables)
+            miroir("settings", "diff", "old.yaml", "-o", shape, **variables)
+            miroir("settings", "validate", "m.yaml", "-o", shape)
+    assert miroir("settings", "plan", "m.yaml", "--out", "p.json", **other).status == 0
+    ran = miroir("settings", "apply", "p.json", "-y", "--history", "h", **other)
+    assert ran.status == 0, ran
+    assert client.get("/indexes/movies/settings")["embedders"]["small"]["request"] == {
+        "input": "{{text}}",
+        "api_key": other["MOVIES_SMALL_API_KEY"],
+        "extra": [{"auth": {"id": other["MOVIES_SMALL_API_KEY"]}}],
+    }
+    for shape in ("table", "json", "yaml"):
+        miroir("settings", "history", "movies", "--history", "h", "-o", shape)
+        miroir("settings", "show", "movies", "1", "--history", "h", "-o", shape)
+    assert not [text for text in miroir.said if "ANOTHER-secret" in text]
+    assert "ANOTHER-secret" not in (miroir.folder / "h").read_text()
+
+
 def test_a_rotated_secret_behind_the_same_mask_is_sent_when_asked(client, miroir):
     """Also by a saved plan, which holds none."""
-    change(client, {"embedders": {"small": {**REST, "headers": {}, "url": "http://127.0.0.1:9/"}}})
+    bare = {"headers": {}, "url": "http://127.0.0.1:9/", "request": {"input": "{{text}}"}}
+    change(client, {"embedders": {"small": {**REST, **bare}}})
     miroir("settings", "pull", "-O", "m.yaml")
     rotated = {"MOVIES_SMALL_API_KEY": f"{PLANTED[:-1]}X"}
     plan = miroir("settings", "plan", "m.yaml", "--detailed-exitcode", **rotated)
@@ -281,7 +315,7 @@ def test_a_secret_that_would_be_lost_refuses_the_change_before_it_is_sent(client
     change(client, {"embedders": {"small": REST}})
     miroir("settings", "pull", "-O", "m.yaml")
     path = miroir.folder / "m.yaml"
-    path.write_text(path.read_text().replace("Accept: application/json", "Accept: text/plain"))
+    path.write_text(path.read_text().replace("Accept: text/json", "Accept: text/plain"))
     before = tasks(client)
     ran = miroir("settings", "apply", "m.yaml", "--yes")
     assert ran.status == 2

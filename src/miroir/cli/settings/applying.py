@@ -26,6 +26,7 @@ from miroir.cli.settings.planning import Planned
 from miroir.cli.settings.target import Moved, Order, Target, Ticket, Unfit
 from miroir.core import settings as rules
 from miroir.core.rollback import patch as patch_to
+from miroir.core.secret_places import places, scrubbed
 
 _LOOK_S: Final = 0.5
 
@@ -172,7 +173,7 @@ def _one(target: Target, each: Planned, wishes: Wishes, console: Console) -> App
     try:
         ticket = target.submit(order)
     except (Refused, Moved, NoAnswer) as fault:
-        return AppliedForm(index=order.index, outcome="failed", error=str(fault))
+        return AppliedForm(index=order.index, outcome="failed", error=_told(fault, order))
     return followed(target, ticket, wishes, console, each)
 
 
@@ -192,7 +193,8 @@ def followed(
     try:
         ended = follow(target, ticket, console, timeout_s=wishes.timeout_s, guess=guess)
     except (StillRunning, NoAnswer, Refused) as fault:
-        return form.model_copy(update={"outcome": "failed", "error": str(fault)})
+        error = _told(fault, ticket.order)
+        return form.model_copy(update={"outcome": "failed", "error": error})
     done = ended.progress.state == "succeeded"
     until = None
     if done and wishes.confirm_s is not None and target.versioned:
@@ -202,10 +204,15 @@ def followed(
             "outcome": "applied" if done else "failed",
             "version": ended.progress.version,
             "seconds": round(ended.seconds, 2),
-            "error": None if done else ended.progress.error,
+            "error": None if done else _told(ended.progress.error, ticket.order),
             "confirm_until": until,
         }
     )
+
+
+def _told(error: object, order: Order) -> str:
+    """Return what went wrong; engines quote what they were sent."""
+    return scrubbed(str(error), (secret for _, secret in places(order.patch)))
 
 
 def _undone(

@@ -192,7 +192,8 @@ def _nodes(seen: Progress) -> Table:
         if done is None and node.state in {"succeeded", "verified"}:
             done = 100.0
         bar: RenderableType = ProgressBar(100, done, _BAR) if done is not None else Text()
-        said = Text(node.error, "red") if node.error else Text(node.step, "dim")
+        inner = Text(" > ".join(node.step.split(" > ")[-2:]), "dim", no_wrap=True)
+        said = Text(node.error, "red") if node.error else inner
         table.add_row(f"  {node.name}", Text(word, colour), bar, _percent(done), said)
     return table
 

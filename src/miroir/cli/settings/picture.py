@@ -130,7 +130,8 @@ def _details(change: Change) -> Iterator[RenderableType]:
     found = [leaf for leaf in leaves(before, after) if leaf.before != leaf.after]
     for leaf in found[:_LEAVES_MAX]:
         if isinstance(leaf.before, list) and isinstance(leaf.after, list):
-            yield _detail(".".join(leaf.path), _inline(leaf.before, leaf.after))
+            old, new = (redacted(change.key, v, leaf.path) for v in (leaf.before, leaf.after))
+            yield _detail(".".join(leaf.path), _inline(old, new))
             continue
         secret = any(is_secret(change.key, leaf.path, v) for v in (leaf.before, leaf.after))
         old, new = (

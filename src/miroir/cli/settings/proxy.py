@@ -26,6 +26,7 @@ from miroir.cli.settings.target import (
     Version,
 )
 from miroir.core.estimate import PastChange, PastIndexing
+from miroir.core.secret_places import scrubbed
 from miroir.core.setting_cost import effect, worst
 
 _ENDED_WELL: Final = frozenset({"converged"})
@@ -61,12 +62,17 @@ class ProxyTarget:
                 engine=node.get("engine"),
                 where=f"shard {node['shard']}, group {node['replicaGroup']}",
             )
-            for node in self._admin.get("/_miroir/topology")["topology"]["nodes"]
+            for node in self.topology()["topology"]["nodes"]
         )
+
+    def topology(self) -> Json:
+        """Return nodes and indexes, as `GET /_miroir/topology` shows them."""
+        found: Json = self._admin.get("/_miroir/topology")
+        return found
 
     def indexes(self) -> tuple[str, ...]:
         """Return the names of all indexes."""
-        return tuple(index["uid"] for index in self._admin.get("/_miroir/topology")["indexes"])
+        return tuple(index["uid"] for index in self.topology()["indexes"])
 
     def live(self, index: str) -> Live:
         """Return an index as it is now."""
@@ -217,7 +223,7 @@ class ProxyTarget:
 
     def _form(self, cells: Mapping[str, Any]) -> tuple[str, bool]:
         """Foretell waves or a mixed window: two usable nodes per shard, or not."""
-        topology = self._admin.get("/_miroir/topology")["topology"]
+        topology = self.topology()["topology"]
         usable: dict[int, int] = dict.fromkeys(range(topology["shards"]), 0)
         for node in topology["nodes"]:
             state = cells.get(node["id"], {}).get("state", "synced")
@@ -303,7 +309,7 @@ def _progress(seen: Mapping[str, Any]) -> Progress:
         state = "succeeded"
     elif phase == "queued":
         state = "waiting"
-    return Progress(state, phase, nodes, error=str(error), version=seen["version"])
+    return Progress(state, phase, nodes, error=scrubbed(str(error)), version=seen["version"])
 
 
 def _node(name: str, node: Mapping[str, Any]) -> NodeProgress:
@@ -312,7 +318,7 @@ def _node(name: str, node: Mapping[str, Any]) -> NodeProgress:
         name,
         node["state"] or "-",
         batch.get("percentage"),
-        str((node["error"] or {}).get("message", "")),
+        scrubbed(str((node["error"] or {}).get("message", ""))),
         batch.get("estimatedSecondsLeft"),
         batch.get("step", ""),
     )

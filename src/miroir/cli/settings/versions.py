@@ -156,7 +156,7 @@ def _list(index: str, versions: tuple[Version, ...]) -> RenderableType:
     parts: list[RenderableType] = []
     for version in versions:
         number = f"v{version.version}".ljust(width)
-        head = Text.assemble((number, "bold"), (version.at.replace("T", " ")[:19], "dim"))
+        head = Text.assemble((number, "bold"), (f"{version.at.replace('T', ' ')[:19]} UTC", "dim"))
         seconds = seconds_of(version.duration)
         took = [] if seconds is None else [words(seconds)]
         head.append("  " + "  ".join((version.by, *took, version.reason)).rstrip())
@@ -167,11 +167,12 @@ def _list(index: str, versions: tuple[Version, ...]) -> RenderableType:
 
 
 def _one(version: Version) -> Iterator[RenderableType]:
-    head = f"version {version.version}  {version.at}  {version.kind} by {version.by}"
+    at = version.at.replace("T", " ")[:19]
+    head = f"version {version.version}  {at} UTC  {version.kind} by {version.by}"
     yield Text(head, "bold")
     if version.reason:
-        yield Text(f"why      {version.reason}")
-    yield Text(f"changed  {', '.join(version.diff) or 'nothing'}")
+        yield Hanging(Text(f"why      {version.reason}"), 9)
+    yield Hanging(Text(f"changed  {', '.join(version.diff) or 'nothing'}"), 9)
     for name, node in version.nodes.items():
         seconds = seconds_of(node.get("duration"))
         took = "" if seconds is None else f"  {words(seconds)}"
@@ -180,5 +181,10 @@ def _one(version: Version) -> Iterator[RenderableType]:
     if version.settings is None:
         yield Text("its complete settings were not kept", "yellow")
     else:
+        pairs = {k: pair for k, pair in version.diff.items() if isinstance(pair, list | tuple)}
+        before = {**version.settings, **{key: pair[0] for key, pair in pairs.items()}}
         yield Text()
+        if changes := compared("", before, version.settings):
+            yield differences_picture("against the version before", changes)
+        yield Text("complete settings", "bold")
         yield Text(dump(quoted(shown(version.settings))).rstrip())
