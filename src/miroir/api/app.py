@@ -31,6 +31,7 @@ from miroir.api import (
     public_settings,
     public_system,
     public_tasks,
+    public_webhooks,
 )
 from miroir.api.admission import Admission, Guest
 from miroir.api.compression import compressed
@@ -75,6 +76,7 @@ class App:
                 *public_features.routes(edge),
                 *public_tasks.routes(edge),
                 *public_batches.routes(edge),
+                *public_webhooks.routes(edge),
                 *public_system.routes(edge),
                 *admin.routes(edge),
                 *admin_drift.routes(edge),

@@ -33,6 +33,7 @@ from miroir.services.similar_finder import SimilarFinder
 from miroir.services.steward import Steward
 from miroir.services.suspects import Suspects
 from miroir.services.swaps import Swapper
+from miroir.services.webhooks import Webhooks
 from miroir.services.writer import Writer
 from miroir.telemetry import Metrics
 
@@ -62,6 +63,7 @@ class Edge:
     writer: Writer
     swapper: Swapper
     keeper: QueueKeeper
+    webhooks: Webhooks
     searcher: Searcher
     facet_searcher: FacetSearcher
     similar_finder: SimilarFinder

@@ -10,7 +10,6 @@ from miroir.api.router import Access, Route
 from miroir.errors import NoCoveringSet, RouteNotSupported
 from miroir.services.write_plan import any_shortage
 
-_LATER: Final = "it is not supported yet"
 _BACKUP: Final = (
     "it would be a file on each node with a part of the documents, which can only be brought back "
     "node by node; ask the nodes themselves"
@@ -37,11 +36,6 @@ _RESTART: Final = "a node must be restarted after it; ask the node itself"
 UNSUPPORTED: Final[tuple[tuple[str, str, str], ...]] = (
     ("GET", "/tasks/{task}/documents", _PAYLOADS),
     ("POST", "/tasks/compact", _RESTART),
-    ("GET", "/webhooks", _LATER),
-    ("POST", "/webhooks", _LATER),
-    ("GET", "/webhooks/{webhook}", _LATER),
-    ("PATCH", "/webhooks/{webhook}", _LATER),
-    ("DELETE", "/webhooks/{webhook}", _LATER),
     ("POST", "/dumps", _BACKUP),
     ("POST", "/snapshots", _BACKUP),
     ("POST", "/export", _EXPORT),

@@ -29,6 +29,7 @@ from miroir.api import (
     public_settings,
     public_system,
     public_tasks,
+    public_webhooks,
 )
 from miroir.api.edge import Edge
 from miroir.api.router import Route
@@ -242,6 +243,7 @@ def _modules() -> tuple[Any, ...]:
         public_features,
         public_tasks,
         public_batches,
+        public_webhooks,
         public_system,
         admin,
         admin_commons,

@@ -313,6 +313,13 @@ class Config(_Section):
     """Opens `/_miroir/*`. Default: the master key."""
     secret_key: SecretRef = None
     """Seals embedder keys in the store. Default: derived from the master key."""
+    task_webhook_url: SecretRef = None
+    """
+    Told of every task that ends, beside the webhooks made through the API; shown there under the
+    uuid of zeros, and not to be changed there. A secret, since URLs may hold tokens.
+    """
+    task_webhook_authorization: SecretRef = None
+    """Its `Authorization` header."""
     topology: TopologyConfig
     settings_broadcast: SettingsBroadcastConfig = SettingsBroadcastConfig()
     settings_drift_check: SettingsDriftCheckConfig = SettingsDriftCheckConfig()
@@ -347,4 +354,8 @@ class Config(_Section):
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """Every secret that logs must never show."""
-        return tuple(key for key in (self.master_key, self.admin_key, self.secret_key) if key)
+        known = (
+            *(self.master_key, self.admin_key, self.secret_key),
+            *(self.task_webhook_url, self.task_webhook_authorization),
+        )
+        return tuple(key for key in known if key)

@@ -24,7 +24,10 @@ from miroir.errors import ConfigError
 KeyPath = tuple[str | int, ...]
 
 PREFIX: Final = "MIROIR_"
-SECRET_KEYS: Final = ("master_key", "admin_key", "secret_key")
+SECRET_KEYS: Final = (
+    *("master_key", "admin_key", "secret_key"),
+    *("task_webhook_url", "task_webhook_authorization"),
+)
 # Variables of the command line; no keys of the configuration.
 OTHER_VARIABLES: Final = frozenset(
     {

@@ -115,6 +115,7 @@ class Services:
             self.documents.lanes.run,
             self.documents.queue.tasks.run,
             self.documents.queue.keeper.run,
+            self.documents.queue.herald.run,
             self.common.health.run,
             self.settings.reconciler.run,
             self.settings.leftovers.run,
@@ -327,7 +328,7 @@ def _documents_side(
     )
     broadcaster = settings.broadcaster
     queue = make_queue_side(
-        Queued(outside, common.cluster, lanes, replicas, common.watcher, broadcaster)
+        Queued(config, outside, common.cluster, lanes, replicas, common.watcher, broadcaster)
     )
     tasks = queue.tasks
     writer = Writer(

@@ -1,9 +1,11 @@
 """The world as the services get it; simulations bring one of their own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from miroir.adapters.receivers_http import ReceiversHttp
 from miroir.ports.clock import Chance, Clock
 from miroir.ports.node import NodeControl, NodeTransport
+from miroir.ports.receiver import Receivers
 from miroir.ports.store import Store
 from miroir.telemetry import Metrics
 
@@ -18,3 +20,4 @@ class Outside:
     clock: Clock
     chance: Chance
     metrics: Metrics
+    receivers: Receivers = field(default_factory=ReceiversHttp)

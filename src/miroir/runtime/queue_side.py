@@ -2,21 +2,28 @@
 
 from dataclasses import dataclass
 
+from miroir.api.views import task_view
+from miroir.config import Config
+from miroir.core.webhooks import Definition, url_fault
+from miroir.errors import ConfigError
 from miroir.runtime.outside import Outside
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.cluster import Cluster
+from miroir.services.herald import Herald, HeraldTools
 from miroir.services.lanes import Lanes
 from miroir.services.queue_keeper import KeeperTools, QueueKeeper
 from miroir.services.recalls import Recaller, RecallTools
 from miroir.services.replicas import Replicas
 from miroir.services.tasks import Tasks, TaskTools
 from miroir.services.watcher import TaskWatcher
+from miroir.services.webhooks import Webhooks
 
 
 @dataclass(frozen=True)
 class Queued:
     """What this side needs of the others."""
 
+    config: Config
     outside: Outside
     cluster: Cluster
     lanes: Lanes
@@ -31,6 +38,8 @@ class QueueSide:
 
     tasks: Tasks
     keeper: QueueKeeper
+    herald: Herald
+    webhooks: Webhooks
 
 
 def make_queue_side(queued: Queued) -> QueueSide:
@@ -54,4 +63,20 @@ def make_queue_side(queued: Queued) -> QueueSide:
     keeper = QueueKeeper(
         KeeperTools(store=store, clock=clock, broadcaster=queued.broadcaster, tasks=tasks)
     )
-    return QueueSide(tasks, keeper)
+    herald = Herald(
+        HeraldTools(store=store, clock=clock, receivers=queued.outside.receivers, view=task_view)
+    )
+    webhooks = Webhooks(store=store, configured=_configured(queued.config), changed=herald.look)
+    return QueueSide(tasks, keeper, herald, webhooks)
+
+
+def _configured(config: Config) -> Definition | None:
+    """Return the webhook of the configuration."""
+    url, authorization = config.task_webhook_url, config.task_webhook_authorization
+    if url is None:
+        return None
+    fault = url_fault(url.reveal())
+    if fault is not None:
+        raise ConfigError(f"task_webhook_url: no URL that can be reached: {fault}")
+    headers = {"Authorization": authorization.reveal()} if authorization else {}
+    return Definition(url.reveal(), headers)

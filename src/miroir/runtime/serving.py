@@ -92,6 +92,7 @@ async def _serve(config: Config) -> None:
         await services.settings.commons.cluster.load(outside.store)
         await services.settings.drift.inspector.rules.load()
         services.settings.commons.steward.begin()
+        await services.documents.queue.webhooks.begin()
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
@@ -129,6 +130,7 @@ def make_app(config: Config, services: Services, outside: Outside) -> App:
             writer=services.documents.writer,
             swapper=services.documents.swapper,
             keeper=services.documents.queue.keeper,
+            webhooks=services.documents.queue.webhooks,
             searcher=services.reads.searcher,
             facet_searcher=services.reads.facet_searcher,
             similar_finder=services.reads.similar_finder,

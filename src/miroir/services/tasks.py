@@ -130,7 +130,7 @@ class Tasks:
         order: _Order,
     ) -> None:
         tools = self._tools
-        recall = self._recalls[task.uid]
+        recall = self._recalls.setdefault(task.uid, Recall())
         helpers: list[asyncio.Task[None]] = []
         try:
             fresh = await sending
@@ -154,7 +154,7 @@ class Tasks:
             await self._turn_to_report(order)  # What is behind it waits for what is before it.
         finally:
             sent.cancel()  # Nobody waits for ever, whatever has gone wrong here.
-            del self._recalls[task.uid]
+            self._recalls.pop(task.uid, None)  # At the start somebody else may follow it, too.
             for helper in helpers:
                 helper.cancel()
             order.done.set()
