@@ -13,10 +13,11 @@ import random
 import pytest
 
 from miroir.core.topology import IndexUid
-from miroir.services.writer import DocumentsWrite
+from miroir.errors import MiroirError
+from miroir.services.write_plan import DocumentsWrite
 from tests.support.docs_run import simulate
-from tests.support.docs_world import plan_for
-from tests.support.sim_faults import FaultPlan
+from tests.support.docs_world import Gone, plan_for
+from tests.support.sim_faults import FaultPlan, FaultPoint as F
 
 _SEEDS = range(160)
 _PER_TEST = 20
@@ -104,6 +105,43 @@ def test_what_the_last_replica_in_sync_did_is_what_the_write_did():
     assert world.failure is None, world.failure
 
 
+async def _edits(world):
+    """Have every document counted up again and again."""
+    while not world.process.serves:
+        await asyncio.sleep(0.01)
+
+    async def ask(work):
+        while True:
+            try:
+                return await world.process.ask(work)
+            except (Gone, MiroirError):
+                await asyncio.sleep(0.5)
+
+    body = b'[{"id": 1, "group": 0}, {"id": 2, "group": 1}, {"id": 3, "group": 0}]'
+    rows = DocumentsWrite(IndexUid("movies"), "POST", body, "application/json")
+    await ask(lambda s: s.documents.writer.add(rows))
+    for step in range(25):
+        wish = b'{"filter": "group = %d", "function": "count"}' % (step % 2)
+        await ask(lambda s, wish=wish: s.documents.writer.edit(IndexUid("movies"), wish))
+
+
+def test_an_edit_is_made_once_though_its_answer_is_lost_and_miroir_dies():
+    """Sent again like any other part, it would count twice; the last replica has no sibling."""
+    lost = 0
+    for seed in range(16):
+        crashes = {F.MIROIR_CRASHED_IN_CALL: 0.02, F.MIROIR_CRASHED_AFTER_CALL: 0.02}
+        chance = random.Random(f"edits {seed}")
+        faults = FaultPlan("edits", chance, {F.ANSWER_LOST: 0.15, **crashes}, budget=60)
+
+        world = simulate(seed, faults, workload=_edits)
+
+        assert world.failure is None, f"seed {seed}: {world.failure}"
+        held = world.nodes["n0"].documents["movies"].values()
+        assert max(d.get("edits", 0) for d in held) >= 12
+        lost += sum("answer lost: send" in line for line in world.log)
+    assert lost > 30
+
+
 def test_the_seeds_meet_what_they_are_about():
     """A simulation in which nothing is written, lost or repaired proves nothing."""
     worlds = [simulate(seed) for seed in range(8, 24)]
@@ -112,5 +150,6 @@ def test_the_seeds_meet_what_they_are_about():
     assert {plan_for(seed).style for seed in range(8)} == {world.faults.style for world in worlds}
     assert sum(len(world.writes) for world in worlds) > 150
     for sight in ("dies:", "crashes", "replica_out_of_sync", "resync_done", "store_unavailable",
-                  "fails tasks", "answer lost", "indexDeletion", "late: send"):  # fmt: skip
+                  "fails tasks", "answer lost", "indexDeletion", "late: send",
+                  "documentEdition"):  # fmt: skip
         assert sight in log, sight

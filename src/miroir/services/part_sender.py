@@ -83,8 +83,8 @@ class PartSender:
     async def to_all(self, sending: Sending, node_ids: Sequence[NodeId]) -> Replies:
         """Write to every node, then await every answer."""
         replies: dict[NodeId, NodeReply | None] = {}
-        if sending.again and must_not_repeat(sending.part):
-            replies = {n: r for n in node_ids if (r := await self._had(sending, n)) is not _NEW}
+        if must_not_repeat(sending.part):
+            replies = await self._not_to_be_sent(sending, node_ids)
         calls = {n: self._call(sending, n) for n in node_ids if n not in replies}
         given_up: set[NodeId] = set()
         timer = _Timer(partial(self._give_up, calls, given_up))
@@ -95,6 +95,21 @@ class PartSender:
             timer.stop()
             for call in calls.values():
                 call.cancel()  # Only at the end of the process are there any left.
+        return replies
+
+    async def _not_to_be_sent(
+        self, sending: Sending, node_ids: Sequence[NodeId]
+    ) -> dict[NodeId, NodeReply | None]:
+        """Return the answers of nodes that have the part already, or that nobody knows yet."""
+        known = self._cluster.view.engines
+        # A node that has not answered since the start may keep tags: without one it is not asked.
+        replies: dict[NodeId, NodeReply | None] = dict.fromkeys(
+            n for n in node_ids if n not in known
+        )
+        if sending.again:
+            for node_id in [n for n in node_ids if n not in replies]:
+                if (reply := await self._had(sending, node_id)) is not _NEW:
+                    replies[node_id] = reply
         return replies
 
     def _call(self, sending: Sending, node_id: NodeId) -> Call:
