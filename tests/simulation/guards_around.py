@@ -37,19 +37,20 @@ def _flag() -> list[Patch]:
     ask = Scatter.ask
 
     async def unflagged(self: Scatter, wish: Any) -> Gathered:
-        return replace(await ask(self, wish), inconsistent=False)
+        gathered = await ask(self, wish)
+        return Gathered(gathered.replies, gathered.version, inconsistent=False)
 
     return [(Scatter, "ask", unflagged)]
 
 
 def _floor() -> list[Patch]:
     """A floor is not looked at when nodes are chosen."""
-    choose = scatter.covering_set
+    choose = scatter.choices
 
-    def any_version(candidates: Any, *, floor: Any = None, turn: int = 0) -> Any:
-        return choose(candidates, floor=None, turn=turn)
+    def any_version(candidates: Any, *, floor: Any = None) -> Any:
+        return choose(candidates, floor=None)
 
-    return [(scatter, "covering_set", any_version)]
+    return [(scatter, "choices", any_version)]
 
 
 def _documents_done() -> list[Patch]:

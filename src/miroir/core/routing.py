@@ -16,11 +16,12 @@ Rules:
 May not be put here: how versions are proved, what "ready" means, retries, HTTP.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
+import msgspec
 from xxhash import xxh3_64_intdigest
 
 from miroir.core.topology import NodeId, ShardId, Topology
@@ -79,8 +80,7 @@ def write_targets(topology: Topology, shard: ShardId) -> tuple[NodeId, ...]:
     return topology.columns[shard]
 
 
-@dataclass(frozen=True)
-class Candidates:
+class Candidates(msgspec.Struct, frozen=True):
     """
     What is known about the nodes for one index at one moment.
 
@@ -107,8 +107,7 @@ class Candidates:
     spared: frozenset[NodeId] = frozenset()
 
 
-@dataclass(frozen=True)
-class Cover:
+class Cover(msgspec.Struct, frozen=True):
     """
     The nodes that answer one request.
 
@@ -123,6 +122,26 @@ class Cover:
     inconsistent: bool
 
 
+class Choices(msgspec.Struct, frozen=True):
+    """
+    The covers that are as good as one another but for the load.
+
+    Attributes:
+        columns: The nodes that may answer, shard by shard; shards that were given up are left out.
+        version: See `Cover`.
+        inconsistent: See `Cover`.
+    """
+
+    columns: list[list[NodeId]]
+    version: int
+    inconsistent: bool
+
+    def pick(self, load: Callable[[NodeId], int], turn: int) -> Cover:
+        """Return the cover of the least loaded nodes; `turn` decides among equals."""
+        nodes = tuple([_least_loaded(column, load, turn) for column in self.columns])
+        return Cover(nodes, self.version, self.inconsistent)
+
+
 def covering_set(candidates: Candidates, *, floor: int | None = None, turn: int = 0) -> Cover:
     """
     Choose one usable node per shard, all at one settings version if that can be had.
@@ -131,6 +150,17 @@ def covering_set(candidates: Candidates, *, floor: int | None = None, turn: int 
         candidates: The nodes and what is known of them.
         floor: The lowest settings version the caller accepts; None = any.
         turn: Rotates the choice among equally loaded nodes; the same turn chooses the same nodes.
+
+    Raises:
+        NoCoveringSet: See `choices`.
+        SettingsVersionStale: See `choices`.
+    """
+    return choices(candidates, floor=floor).pick(lambda n: candidates.load.get(n, 0), turn)
+
+
+def choices(candidates: Candidates, *, floor: int | None = None) -> Choices:
+    """
+    Return the nodes that may answer, whatever their load: the same until something changes.
 
     Raises:
         NoCoveringSet: Some shard has no ready node; `shards` names them. Nobody can answer now.
@@ -147,11 +177,11 @@ def covering_set(candidates: Candidates, *, floor: int | None = None, turn: int 
         at_version = [[n for n in column if proved.get(n) == version] for column in columns]
         if all(at_version):
             chosen = _without_spared(at_version, candidates.spared)
-            return Cover(_pick(chosen, candidates.load, turn), version, inconsistent=False)
+            return Choices(chosen, version, inconsistent=False)
     if floor is not None or candidates.when_no_cover == "consistent":
         raise SettingsVersionStale(_stale_message(candidates, floor))
     newest = [_newest(column, proved) for column in columns]
-    return Cover(_pick(newest, candidates.load, turn), candidates.committed, inconsistent=True)
+    return Choices(newest, candidates.committed, inconsistent=True)
 
 
 def _ready_columns(candidates: Candidates) -> list[list[NodeId]]:
@@ -178,17 +208,12 @@ def _newest(column: list[NodeId], proved: Mapping[NodeId, int]) -> list[NodeId]:
     return [node for node in column if proved.get(node, -1) == best]
 
 
-def _pick(
-    columns: list[list[NodeId]], load: Mapping[NodeId, int], turn: int
-) -> tuple[NodeId, ...]:
-    return tuple(_least_loaded(column, load, turn) for column in columns)
-
-
-def _least_loaded(column: list[NodeId], load: Mapping[NodeId, int], turn: int) -> NodeId:
+def _least_loaded(column: list[NodeId], load: Callable[[NodeId], int], turn: int) -> NodeId:
     if len(column) == 1:
         return column[0]
-    least = min(load.get(node, 0) for node in column)
-    equals = sorted(node for node in column if load.get(node, 0) == least)
+    loads = [load(node) for node in column]
+    least = min(loads)
+    equals = sorted(node for node, each in zip(column, loads, strict=True) if each == least)
     return equals[turn % len(equals)]
 
 

@@ -9,14 +9,13 @@ are asked anew, and flagged if that cannot be avoided. That keeps the header tru
 """
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import orjson
 import structlog
 
-from miroir.core.routing import Candidates, Cover, WhenNoCover, covering_set
+from miroir.core.routing import Candidates, Choices, Cover, WhenNoCover, choices
 from miroir.core.topology import IndexUid, NodeId, ShardId, Topology
 from miroir.errors import (
     IndexNotFound,
@@ -32,13 +31,13 @@ from miroir.services.health import Health
 from miroir.services.running import Running
 
 _ATTEMPTS_MAX: Final = 3
+_KNOWN_MAX: Final = 256
 _TICK_S: Final = 0.001
 """A timer may be early by so much."""
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True):
     """
     What is to be asked.
 
@@ -59,8 +58,7 @@ class Wish:
     only: frozenset[NodeId] | None = None
 
 
-@dataclass(frozen=True)
-class Gathered:
+class Gathered(msgspec.Struct, frozen=True):
     """
     The answers of one covering set.
 
@@ -88,6 +86,17 @@ class Gathered:
         return headers
 
 
+class _Known(msgspec.Struct, frozen=True):
+    """What one index's searches may choose from, and all that this depends on."""
+
+    topology: Topology
+    index: IndexView
+    healthy: frozenset[NodeId]
+    floor: int | None
+    shard: ShardId | None
+    choices: Choices
+
+
 class Scatter:
     """Asks covering sets."""
 
@@ -106,6 +115,7 @@ class Scatter:
         self._running = running
         self._when_no_cover = when_no_cover
         self._turn = 0
+        self._known: dict[IndexUid, _Known] = {}
 
     async def ask(self, wish: Wish) -> Gathered:
         """
@@ -125,15 +135,12 @@ class Scatter:
             index, cover = self._choose(wish, passed_over)
             asked = self._running.enter(wish.index_uid, cover.nodes)
             try:
-                replies = await self._send(cover, wish, until_s)
+                answers = await self._send(cover, wish, until_s, passed_over)
             finally:
                 self._running.leave(asked)
-            missing = {n for n in cover.nodes if n not in replies}
-            if missing:
-                passed_over |= missing
+            if len(answers) < len(cover.nodes):
                 _check_time(until_s)
                 continue
-            answers = tuple(replies[node_id] for node_id in cover.nodes)
             if self._still_true(index, cover):
                 return Gathered(answers, cover.version, cover.inconsistent)
             if attempt + 1 == _ATTEMPTS_MAX:
@@ -143,50 +150,83 @@ class Scatter:
     def _choose(self, wish: Wish, passed_over: set[NodeId]) -> tuple[IndexView, Cover]:
         view = self._cluster.view
         index = _live(view, wish.index_uid)
-        ready = view.ready(index)
         if wish.only is not None:
-            return index, _cover_of(view, index, (ready & wish.only) - passed_over, wish.shard)
+            ready = (view.ready(index) & wish.only) - passed_over
+            return index, _cover_of(view, index, ready, wish.shard)
+        if passed_over:
+            found = self._choices(view, index, wish, view.ready(index) - passed_over)
+        else:
+            found = self._known_choices(view, index, wish)
+        return index, found.pick(self._transport.in_flight, self._turn)
+
+    def _known_choices(self, view: View, index: IndexView, wish: Wish) -> Choices:
+        """Return what may be chosen from; worked out when something has changed."""
+        known = self._known.get(wish.index_uid)
+        if (
+            known is not None
+            and known.index is index
+            and known.topology is view.topology
+            and known.healthy == view.healthy
+            and known.floor == wish.floor
+            and known.shard == wish.shard
+        ):
+            return known.choices
+        found = self._choices(view, index, wish, view.ready(index))
+        self._known[wish.index_uid] = _Known(
+            view.topology, index, view.healthy, wish.floor, wish.shard, found
+        )
+        if len(self._known) > _KNOWN_MAX:
+            self._known.pop(next(iter(self._known)))
+        return found
+
+    def _choices(
+        self, view: View, index: IndexView, wish: Wish, ready: frozenset[NodeId]
+    ) -> Choices:
         candidates = Candidates(
             topology=view.topology,
             proved=index.proved,
-            ready=ready - passed_over if passed_over else ready,
+            ready=ready,
             committed=index.record.version,
             in_flight=index.in_flight,
-            load={n: self._transport.in_flight(n) for n in view.topology.node_ids},
+            load={},
             when_no_cover=self._when_no_cover,
             given_up=_others(view.topology, wish.shard),
             spared=index.spared,
         )
-        return index, covering_set(candidates, floor=wish.floor, turn=self._turn)
+        return choices(candidates, floor=wish.floor)
 
-    async def _send(self, cover: Cover, wish: Wish, until_s: float) -> Mapping[NodeId, NodeReply]:
-        """Write to every node, then await every answer; leaves out who gave no usable one."""
+    async def _send(
+        self, cover: Cover, wish: Wish, until_s: float, passed_over: set[NodeId]
+    ) -> tuple[NodeReply, ...]:
+        """Write to every node, then await every answer; pass over who gave no usable one."""
         left_s = until_s - asyncio.get_running_loop().time()
-        calls = {
-            node_id: asyncio.ensure_future(
-                self._transport.send(node_id, wish.request, timeout_s=left_s)
-            )
+        send, request = self._transport.send, wish.request
+        calls = [
+            asyncio.ensure_future(send(node_id, request, timeout_s=left_s))
             for node_id in cover.nodes
-        }
-        replies: dict[NodeId, NodeReply] = {}
+        ]
+        replies: list[NodeReply] = []
         try:
-            for node_id, call in calls.items():
+            for node_id, call in zip(cover.nodes, calls, strict=True):
                 try:
                     reply = await call
                 except NodeError as error:
                     _log.info("node_unanswered", node=node_id, why=str(error))
+                    passed_over.add(node_id)
                     # One that had less time than is due to it may be slow, and no more.
                     if left_s > wish.timeout_s - _TICK_S or not _over(until_s):
                         self._health.suspect(node_id)
                     continue
                 if _usable(reply):
-                    replies[node_id] = reply
+                    replies.append(reply)
                 else:
                     _log.info("node_passed_over", node=node_id, status=reply.status)
+                    passed_over.add(node_id)
         finally:
-            for call in calls.values():
-                call.cancel()  # A client that went away takes its requests along.
-        return replies
+            for call in calls:
+                if not call.done():
+                    call.cancel()  # A client that went away takes its requests along.
+        return tuple(replies)
 
     def _still_true(self, before: IndexView, cover: Cover) -> bool:
         """Whether every node was proved at the cover's version from the choice until now."""
@@ -245,10 +285,8 @@ def _live(view: View, index_uid: IndexUid) -> IndexView:
 
 def _usable(reply: NodeReply) -> bool:
     """Whether the node is neither in trouble nor without the index."""
-    if reply.status >= 500:
-        return False
     if reply.status != 404:
-        return True
+        return reply.status < 500
     try:
         answer = orjson.loads(reply.body)
     except orjson.JSONDecodeError:

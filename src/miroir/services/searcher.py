@@ -8,11 +8,11 @@ passed on as they are.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode
 from uuid import uuid4
 
+import msgspec
 import orjson
 
 from miroir.core import merge
@@ -30,8 +30,7 @@ _NUMBERS: Final = ("offset", "limit", "page", "hitsPerPage")
 _FLAGS: Final = ("showRankingScore", "showRankingScoreDetails")
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """
     What goes back to the client.
 
@@ -44,8 +43,7 @@ class Answer:
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class SearchRequest:
+class SearchRequest(msgspec.Struct, frozen=True):
     """
     One search as it came.
 

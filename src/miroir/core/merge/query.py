@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+import msgspec
+
 FacetOrder = Literal["alpha", "count"]
 
 _LIMIT: Final = 20
@@ -64,8 +66,7 @@ class SearchSettings:
         return order.get(facet, order.get("*", "alpha"))
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """
     What the client asked for, which the merged answer must look like.
 
@@ -85,7 +86,7 @@ class Asked:
     limit: int = _LIMIT
     page: int | None = None
     hits_per_page: int = _HITS_PER_PAGE
-    settings: SearchSettings = field(default_factory=SearchSettings)
+    settings: SearchSettings = msgspec.field(default_factory=SearchSettings)
     show_score: bool = False
     show_details: bool = False
     distinct: str | None = None
@@ -98,8 +99,7 @@ class Asked:
         return end if end > self.offset else 0
 
 
-@dataclass(frozen=True)
-class NodeQuery:
+class NodeQuery(msgspec.Struct, frozen=True):
     """
     One search, rewritten.
 
