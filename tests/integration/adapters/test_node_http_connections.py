@@ -547,3 +547,41 @@ async def test_a_call_cancelled_while_it_is_sent_once_more_is_not_sent():
         assert [one.line for one in server.requests][2:] == ["POST /x HTTP/1.1"]
         assert client.in_flight(N1) == 0
         await client.aclose()
+
+
+async def test_what_was_asked_of_a_node_that_is_found_down_ends_at_once_but_for_what_lasts():
+    """A search can be asked of a sibling now; a write must not lose its place for a hiccup."""
+    async with FaultServer(silent) as server:
+        client = client_of(server, connections_max=2)
+        lasting = NodeRequest("POST", "/x", b"{}", "application/json", lasting=True)
+        search, write, queued, patient = (
+            client.send(N1, request, timeout_s=30) for request in (POST, lasting, POST, lasting)
+        )
+        while len(server.requests) < 2:
+            await turns(1)
+
+        client.break_off(N1)
+
+        for gone in (search, queued):
+            with pytest.raises(NodeUnreachable, match="found down"):
+                await gone
+        assert not write.done()
+        assert not patient.done()
+        while len(server.requests) < 3:
+            await turns(1)
+        assert client.in_flight(N1) == 2
+        await client.aclose()
+        for left in (write, patient):
+            with pytest.raises(NodeUnreachable, match="closed"):
+                await left
+
+
+async def test_connections_to_a_node_that_is_found_down_are_not_used_again():
+    """They may be dead by now, and only the next request would find out."""
+    async with FaultServer(answering()) as server:
+        client = client_of(server)
+        await client.send(N1, POST, timeout_s=5)
+        client.break_off(N1)
+        await client.send(N1, POST, timeout_s=5)
+        assert server.connections == 2
+        await client.aclose()
