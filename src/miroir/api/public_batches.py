@@ -13,7 +13,7 @@ from miroir.api import task_filters
 from miroir.api.edge import Edge
 from miroir.api.http import Reply, Request, reply_json
 from miroir.api.router import Route
-from miroir.api.views import duration, moment, task_view
+from miroir.api.views import COUNTED, duration, moment, task_view
 from miroir.core.numbers import U32_MAX, unsigned
 from miroir.errors import BadParameter, BatchNotFound
 from miroir.ports.records import BatchPage, TaskQuery, TaskRecord
@@ -99,9 +99,7 @@ def _details(tasks: Sequence[TaskRecord]) -> dict[str, Any]:
             known = joined.get(name)
             both_count = type(known) is int and type(value) is int
             joined[name] = known + value if both_count else value if known is None else known
-    if len(tasks) == 1 and tasks[0].type in {"indexCreation", "indexUpdate"}:
-        return {name: value for name, value in joined.items() if value is not None}
-    return joined
+    return {n: v for n, v in joined.items() if v is not None or n in COUNTED}
 
 
 def _trace(head: TaskRecord) -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from miroir.ports.records import IndexRecord, TaskRecord
 
-_COUNTED: Final = (
+COUNTED: Final = (
     "indexedDocuments",
     "deletedDocuments",
     "editedDocuments",
@@ -81,7 +81,7 @@ def _details(task: TaskRecord) -> dict[str, Any] | None:
     """Counts of an unfinished task are null, as on one node; no details at all are left out."""
     details = dict(task.details)
     if task.status in {"enqueued", "processing"}:
-        for name in _COUNTED:
+        for name in COUNTED:
             if name in details:
                 details[name] = None
     return details or (None if task.type not in _ALWAYS_DETAILED else {})

@@ -43,7 +43,7 @@ class Outcome:
     Attributes:
         status: succeeded, failed or canceled.
         details: Those of the accepted task, with the shards' counts summed into them.
-        error: Of the first shard that failed.
+        error: Of the first shard that failed, which it names if there are several.
         deviants: Replicas that ended differently from what speaks for their shard.
     """
 
@@ -53,7 +53,9 @@ class Outcome:
     deviants: tuple[NodeId, ...]
 
 
-def outcome(details: Mapping[str, Any], shares: Sequence[Share]) -> Outcome | None:
+def outcome(
+    details: Mapping[str, Any], shares: Sequence[Share], *, shard_count: int = 1
+) -> Outcome | None:
     """Join the shares of one write; None while one of them is still under way."""
     if any(share.status in {"unsent", "sent"} for share in shares):
         return None
@@ -69,8 +71,16 @@ def outcome(details: Mapping[str, Any], shares: Sequence[Share]) -> Outcome | No
         deviants += [share.node_id for share in ended if share.status != speaker.status]
     failed = [share for share in spokesmen if share.status != "succeeded"]
     status = failed[0].status if failed else "succeeded"
-    error = failed[0].error if failed else None
+    error = _placed(failed[0], shard_count) if failed else None
     return Outcome(status, _summed(details, spokesmen), error, tuple(deviants))
+
+
+def _placed(failed: Share, shard_count: int) -> Mapping[str, Any] | None:
+    """Return an error with the place where it arose, if there is more than one."""
+    error = failed.error
+    if error is None or shard_count == 1:
+        return error
+    return {**error, "message": f"{error.get('message', '')} (on shard {failed.shard_id})"}
 
 
 def _untold(column: Sequence[Share]) -> Mapping[str, Any]:

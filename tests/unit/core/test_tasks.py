@@ -71,3 +71,27 @@ def test_what_nobody_can_tell_is_no_success() -> None:
     assert ended.error is not None
     assert "b" in ended.error["message"]
     assert ended.details["indexedDocuments"] == 3
+
+
+def test_an_error_names_its_shard_where_there_are_several() -> None:
+    """An operator looks at one column, not at all; with one shard the words are a node's own."""
+    failed = share("b", 1, "failed", error=ERROR)
+    shares = [share("a", 0, "succeeded", 6), failed]
+
+    several, one = outcome(ADDED, shares, shard_count=2), outcome(ADDED, shares)
+
+    assert several is not None
+    assert one is not None
+    assert several.error == {**ERROR, "message": "no (on shard 1)"}
+    assert one.error == ERROR
+
+
+def test_a_write_that_one_shard_has_done_and_another_cancelled_was_cancelled() -> None:
+    """Its details tell what there is of it all the same."""
+    shares = [share("a", 0, "succeeded", 6), share("b", 1, "canceled", 0)]
+
+    ended = outcome(ADDED, shares, shard_count=2)
+
+    assert ended is not None
+    assert (ended.status, ended.error) == ("canceled", None)
+    assert ended.details["indexedDocuments"] == 6

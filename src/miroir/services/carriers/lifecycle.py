@@ -66,6 +66,8 @@ class LifecycleCarrier:
         self._leftover = before.leftover
         self._form = before.form
         self._shown: dict[NodeId, Settings] = {}
+        self._deletions: dict[NodeId, int] = {}
+        self._documents_of: dict[NodeId, int] = {}
 
     async def send(self, node_id: NodeId, engine: str, state: Broadcast) -> int | None:  # noqa: ARG002
         """Create, update or delete; undoing a creation deletes only an index that is empty."""
@@ -100,9 +102,15 @@ class LifecycleCarrier:
                     return None
                 return await self._control.update_index(node_id, uid, wanted)
             case IntentKind.DELETE:
-                return await self._control.delete_index(node_id, uid) if found else None
+                return await self._delete(node_id) if found else None
             case _:
                 raise AssertionError(self._intent.kind)
+
+    async def _delete(self, node_id: NodeId) -> int:
+        self._deletions[node_id] = await self._control.delete_index(
+            node_id, self._intent.index_uid
+        )
+        return self._deletions[node_id]
 
     async def read(self, node_id: NodeId, engine: str, state: Broadcast) -> ReadBack:
         """Look whether the index is there, with the right key, and how its settings are."""
@@ -112,6 +120,7 @@ class LifecycleCarrier:
             self._intent.kind is IntentKind.CREATE and undo
         )
         if gone:
+            await self._count(node_id)
             return ReadBack(digest({"exists": bool(found)}), ("still there",) if found else ())
         if not found:
             return ReadBack(digest({"exists": False}), ("index: missing",))
@@ -143,9 +152,28 @@ class LifecycleCarrier:
             diff={},
             primary_key=self._intent.primary_key,
             deleted=deleted,
-            task_details={} if deleted else {"primaryKey": self._intent.primary_key},
+            task_details=self._deleted(state)
+            if deleted
+            else {"primaryKey": self._intent.primary_key},
             at_ms=self._clock.wall_ms(),
         )
+
+    async def _count(self, node_id: NodeId) -> None:
+        """Note how many documents the node says that it has deleted with the index."""
+        uid = self._deletions.get(node_id)
+        for task in await self._control.tasks(node_id, (uid,)) if uid is not None else ():
+            count = (task.details or {}).get("deletedDocuments")
+            if type(count) is int:
+                self._documents_of[node_id] = count
+
+    def _deleted(self, state: Broadcast) -> dict[str, Any]:
+        """Sum over the shards; nothing where one of them cannot be asked any more."""
+        counts = [
+            next((self._documents_of[n] for n in column if n in self._documents_of), None)
+            for column in state.columns
+        ]
+        known = [count for count in counts if count is not None]
+        return {"deletedDocuments": sum(known)} if len(known) == len(counts) else {}
 
     async def _find(self, node_id: NodeId) -> Mapping[str, Any] | None:
         return await self._control.index(node_id, self._intent.index_uid)
