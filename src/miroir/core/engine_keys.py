@@ -27,7 +27,8 @@ SINCE: Final[Mapping[str, tuple[int, int]]] = {
 }
 FEATURE_OF: Final = {"chat": "chatCompletions", "foreignKeys": "foreignKeys"}
 """Keys that a node shows only while this experimental feature is on."""
-_BYTES: Final = 400
+CHAT: Final = {"description": "", "documentTemplateMaxBytes": 400, "searchParameters": {}}
+"""What a node shows of `chat` after null; its default template is the engine's own affair."""
 _FORMER_RULES: Final = ["words", "typo", "proximity", "attribute", "sort", "exactness"]
 
 
@@ -55,7 +56,8 @@ def at_default(key: str, value: Any, engine: str | None) -> bool:
     """
     if key == "chat" and isinstance(value, Mapping):
         said = (value.get("description"), value.get("searchParameters"))
-        return not any(said) and value.get("documentTemplateMaxBytes", _BYTES) == _BYTES
+        most = CHAT["documentTemplateMaxBytes"]
+        return not any(said) and value.get("documentTemplateMaxBytes", most) == most
     return key in BY_KEY and not differences({key: default_of(key, engine)}, {key: value})
 
 

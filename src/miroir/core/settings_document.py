@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from miroir.core.engine_keys import CHAT
 from miroir.core.setting_values import Found, check_value
 from miroir.core.settings import BY_KEY, FRAGMENTS
 
@@ -123,8 +124,8 @@ def patch_of(declared: Declared, live: Mapping[str, Any]) -> dict[str, Any]:
     Return the PATCH that brings the three states about; it may name what is so already.
 
     Under full ownership a key that the server shows and the file does not name is reset, and so
-    are the leaves of an object and whole embedders; the fields of an embedder are not, as nobody
-    can tell those that were set from those that the engine filled in.
+    are the leaves of an object and whole embedders; the fields of an embedder, and the template of
+    a chat, are not, as nobody can tell what was set from what the engine filled in.
     """
     patch = {k: v for k, v in declared.settings.items() if k not in declared.unmanaged}
     if declared.ownership is Ownership.PARTIAL:
@@ -136,7 +137,8 @@ def patch_of(declared: Declared, live: Mapping[str, Any]) -> dict[str, Any]:
         if key not in patch:
             patch[key] = None
         elif setting.merges and isinstance(patch[key], Mapping) and isinstance(shown, Mapping):
-            patch[key] = {**dict.fromkeys(shown), **_filled(patch[key], shown)}
+            reset = dict.fromkeys(CHAT if key == "chat" else shown)
+            patch[key] = {**reset, **_filled(patch[key], shown)}
     return patch
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from miroir.core import settings as rules
-from miroir.core.engine_keys import at_default, default_of, unsupported
+from miroir.core.engine_keys import CHAT, at_default, default_of, unsupported
 from miroir.core.secret_places import Lookup, Path, kept, places, resolved
 from miroir.core.setting_cost import Effect, effect, worst
 from miroir.core.settings import EMBEDDERS, Cost
@@ -107,6 +107,7 @@ def plan(
     wanted = patch_of(declared, base)
     filled, missing = resolved(wanted, lookup)
     target = rules.resolve(base, _with_defaults(kept(filled, base, missing), engine))
+    target = _with_chat(target, wanted.get("chat"))
     changed = _changed(wanted, target, base, engine)
     masked = _masked(wanted, missing) if EMBEDDERS not in changed else ()
     if masked and send_secrets:
@@ -161,6 +162,15 @@ def _with_defaults(patch: Settings, engine: str | None) -> dict[str, Any]:
         k: older[k] if v is None and k in older and older[k] != rules.BY_KEY[k].default else v
         for k, v in patch.items()
     }
+
+
+def _with_chat(target: dict[str, Any], wanted: Any) -> dict[str, Any]:
+    """A leaf of `chat` that is null is shown as its default; the template's is not known."""
+    if not isinstance(wanted, Mapping):
+        return target
+    nulls = {name for name, value in wanted.items() if value is None}
+    chat = {name: CHAT.get(name) if name in nulls else v for name, v in target["chat"].items()}
+    return {**target, "chat": {name: v for name, v in chat.items() if v is not None}}
 
 
 def _with_synonyms(patch: dict[str, Any], target: Settings) -> dict[str, Any]:

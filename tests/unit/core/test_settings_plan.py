@@ -187,3 +187,17 @@ def test_keys_that_an_engine_does_not_know_are_named():
         {"facetSearch": False, "stopWords": None}, rules.defaults(), engines=("1.11.0",)
     )
     assert made.unsupported == {"1.11.0": ("facetSearch",)}
+
+
+def test_what_a_chat_does_not_say_goes_to_its_default_and_then_there_is_peace():
+    """A node shows defaults there, not null, and a template of its own that nobody else knows."""
+    shown = {"description": "x", "documentTemplate": "T", "documentTemplateMaxBytes": 400}
+    live = {**rules.defaults(), "chat": {**shown, "searchParameters": {"limit": 3}}}
+    wanted = {"chat": {"description": "y"}}
+    made = planned(wanted, live, Ownership.FULL)
+    assert made.patch["chat"]["searchParameters"] is None
+    assert "documentTemplate" not in made.patch["chat"]
+    after = {**live, "chat": {**shown, "description": "y", "searchParameters": {}}}
+    assert not rules.contradictions(made.target, after)
+    assert planned(wanted, after, Ownership.FULL).empty
+    assert planned(wanted, live).patch == wanted
