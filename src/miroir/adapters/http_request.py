@@ -8,6 +8,7 @@ a key). Sources: RFC 9110 sections 5.1, 5.5; RFC 9112 section 3.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -104,15 +105,13 @@ class HeadEncoder:
         Raises:
             ValueError: A part of the request cannot be written as HTTP.
         """
-        method = _checked(_METHOD, request.method, "the method")
-        head = method + " " + _checked(_PATH, request.path, "the path") + self._host
+        method = request.method
+        head = _start(method, request.path, request.content_type, self._host)
         if request.authorization is not None:
             value = _checked(_VALUE, request.authorization, "the authorization")
             head += f"authorization: {value}\r\n"
         elif self._authorization is not None:
             head += f"authorization: {self._authorization}\r\n"
-        if request.content_type is not None:
-            head += f"content-type: {_checked(_VALUE, request.content_type, 'content-type')}\r\n"
         if request.body or method in _WITH_BODY:
             head += f"content-length: {len(request.body)}\r\n"
         for name, value in request.headers.items():
@@ -121,6 +120,16 @@ class HeadEncoder:
             checked = _checked(_VALUE, value, f"the header {_checked(_NAME, name, 'a name')}")
             head += f"{name}: {checked}\r\n"
         return (head + "\r\n").encode("latin-1")
+
+
+@lru_cache(maxsize=1024)
+def _start(method: str, path: str, content_type: str | None, host: str) -> str:
+    """Return the lines that many requests have in common; kept, as checking them takes longer."""
+    checked = _checked(_METHOD, method, "the method")
+    head = checked + " " + _checked(_PATH, path, "the path") + host
+    if content_type is None:
+        return head
+    return head + f"content-type: {_checked(_VALUE, content_type, 'content-type')}\r\n"
 
 
 def _checked(pattern: re.Pattern[str], value: str, what: str) -> str:

@@ -149,6 +149,7 @@ def make_server(app: App, limits: LimitsConfig) -> uvicorn.Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             timeout_keep_alive=math.ceil(limits.keep_alive_s),
             timeout_graceful_shutdown=math.ceil(limits.shutdown_grace_s),
         )

@@ -7,6 +7,7 @@ the other way round; what was acknowledged is in the store.
 """
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -40,6 +41,7 @@ from miroir.runtime.outside import Outside
 from miroir.services.progress import ProgressReader
 from miroir.telemetry import Metrics
 
+_GC_AFTER_OBJECTS = 20_000
 _log = structlog.get_logger(__name__)
 
 
@@ -105,12 +107,25 @@ async def _serve(config: Config) -> None:
             server = make_server(make_app(config, services, outside), config.limits)
             sweeping = group.create_task(Sweeper(server, config.limits).run())
             listening = group.create_task(server.serve(sockets=[listener]))
+            _settle()
             await stop.wait()
             server.should_exit = True
             await listening
             sweeping.cancel()
             for each in running:
                 each.cancel()
+
+
+def _settle() -> None:
+    """
+    Have the garbage collector leave alone what stays for as long as the process does.
+
+    Requests make next to no cycles; looked for every 700 objects, as is the default, they cost a
+    search more than its choice of nodes does.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GC_AFTER_OBJECTS)
 
 
 async def _for_ever(run: Callable[[], Awaitable[None]]) -> None:

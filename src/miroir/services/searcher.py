@@ -7,10 +7,10 @@ merged (core.merge). What a node would refuse, a node refuses: bodies that canno
 passed on as they are.
 """
 
+import os
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode
-from uuid import uuid4
 
 import msgspec
 import orjson
@@ -21,12 +21,16 @@ from miroir.core.numbers import unsigned
 from miroir.core.topology import IndexUid, NodeId, ShardId
 from miroir.errors import CannotBeMerged
 from miroir.ports.node import NodeRequest
+from miroir.ports.records import IndexRecord
 from miroir.services.cluster import IndexView
 from miroir.services.hybrid_searcher import search_hybrid
 from miroir.services.scatter import Gathered, Scatter, Wish
 
 _JSON: Final = "application/json"
 _NUMBERS: Final = ("offset", "limit", "page", "hitsPerPage")
+_SETTINGS_MAX: Final = 1024
+_VERSION_4: Final = 0x4000_8000_0000_0000_0000
+_CHANCE: Final = ~0xF000_C000_0000_0000_0000
 _FLAGS: Final = ("showRankingScore", "showRankingScoreDetails")
 
 
@@ -74,6 +78,7 @@ class Searcher:
         self._scatter = scatter
         self._shard_count = shard_count
         self._timeout_s = timeout_s
+        self._settings: dict[str, tuple[IndexRecord, SearchSettings]] = {}
 
     async def search(self, request: SearchRequest) -> Answer:
         """
@@ -90,7 +95,9 @@ class Searcher:
             answer = await self._hybrid(request, query)
             if answer is not None:
                 return answer
-        rewritten = merge.rewrite_search(query, self._shard_count, settings_of(request.index))
+        rewritten = merge.rewrite_search(
+            query, self._shard_count, self._settings_of(request.index)
+        )
         if isinstance(rewritten, CannotMerge):
             raise CannotBeMerged(rewritten.reason)
         gathered = await self._ask(request, _with_query(request, rewritten.body))
@@ -98,7 +105,7 @@ class Searcher:
             return Answer(refusal.status, refusal.body, gathered.headers)
         bodies = [reply.body for reply in gathered.replies]
         mixed = gathered.inconsistent and request.only is None
-        merged = merge.merge_search(bodies, rewritten.asked, str(uuid4()), mixed=mixed)
+        merged = merge.merge_search(bodies, rewritten.asked, _new_uid(), mixed=mixed)
         if isinstance(merged, CannotMerge):
             raise CannotBeMerged(merged.reason)
         return Answer(200, merged, gathered.headers)
@@ -118,6 +125,16 @@ class Searcher:
             return Answer(200, body, said.headers)
         assert said.refusal is not None, "no body without a refusal"
         return Answer(said.refusal.status, said.refusal.body, said.headers)
+
+    def _settings_of(self, index: IndexView) -> SearchSettings:
+        """See `settings_of`; the last ones of each index are kept."""
+        record = index.record
+        known = self._settings.get(record.uid)
+        if known is None or known[0] is not record:
+            if len(self._settings) >= _SETTINGS_MAX:
+                self._settings.clear()
+            known = self._settings[record.uid] = (record, settings_of(index))
+        return known[1]
 
     async def _pass_on(self, request: SearchRequest) -> Answer:
         """Let one node answer: it holds everything, or it is going to say no."""
@@ -196,6 +213,12 @@ def _as_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return ",".join(value) if isinstance(value, list) else str(value)
+
+
+def _new_uid() -> str:
+    """Return a UUID of version 4, as `uuid.uuid4` makes it in five times the time."""
+    text = f"{int.from_bytes(os.urandom(16)) & _CHANCE | _VERSION_4:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def settings_of(index: IndexView) -> SearchSettings:
