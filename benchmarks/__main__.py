@@ -4,7 +4,7 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("merge", "client", "search", "ingest", "settings_change", "node")
+NAMES = ("merge", "client", "search", "against", "ingest", "settings_change", "node")
 
 
 def main() -> int:

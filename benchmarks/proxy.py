@@ -1,17 +1,21 @@
 """
-A Miroir in front of stubs, its CPU, and the load on it.
+A Miroir in front of stubs, its CPU and memory, and the load on it.
 
 Miroir runs as it does in production: `miroir serve`, one process. The load comes from this process
-over the project's own node client, which is fast enough not to be the bottleneck.
+over the project's own node client, which is fast enough not to be the bottleneck. Where there is
+more than one core, what is measured has the first one, and load and stubs have the others.
 """
 
 import asyncio
 import os
+import re
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -26,58 +30,141 @@ from miroir.ports.node import NodeReply, NodeRequest
 INDEX: Final = "films"
 _START_S: Final = 60.0
 _STOP_S: Final = 15.0
+_CORES: Final = os.sched_getaffinity(0)
 _TARGET: Final = NodeId("target")
 Call = Callable[[], Awaitable[NodeReply]]
 
 
 class Proxy:
-    """A running Miroir with one index, primary key `id`."""
+    """
+    A running server under load: Miroir, or what it is compared with.
 
-    def __init__(self, server: ServerProcess) -> None:
-        self._server = server
-        self.url = server.url
+    Attributes:
+        url: Where it listens.
+        pids: Its processes.
+    """
+
+    def __init__(self, url: str, *pids: int) -> None:
+        self.url = url
+        self.pids = pids
 
     def cpu_s(self) -> float:
-        """Return the CPU that the process has used so far, user and system (Linux only)."""
-        fields = Path(f"/proc/{self._server.pid}/stat").read_text().rpartition(")")[2].split()
-        user, system = int(fields[11]), int(fields[12])
-        return (user + system) / os.sysconf("SC_CLK_TCK")
+        """Return the CPU that it has used so far, user and system (Linux only)."""
+        return sum(map(_cpu_s, self.pids))
 
-    def cpu_us_per(self, request: NodeRequest, times: int, *, at_once: int) -> float:
-        """Send a request `times` times, `at_once` at a time; return CPU microseconds for each."""
-        spent_s: list[float] = []
+    def memory_mib(self) -> float:
+        """Return the resident memory of its largest process (Linux only)."""
+        return max(map(_memory_mib, self.pids))
+
+    def load(self, request: NodeRequest, times: int, *, at_once: int) -> "Load":
+        """Send a request `times` times, `at_once` at a time."""
+        found: list[Load] = []
 
         async def measured(call: Call) -> None:
             await _repeat(call, at_once, at_once)  # opens the connections
-            before_s = self.cpu_s()
-            await _repeat(call, times, at_once)
-            spent_s.append(self.cpu_s() - before_s)
+            cpu_s, started_s = self.cpu_s(), time.perf_counter()
+            taken_s = await _repeat(call, times, at_once)
+            wall_s = time.perf_counter() - started_s
+            found.append(
+                Load(
+                    times / wall_s,
+                    (self.cpu_s() - cpu_s) / times * 1e6,
+                    statistics.median(taken_s) * 1000,
+                )
+            )
 
-        uvloop.run(_loaded(self.url, request, at_once, measured))
-        return spent_s[0] / times * 1e6
+        with elsewhere():
+            uvloop.run(_loaded(self.url, request, at_once, measured))
+        return found[0]
+
+    def cpu_us_per(self, request: NodeRequest, times: int, *, at_once: int) -> float:
+        """Send a request `times` times, `at_once` at a time; return CPU microseconds for each."""
+        return self.load(request, times, at_once=at_once).cpu_us
+
+
+@dataclass(frozen=True)
+class Load:
+    """
+    What one round of load has shown.
+
+    Attributes:
+        per_s: Requests answered in a second.
+        cpu_us: CPU of the server for each.
+        median_ms: From sending one to the end of its answer.
+    """
+
+    per_s: float
+    cpu_us: float
+    median_ms: float
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _memory_mib(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
 
 
 @contextmanager
-def proxy(stub_ports: Sequence[int], program: Sequence[str] = ("-m", "miroir")) -> Iterator[Proxy]:
-    """Run Miroir with one shard per stub; `program` are the arguments of Python before `serve`."""
+def on_one_core() -> Iterator[None]:
+    """Have what is started inside run on the first core alone."""
+    with _on({min(_CORES)}):
+        yield
+
+
+@contextmanager
+def elsewhere() -> Iterator[None]:
+    """Run this thread, and what is started inside, on all cores but the first if there are any."""
+    with _on(_CORES - {min(_CORES)} or _CORES):
+        yield
+
+
+@contextmanager
+def _on(cores: set[int]) -> Iterator[None]:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def proxy(
+    stub_ports: Sequence[int], program: Sequence[str] = ("-m", "miroir"), *, key: str = ""
+) -> Iterator[Proxy]:
+    """
+    Run Miroir with one shard per stub, on one core.
+
+    Args:
+        stub_ports: Where the nodes listen.
+        program: The arguments of Python before `serve`.
+        key: The master key; none: everything is open.
+    """
     with tempfile.TemporaryDirectory(prefix="miroir-bench-") as name:
         folder = Path(name)
         port = free_ports(1)[0]
         nodes = "".join(f"    - http://127.0.0.1:{each}\n" for each in stub_ports)
         (folder / "miroir.yaml").write_text(
             f"listen: {{host: 127.0.0.1, port: {port}}}\ndata_dir: data\n"
-            f"topology:\n  shards: {len(stub_ports)}\n  replica_groups: 1\n  nodes:\n{nodes}"
+            + ("master_key: {env: BENCH_KEY}\n" if key else "")
+            + f"topology:\n  shards: {len(stub_ports)}\n  replica_groups: 1\n  nodes:\n{nodes}"
         )
         argv = (sys.executable, *program, "serve", "--config", str(folder / "miroir.yaml"))
         kept = {k: v for k, v in os.environ.items() if not k.startswith("MIROIR_")}
         kept["PYTHONPATH"] = os.pathsep.join((str(Path.cwd()), kept.get("PYTHONPATH", "")))
-        command = Command(argv, kept, folder, folder / "log")
+        command = Command(argv, kept | {"BENCH_KEY": key}, folder, folder / "log")
         server = ServerProcess("miroir", port, command)
-        server.start()
+        with on_one_core():
+            server.start()
         try:
             server.wait_healthy(time.monotonic() + _START_S)
-            _create_index(AdminClient(server.url))
-            yield Proxy(server)
+            _create_index(AdminClient(server.url, key) if key else AdminClient(server.url))
+            assert server.pid is not None
+            yield Proxy(server.url, server.pid)
         finally:
             server.stop(time.monotonic() + _STOP_S)
 
@@ -100,13 +187,19 @@ async def _loaded(
         await client.aclose()
 
 
-async def _repeat(call: Call, times: int, at_once: int) -> None:
+async def _repeat(call: Call, times: int, at_once: int) -> list[float]:
+    """Call so often; return the seconds of each."""
+    taken_s: list[float] = []
+
     async def worker() -> None:
         for _ in range(times // at_once):
+            started_s = time.perf_counter()
             reply = await call()
+            taken_s.append(time.perf_counter() - started_s)
             assert reply.status < 300, reply.body[:500]
 
     assert times % at_once == 0
     async with asyncio.TaskGroup() as group:
         for _ in range(at_once):
             group.create_task(worker())
+    return taken_s

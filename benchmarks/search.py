@@ -20,7 +20,7 @@ SHARDS = 3
 ROUNDS = 5
 SEARCHES = 2048
 AT_ONCE = 32
-RATIO_MAX = 3.2
+RATIO_MAX = 1.8
 SEARCH = NodeRequest(
     "POST", f"/indexes/{INDEX}/search", b'{"q":"lorem ipsum"}', "application/json"
 )

@@ -7,9 +7,11 @@ the defaults. Every search gets the same prepared answer; documents are taken an
 """
 
 import asyncio
+import hmac
 import multiprocessing
 import multiprocessing.connection
-from collections.abc import Iterator, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
@@ -21,24 +23,31 @@ import uvloop
 from miroir.core.settings import defaults
 
 _SETTINGS = orjson.dumps(defaults())
-_VERSION = {"pkgVersion": "1.50.0", "commitSha": "stub", "commitDate": "stub"}
 _MOMENT = "2026-01-01T00:00:00Z"
+_SHOWN: dict[str, Any] = {
+    "health": {"status": "available"},
+    "version": {"pkgVersion": "1.50.0", "commitSha": "stub", "commitDate": "stub"},
+    "experimental-features": {},
+    "stats": {"databaseSize": 0, "lastUpdate": _MOMENT, "indexes": {}},
+}
 
 
 class Stub:
     """What one stub remembers: its indexes and how many tasks it has had."""
 
-    def __init__(self, search_answer: bytes) -> None:
-        self._search_answer = _framed(200, search_answer)
+    def __init__(self, search_answer: bytes, key: str) -> None:
+        self.search_answer = _framed(200, search_answer)
+        self._key = key.encode()
+        self._keys: dict[str, dict[str, Any]] = {}
         self._indexes: dict[str, str | None] = {}
         self._task_uid = 0
 
     def answer(self, method: str, url: str, body: bytes) -> bytes:
         """Return the whole answer, head included."""
-        if url.endswith("/search"):
-            return self._search_answer
         parts = urlsplit(url)
         names = parts.path.strip("/").split("/")
+        if names[0] == "keys":
+            return _framed(*self._of_keys(method, names[1:], body))
         if method == "GET":
             status, value = self._shown(names, parse_qs(parts.query))
             return _framed(status, value if isinstance(value, bytes) else orjson.dumps(value))
@@ -52,16 +61,26 @@ class Stub:
         summary = {"taskUid": self._task_uid, "status": "enqueued", "enqueuedAt": _MOMENT}
         return _framed(202, orjson.dumps(summary))
 
+    def _of_keys(self, method: str, names: list[str], body: bytes) -> tuple[int, bytes]:
+        match method, names:
+            case "POST", []:
+                wanted = orjson.loads(body)
+                value = hmac.new(self._key, wanted["uid"].encode(), "sha256").hexdigest()
+                dates = {"createdAt": _MOMENT, "updatedAt": _MOMENT, "expiresAt": None}
+                shown = {"name": None, "description": None, **dates, **wanted, "key": value}
+                self._keys[wanted["uid"]] = shown
+                return 201, orjson.dumps(shown)
+            case "DELETE", [uid]:
+                self._keys.pop(uid, None)
+                return 204, b""
+            case _:
+                results = list(self._keys.values())
+                return 200, orjson.dumps({"results": results, "total": len(results)})
+
     def _shown(self, names: list[str], query: dict[str, list[str]]) -> tuple[int, Any]:
         match names:
-            case ["health"]:
-                return 200, {"status": "available"}
-            case ["experimental-features"]:
-                return 200, {}
-            case ["stats"]:
-                return 200, {"databaseSize": 0, "lastUpdate": _MOMENT, "indexes": {}}
-            case ["version"]:
-                return 200, _VERSION
+            case [name] if name in _SHOWN:
+                return 200, _SHOWN[name]
             case ["tasks"]:
                 uids = query.get("uids", [str(self._task_uid)])[0].split(",")
                 return 200, {"results": [_task(int(uid)) for uid in uids], "next": None}
@@ -93,10 +112,11 @@ def _framed(status: int, body: bytes) -> bytes:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection to a stub."""
+    """One connection to a stub; answers searches after a delay, if there is one."""
 
-    def __init__(self, stub: Stub) -> None:
+    def __init__(self, stub: Stub, delay_s: Callable[[], float] | None) -> None:
         self._stub = stub
+        self._delay_s = delay_s
         self._parser = httptools.HttpRequestParser(self)
         self._url = b""
         self._parts: list[bytes] = []
@@ -117,16 +137,32 @@ class _Connection(asyncio.Protocol):
         self._parts.append(part)
 
     def on_message_complete(self) -> None:
-        method = self._parser.get_method().decode()
-        body = b"".join(self._parts)
-        self._transport.write(self._stub.answer(method, self._url.decode(), body))
+        if not self._url.endswith(b"/search"):
+            method = self._parser.get_method().decode()
+            body = b"".join(self._parts)
+            self._transport.write(self._stub.answer(method, self._url.decode(), body))
+        elif self._delay_s is None:
+            self._transport.write(self._stub.search_answer)
+        else:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._delay_s(), self._transport.write, self._stub.search_answer)
 
 
 @contextmanager
-def stubs(search_answers: Sequence[bytes]) -> Iterator[list[int]]:
-    """Run one stub per answer in a process of their own; yield their ports."""
+def stubs(
+    search_answers: Sequence[bytes], *, key: str = "", delay_ms: tuple[int, int] | None = None
+) -> Iterator[list[int]]:
+    """
+    Run one stub per answer in a process of their own; yield their ports.
+
+    Args:
+        search_answers: What each stub says to every search.
+        key: The master key, which the values of API keys are made with.
+        delay_ms: Least and greatest time of a search; None = at once.
+    """
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.Process(target=_serve, args=(there, search_answers), daemon=True)
+    arguments = (there, search_answers, key, delay_ms)
+    process = multiprocessing.Process(target=_serve, args=arguments, daemon=True)
     process.start()
     try:
         yield here.recv()
@@ -135,13 +171,23 @@ def stubs(search_answers: Sequence[bytes]) -> Iterator[list[int]]:
         process.join()
 
 
-def _serve(ready: multiprocessing.connection.Connection, search_answers: Sequence[bytes]) -> None:
+def _serve(
+    ready: multiprocessing.connection.Connection,
+    search_answers: Sequence[bytes],
+    key: str,
+    delay_ms: tuple[int, int] | None,
+) -> None:
+    chance = random.Random(1)
+    delay_s = None if delay_ms is None else lambda: chance.uniform(*delay_ms) / 1000
+
     async def main() -> None:
         loop = asyncio.get_running_loop()
         ports: list[int] = []
         for each in search_answers:
-            stub = Stub(each)
-            server = await loop.create_server(lambda stub=stub: _Connection(stub), "127.0.0.1", 0)
+            stub = Stub(each, key)
+            server = await loop.create_server(
+                lambda stub=stub: _Connection(stub, delay_s), "127.0.0.1", 0
+            )
             ports.append(server.sockets[0].getsockname()[1])
         ready.send(ports)
         await loop.create_future()  # until killed
