@@ -15,6 +15,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from miroir.cli.admin_client import Refused
+from miroir.cli.doctor_disk import clocks_of_nodes, disk, found
 from miroir.cli.settings.connect import URL, ApiKey, Key, Url, connect
 from miroir.cli.settings.documents import DoctorDocument, FindingForm
 from miroir.cli.settings.forms import server
@@ -49,6 +50,7 @@ def doctor(
     target = connect(url, key, api_key)
     nodes, lives = target.nodes(), [target.live(index) for index in target.indexes()]
     findings = [*_nodes(nodes), *_clock(target), *_indexes(lives), *_defaults(nodes, lives)]
+    findings += disk(target)
     for check in _CHECKS.get(target.kind, ()):
         findings += check(target)
     healthy = not any(finding.level == "error" for finding in findings)
@@ -57,34 +59,30 @@ def doctor(
     raise typer.Exit(0 if healthy else 1)
 
 
-def _found(level: Level, check: str, says: str, remedy: str = "") -> FindingForm:
-    return FindingForm(level=level, check=check, says=says, remedy=remedy)
-
-
 def _nodes(nodes: tuple[NodeInfo, ...]) -> Findings:
     down = [node for node in nodes if not node.healthy]
     for node in down:
         where = f" ({node.where})" if node.where else ""
-        yield _found(
+        yield found(
             "error",
             "reachability",
             f"{node.name} at {node.url}{where} does not answer",
             "start it; it is used again by itself when it has caught up",
         )
     if not down:
-        yield _found("ok", "reachability", f"{_many(len(nodes), 'node')} answer")
+        yield found("ok", "reachability", f"{_many(len(nodes), 'node answers', 'nodes answer')}")
     engines = sorted({node.engine for node in nodes if node.engine})
     if len(engines) > 1:
-        yield _found(
+        yield found(
             "warning",
             "versions",
             f"nodes run different engines: {', '.join(engines)}",
             "finish the upgrade; until then write `rankingRules` out, as their default differs",
         )
     elif engines:
-        yield _found("ok", "versions", f"every node runs {engines[0]}")
+        yield found("ok", "versions", f"every node runs {engines[0]}")
     else:
-        yield _found(
+        yield found(
             "note", "versions", "the engine's version is not told", "give a key with `version`"
         )
 
@@ -96,24 +94,24 @@ def _clock(target: Target) -> Findings:
     except ValueError:
         there = None
     if there is None:
-        yield _found("note", "clocks", "the server does not tell its time")
+        yield found("note", "clocks", "the server does not tell its time")
         return
     skew_s = abs((datetime.now(UTC) - there).total_seconds())
     if skew_s > _SKEW_S:
-        yield _found(
+        yield found(
             "warning",
             "clocks",
             f"the server's clock and this one are {skew_s:.0f} s apart",
             "let both follow NTP; expiry of keys and the times of a history depend on it",
         )
     else:
-        yield _found("ok", "clocks", "the server's clock and this one agree")
+        yield found("ok", "clocks", "the server's clock and this one agree")
 
 
 def _indexes(lives: list[Live]) -> Findings:
     for live in lives:
         if live.frozen:
-            yield _found(
+            yield found(
                 "error",
                 "frozen",
                 f"`{live.index}` takes no documents: {live.frozen}",
@@ -121,21 +119,21 @@ def _indexes(lives: list[Live]) -> Findings:
             )
         astray = [f"{n} {c['state']}" for n, c in live.cells.items() if c["state"] != "synced"]
         if astray:
-            yield _found(
+            yield found(
                 "error",
                 "settings",
                 f"`{live.index}` is not served by every node: {', '.join(astray)}",
                 f"see why: miroir drift explain {live.index}; what goes on: miroir settings watch",
             )
         if live.unconfirmed:
-            yield _found(
+            yield found(
                 "warning",
                 "unconfirmed",
                 f"version {live.version} of `{live.index}` undoes itself",
                 f"keep it: miroir settings confirm {live.index}",
             )
     if all(c["state"] == "synced" for live in lives for c in live.cells.values()):
-        yield _found("ok", "settings", f"{_many(len(lives), 'index', 'indexes')} looked at")
+        yield found("ok", "settings", f"{_many(len(lives), 'index', 'indexes')} looked at")
 
 
 def _defaults(nodes: tuple[NodeInfo, ...], lives: list[Live]) -> Findings:
@@ -146,7 +144,7 @@ def _defaults(nodes: tuple[NodeInfo, ...], lives: list[Live]) -> Findings:
     for live in lives:
         rules = (live.settings or {}).get("rankingRules")
         if any(at_default("rankingRules", rules, engine) for engine in engines):
-            yield _found(
+            yield found(
                 "warning",
                 "defaults",
                 f"`{live.index}` leaves its ranking rules at the default, which differs between "
@@ -157,23 +155,23 @@ def _defaults(nodes: tuple[NodeInfo, ...], lives: list[Live]) -> Findings:
 
 def _drift(target: Target) -> Findings:
     assert isinstance(target, ProxyTarget)
-    found = target.drift()
-    for row in found["results"]:
-        yield _found(
+    seen = target.drift()
+    for row in seen["results"]:
+        yield found(
             "error" if row["breaker"] == "open" else "warning",
             "drift",
             f"{row['node']} strays from `{row['index']}`: {', '.join(row['faults'])}",
             f"miroir drift explain {row['index']}, then repair or adopt",
         )
-    for each in found["unmanaged"]:
-        yield _found(
+    for each in seen["unmanaged"]:
+        yield found(
             "warning",
             "unmanaged",
             f"`{each['index']}` is on {', '.join(each['nodes'])} and not managed: {each['why']}",
             f"miroir drift adopt {each['index']}",
         )
-    if not found["results"] and not found["unmanaged"]:
-        yield _found("ok", "drift", "no node strays")
+    if not seen["results"] and not seen["unmanaged"]:
+        yield found("ok", "drift", "no node strays")
 
 
 def _commons(target: Target) -> Findings:
@@ -183,17 +181,17 @@ def _commons(target: Target) -> Findings:
         seen = target.standing(kind)
         behind = [n for n, cell in seen["nodes"].items() if cell["state"] != "synced"]
         if behind:
-            yield _found(
+            yield found(
                 "warning",
                 kind,
                 f"{', '.join(behind)} do not have the {kind} of the cluster yet",
                 "they get them by themselves when they answer; see miroir status",
             )
         else:
-            yield _found("ok", kind, f"every node has the same {kind}")
+            yield found("ok", kind, f"every node has the same {kind}")
         besides = [node for node, keys in (seen.get("unmanaged") or {}).items() if keys]
         if besides:
-            yield _found(
+            yield found(
                 "note",
                 kind,
                 f"keys that the cluster does not know are on {', '.join(besides)}",
@@ -209,21 +207,21 @@ def _grid(target: Target) -> Findings:
         columns[shard] = columns.get(shard, 0) + node.healthy
     thin = [shard for shard, count in columns.items() if count < 2]
     if thin:
-        yield _found(
+        yield found(
             "note",
             "replicas",
             f"{', '.join(thin)} has fewer than two nodes that answer",
             "changes of settings have a mixed window, and no node may be lost; add a group",
         )
     else:
-        yield _found("ok", "replicas", "every shard can lose a node")
+        yield found("ok", "replicas", "every shard can lose a node")
 
 
 def _tasks(target: Target) -> Findings:
     assert isinstance(target, PlainTarget)
     for task in target.failed_tasks():
         why = (task.get("error") or {}).get("message", "no reason given")
-        yield _found(
+        yield found(
             "note",
             "tasks",
             f"settings task {task['uid']} of `{task['indexUid']}` failed: {scrubbed(why)}",
@@ -243,7 +241,7 @@ def _rights(target: Target) -> Findings:
         try:
             target.read(path)
         except Refused:
-            yield _found(
+            yield found(
                 "warning",
                 "rights",
                 f"the key lacks `{right}`, {use}",
@@ -252,7 +250,7 @@ def _rights(target: Target) -> Findings:
 
 
 _CHECKS: Final[dict[str, tuple[Callable[[Target], Findings], ...]]] = {
-    "miroir": (_drift, _commons, _grid),
+    "miroir": (_drift, _commons, _grid, clocks_of_nodes),
     "meilisearch": (_rights, _tasks),
 }
 

@@ -184,6 +184,14 @@ class PlainTarget:
         """Refuse: nothing freezes here."""
         raise Unfit("one plain Meilisearch freezes nothing; there is nothing to thaw")
 
+    def stats(self) -> Json | None:
+        """Return what the node tells of its databases; None if the key does not open that."""
+        try:
+            found: Json = self._client.get("/stats")
+        except Refused:
+            return None
+        return found
+
     def clock(self) -> str | None:
         """Return the `Date` of an answer, if there is one."""
         return self._client.request("GET", "/health").headers.get("date")

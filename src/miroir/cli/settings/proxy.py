@@ -209,6 +209,20 @@ class ProxyTarget:
         found: Json = self._admin.get(f"/_miroir/{of}")
         return found
 
+    def stats(self) -> Json | None:
+        """Return what all nodes tell of their databases; None if the key does not open that."""
+        try:
+            found: Json = self._public.get("/stats")
+        except Refused:
+            return None
+        return found
+
+    def newest_change(self, index: str) -> Json | None:
+        """Return the newest version with the times of every node; None if there is none."""
+        answer = self._admin.request("GET", f"{_path(index)}/history?limit=1")
+        found = answer.body["results"] if answer.status == 200 else []
+        return found[0] if found else None
+
     def clock(self) -> str | None:
         """Return the `Date` of an answer, if there is one."""
         return self._admin.request("GET", "/health").headers.get("date")
