@@ -15,6 +15,8 @@ from typing import Final, Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
+from miroir.telemetry.tallies import Tallies
+
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 _ROUTES_MAX: Final = 200
 _OTHER: Final = "other"
@@ -157,6 +159,18 @@ SPECS: Final[tuple[Spec, ...]] = (
 )
 
 
+_BY_NAME: Final = {spec.name: spec for spec in SPECS}
+_TALLIED: Final = ("s_total", "_seconds")
+"""Ends of the names of what is counted for every search (tallies.py)."""
+
+
+def _alone(kind: str) -> tuple[Spec, ...]:
+    tallied = {
+        prefix + end for prefix in ("miroir_node_request", "miroir_request") for end in _TALLIED
+    }
+    return tuple(spec for spec in SPECS if spec.kind == kind and spec.name not in tallied)
+
+
 class Metrics:
     """
     The metrics of one process, in a registry of their own.
@@ -171,11 +185,10 @@ class Metrics:
         self._indexes: set[str] = set()
         self._hidden: set[str] = set()
         self._gauges = {s.name: self._gauge(s) for s in SPECS if s.kind == "gauge"}
-        self._counters = {s.name: self._counter(s) for s in SPECS if s.kind == "counter"}
-        self._histograms = {s.name: self._histogram(s) for s in SPECS if s.kind == "histogram"}
-        # Children are kept: looking labels up costs more than counting.
-        self._node_calls: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
-        self._requests: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._counters = {s.name: self._counter(s) for s in _alone("counter")}
+        self._histograms = {s.name: self._histogram(s) for s in _alone("histogram")}
+        self._node_calls = self._tallies("miroir_node_request")
+        self._requests = self._tallies("miroir_request")
         self._routes: set[str] = set()
 
     def exposition(self) -> bytes:
@@ -262,15 +275,7 @@ class Metrics:
 
     def node_call(self, node_id: str, outcome: str, duration_s: float) -> None:
         """Count one ended request to a node; the signature is that of `http_call.Observe`."""
-        key = (node_id, outcome)
-        found = self._node_calls.get(key)
-        if found is None:
-            found = self._node_calls[key] = (
-                self._counters["miroir_node_requests_total"].labels(node_id, outcome),
-                self._histograms["miroir_node_request_seconds"].labels(node_id),
-            )
-        found[0].inc()
-        found[1].observe(duration_s)
+        self._node_calls.count(node_id, outcome, duration_s)
 
     def request(self, route: str, status: int, duration_s: float) -> None:
         """
@@ -286,14 +291,7 @@ class Metrics:
                 self._routes.add(route)
             else:
                 route = _OTHER
-        found = self._requests.get((route, status))
-        if found is None:
-            found = self._requests[(route, status)] = (
-                self._counters["miroir_requests_total"].labels(route, status),
-                self._histograms["miroir_request_seconds"].labels(route),
-            )
-        found[0].inc()
-        found[1].observe(duration_s)
+        self._requests.count(route, str(status), duration_s)
 
     # ---- inside
 
@@ -313,6 +311,17 @@ class Metrics:
         gauge.clear()
         for label, count in counts.items():
             gauge.labels(label).set(count)
+
+    def _tallies(self, prefix: str) -> Tallies:
+        counter, histogram = (_BY_NAME[f"{prefix}{end}"] for end in _TALLIED)
+        who, end = counter.labels
+        tallies = Tallies(
+            (counter.name, counter.help, (who, end)),
+            (histogram.name, histogram.help, (who,)),
+            histogram.buckets,
+        )
+        self.registry.register(tallies)
+        return tallies
 
     def _gauge(self, spec: Spec) -> Gauge:
         return Gauge(spec.name, spec.help, spec.labels, registry=self.registry)
