@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -53,6 +53,11 @@ class DocsNode(SimNode):
         kinds = {"POST": "documentAdditionOrUpdate", "PUT": "documentAdditionOrUpdate"}
         kind = {**kinds, "/edit": "documentEdition"}.get(action, "documentDeletion")
         return self._enqueue(uid, kind, {"action": action, **body}, origin)
+
+    def cancel(self, uid: int) -> None:
+        """Cancel a task that waits; one that runs is too far, for this node."""
+        if uid < len(self.disk.tasks) and self.disk.tasks[uid].status == "enqueued":
+            self.disk.tasks[uid] = replace(self.disk.tasks[uid], status="canceled")
 
     def port_task(self, uid: int) -> NodeTask:
         task = self.disk.tasks[uid]
@@ -244,6 +249,9 @@ def _route(node: DocsNode, request: NodeRequest, origin: str) -> tuple[int, Any]
         uid = node.enqueue_documents(write.uid, write.action, body, origin)
         return 202, {"taskUid": uid, "indexUid": write.uid, "status": "enqueued"}
     url = urlsplit(request.path)
+    if url.path == "/tasks/cancel":
+        node.cancel(int(parse_qs(url.query)["uids"][0]))
+        return 200, {"type": "taskCancelation", "status": "enqueued"}
     if url.path == "/tasks":
         query = parse_qs(url.query)
         if "statuses" not in query and "indexUids" in query:

@@ -408,7 +408,7 @@ def carry_out(part: WritePart, shard: dict[str, Any], how: set[str], status: str
     write = parsed(part.method, part.path, part.body)
     assert write is not None
     done = status == "succeeded" or how == {"succeeded"}
-    if not done and how == {"failed"}:
+    if not done and how in ({"failed"}, {"canceled"}):
         return
     if write.action in {"POST", "PUT"}:
         for document in write.body["documents"]:
