@@ -8,10 +8,14 @@ that is known with other methods gives 405; one that is not known at all, 404.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from types import MappingProxyType
+from typing import Final
 from urllib.parse import unquote
 
 from miroir.api.http import Reply, Request
 from miroir.errors import MethodNotAllowed, RouteNotFound
+
+_KNOWN_MAX: Final = 1024
 
 Handler = Callable[[Request, Mapping[str, str]], Awaitable[Reply]]
 
@@ -52,6 +56,7 @@ class Router:
 
     def __init__(self, routes: tuple[Route, ...]) -> None:
         self._root = _Branch()
+        self._known: dict[tuple[str, str], tuple[Route, Mapping[str, str]]] = {}
         for route in routes:
             self._add(route)
 
@@ -67,14 +72,25 @@ class Router:
         assert route.method not in branch.routes, f"twice: {route.method} {route.pattern}"
         branch.routes[route.method] = route
 
-    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+    def find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]]:
         """
         Return the route and the named segments, decoded.
+
+        The last ones found are kept: most requests are for a few paths.
 
         Raises:
             RouteNotFound: No such path.
             MethodNotAllowed: The path takes other methods.
         """
+        found = self._known.get((method, path))
+        if found is None:
+            found = self._find(method, path)
+            if len(self._known) >= _KNOWN_MAX:
+                self._known.clear()
+            self._known[(method, path)] = found
+        return found
+
+    def _find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]]:
         branch: _Branch | None = self._root
         named: dict[str, str] = {}
         for segment in path.strip("/").split("/"):
@@ -94,4 +110,4 @@ class Router:
             raise MethodNotAllowed(
                 f"`{path}` does not take {method}, but {allowed}.", tuple(sorted(branch.routes))
             )
-        return route, named
+        return route, MappingProxyType(named)
