@@ -51,6 +51,12 @@ have on one node. Reads that nodes answer (**pass**, **merge**) also take any ot
 node which answers knows. `/_miroir/*` needs the admin key. Keys and features are answered when
 every node that can be reached has been read back; 503 `miroir_not_everywhere` if that takes long.
 
+A task is Miroir's, with Miroir's number; so is a batch: one task, or a cancelation with what it
+has cancelled. `POST /tasks/cancel` takes writes back before they are sent, or on the nodes, and
+changes before they have begun; a change that has begun goes on (docs/adr/0009). `DELETE /tasks`
+deletes ended tasks here, not those of nodes. `/webhooks` tell of Miroir's tasks, each at least
+once, and for a day at most; nodes tell nobody anything.
+
 Settings are read with an `ETag` and written, where the client asks for it, only at the version
 that it has seen (docs/reference/headers.md). Lists of intents and versions are read newest first:
 `limit` (20, at most 1000) and `from`; `next` in the answer is the `from` of the next page, or
