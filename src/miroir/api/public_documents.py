@@ -46,7 +46,7 @@ class Documents:
         """`POST` (replace) and `PUT` (update) of documents."""
         query = request.query
         check_names(query, _WRITE_PARAMETERS)
-        if query.get("skipCreation") not in {None, "true", "false"}:
+        if query.get("skipCreation", "false").lower() not in {"true", "false"}:
             raise BadParameter(
                 "invalid_skip_creation",
                 f"skipCreation must be either `true` or `false`. Found: `{query['skipCreation']}`",

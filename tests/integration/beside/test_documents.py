@@ -163,6 +163,37 @@ def test_fields_are_those_of_one_node(pair, uid, body):
     assert list(found) == list(whole)
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize("skip", ["true", "TRUE", "false"])
+def test_documents_that_are_not_there_are_not_made_where_the_client_says_so(pair, method, skip):
+    """Each shard knows of its own documents which are there."""
+    uid = pair.load([{"id": n, "old": True} for n in range(0, 40, 2)], {})
+    rows = [{"id": n, "new": True} for n in range(40)]
+    path = f"/indexes/{uid}/documents"
+
+    tasks = [
+        ended(ask, ask(method, f"{path}?skipCreation={skip}", rows))
+        for ask in (pair.one_node, pair.through)
+    ]
+
+    assert tasks[0] == tasks[1]
+    whole, found = (
+        sorted(answer["results"], key=lambda row: row["id"])
+        for answer in pair.both("GET", f"{path}?limit=100")
+    )
+    assert found == whole
+    assert len(found) == (40 if skip == "false" else 20)
+
+
+@pytest.mark.parametrize("skip", ["", "maybe", "1"])
+def test_what_is_neither_yes_nor_no_is_refused_in_the_words_of_a_node(pair, uid, skip):
+    """Taken for no, it would make documents that nobody wants."""
+    whole, found = pair.both("POST", f"/indexes/{uid}/documents?skipCreation={skip}", [{"id": 1}])
+
+    assert whole["status"] == 400
+    assert found == whole
+
+
 def test_a_compaction_ends(pair, uid):
     """Every database of the index, on every node, by one task."""
     task = pair.cluster.do("POST", f"/indexes/{uid}/compact")
