@@ -154,8 +154,8 @@ def _keyed(hits: Sequence[Raw], shard: int, ranking: Ranking) -> Iterator[tuple[
     for each in hits:
         raw = bytes(each)
         hit, key = _as_expected(raw), None
-        if hit is not None and ranking.reader is not None:
-            key = ranking.reader(raw[hit.details_at + _DETAILS_SIZE : -1])
+        if hit is not None:
+            key = ranking.read(raw[hit.details_at + _DETAILS_SIZE : -1])
         if hit is None or key is None:
             hit, details = cut(raw)
             key = ranking.key(details)

@@ -15,7 +15,7 @@ words, without a limit to their number.
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -73,9 +73,10 @@ def key_reader(names: tuple[str, ...]) -> KeyOf | None:
 
     def key_of(text: bytes) -> Key | None:
         try:
-            return cast("Key", values_of(decode(text)))
+            key: Key = values_of(decode(text))
         except msgspec.DecodeError:
             return None
+        return key
 
     return key_of
 

@@ -30,6 +30,9 @@ from miroir.core.merge.known_rules import Key, KeyOf, key_reader
 
 _INFINITY: Final = float("inf")
 _MATCH_TYPES: Final = frozenset({"exactMatch", "matchesStart"})
+_USUAL: Final = (
+    "words", "typo", "proximity", "attributeRank", "wordPosition", "exactness",
+)  # fmt: skip
 _HIDDEN: Final = "<hidden>"
 
 
@@ -74,17 +77,29 @@ class Ranking:
 
     The only mutable object of the package: it remembers, within one merge, how the rules of the
     hits that it saw are to be read.
-
-    Attributes:
-        reader: Reads the keys of hits with the same rules at once; None: `key` reads them.
     """
 
-    __slots__ = ("_names", "_plans", "reader")
+    __slots__ = ("_names", "_plans", "_reader")
 
     def __init__(self) -> None:
         self._names: tuple[str, ...] | None = None
         self._plans: dict[tuple[str, ...], list[tuple[str, _Slots]]] = {}
-        self.reader: KeyOf | None = None
+        self._reader: KeyOf | None = key_reader(_USUAL)
+
+    def read(self, text: bytes) -> Key | None:
+        """
+        Return the sort key of a hit with the rules of those before it, or None if it has others.
+
+        The first hit is looked at for the rules that an index has by default.
+
+        Args:
+            text: The value of `_rankingScoreDetails`.
+        """
+        reader = self._reader
+        key = None if reader is None else reader(text)
+        if key is not None and self._names is None:
+            self._names = _USUAL
+        return key
 
     def key(self, details: Details) -> Key:
         """
@@ -106,9 +121,8 @@ class Ranking:
         names = _applied_order(details)
         if self._names is None or self._names[-1:] == ("skipped",):
             self._names = names
+            self._reader = key_reader(names) if _is_complete(details) else None
         _check_same(self._names, names)
-        if names == self._names and _is_complete(details):
-            self.reader = key_reader(names)
         return [(name, _slots(name, details[name])) for name in names]
 
 

@@ -79,7 +79,21 @@ def test_hits_with_other_rules_are_still_refused():
     ranking = Ranking()
     ranking.key(decode_details(text({"words": RULES["words"], "typo": RULES["typo"]})))
     other = text({"typo": RULES["typo"], "words": RULES["words"]})
-    assert ranking.reader is not None
-    assert ranking.reader(other) is None
+    assert ranking.read(other) is None
     with pytest.raises(Incomparable):
         ranking.key(decode_details(other))
+
+
+USUAL = text({name: RULES[name] for name in NAMES if name != "attribute"})
+SORTED = text({"words": RULES["words"], "title:asc": {"value": "a"}})
+
+
+@pytest.mark.parametrize(("first", "second"), [(USUAL, SORTED), (SORTED, USUAL)])
+def test_the_usual_rules_are_compared_with_no_others(first, second):
+    """They are recognised in the first hit without being told, and in no later one."""
+    ranking = Ranking()
+    if ranking.read(first) is None:
+        ranking.key(decode_details(first))
+    assert ranking.read(second) is None
+    with pytest.raises(Incomparable):
+        ranking.key(decode_details(second))
