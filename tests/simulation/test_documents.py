@@ -59,9 +59,14 @@ def test_a_write_beside_the_deletion_of_its_index_is_before_or_behind_it(seed):
     assert len(world.writes) > 40
 
 
-@pytest.mark.parametrize("seed", [41, 201, 363])
+@pytest.mark.parametrize("seed", [41, 187, 201, 363])
 def test_a_seed_that_found_something_stays_green(seed):
-    """A leftover that was verified unasked; a late part counted twice; the last one not heard."""
+    """
+    They found what docs/track-record.md tells.
+
+    A leftover that was verified unasked; a copy into an index that is no more, and whose replica
+    left the new one without a trace; a late part counted twice; the last one not heard.
+    """
     world = simulate(seed)
     assert world.failure is None, world.failure
 

@@ -142,7 +142,10 @@ class Resync:
         except (NodeError, Unavailable, TimeoutError, Interrupted) as why:
             self._pauses.lengthen((index_uid, node_id))
             _log.warning("resync_interrupted", index=index_uid, node=node_id, why=str(why))
-            self._replicas.leave(index_uid, {node_id: f"resync interrupted: {why}"})
+            index = self._cluster.view.live(index_uid)
+            # In an index that was made anew meanwhile it may be in sync: nothing is interrupted.
+            if index is not None and node_id in index.out_of_sync:
+                self._replicas.leave(index_uid, {node_id: f"resync interrupted: {why}"})
 
     async def _end_swaps(self, node_id: NodeId) -> None:
         """No swap that was given up on this node may come over what is about to be done."""
