@@ -157,6 +157,15 @@ def _drift(target: Target) -> Findings:
     assert isinstance(target, ProxyTarget)
     seen = target.drift()
     for row in seen["results"]:
+        if row["state"] == "ignored":
+            yield found(
+                "note",
+                "drift",
+                f"{row['node']} differs in {', '.join(row['faults'])} of `{row['index']}`, which "
+                "is to be ignored",
+                f"guard it again: miroir drift ignore {row['index']} --stop",
+            )
+            continue
         yield found(
             "error" if row["breaker"] == "open" else "warning",
             "drift",

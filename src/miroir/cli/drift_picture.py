@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from miroir.cli.settings.documents import DriftDocument, DriftForm, DriftRuleForm
+from miroir.cli.settings.durations import moment
 from miroir.cli.settings.picture import Hanging
 
 _COLOURS: Final = {"suspected": "yellow", "ignored": "cyan"}
@@ -60,7 +61,6 @@ def _row(row: DriftForm) -> Iterator[RenderableType]:
     state = Text(row.state, _COLOURS.get(row.state, "red"))
     head = Text.assemble((row.index, "bold"), f" on {row.node}  ", state, "  ")
     yield Hanging(head.append(", ".join(row.faults)), 4)
-    since = (row.first_seen_at or "").replace("T", " ")[:19]
     will = f"Miroir {_WILL[row.action]}" if row.action in _WILL else "left alone, as was ordered"
     why = f": {row.why}" if row.why else ""
     broken = ""
@@ -68,7 +68,7 @@ def _row(row: DriftForm) -> Iterator[RenderableType]:
         broken = (
             f"; repairs did not hold, so there are no more until: miroir drift repair {row.index}"
         )
-    yield Hanging(Text(f"    since {since} UTC; {will}{why}{broken}", "dim"), 4)
+    yield Hanging(Text(f"    since {moment(row.first_seen_at)}; {will}{why}{broken}", "dim"), 4)
 
 
 def _rules(rules: list[DriftRuleForm]) -> Table:

@@ -134,7 +134,7 @@ def _of_rate(documents: int, writes: Sequence[PastIndexing]) -> Estimate | None:
         return None
     rate = sum(w.documents for w in useful) / seconds
     expected = documents / rate
-    basis = f"{len(useful)} past document writes ({rate:,.0f} documents/s)"
+    basis = f"{len(useful)} past document write{'s'[: len(useful) != 1]} ({rate:,.0f} documents/s)"
     return Estimate(expected / _MARGIN, expected * _MARGIN, basis)
 
 

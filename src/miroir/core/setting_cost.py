@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from miroir.core.settings import BY_KEY, EMBEDDERS, Cost
+from miroir.core.settings import BY_KEY, EMBEDDERS, Cost, defaults, resolve
 
 Settings = Mapping[str, Any]
 ORDER: Final = (Cost.INSTANT, Cost.FACETS, Cost.RETOKENISE, Cost.REEMBED)
@@ -57,6 +57,13 @@ def effect(key: str, before: Settings, after: Settings) -> Effect:
 def worst(effects: Iterable[Effect]) -> Cost:
     """Return the dearest class; of nothing, instant."""
     return max((e.cost for e in effects), key=ORDER.index, default=Cost.INSTANT)
+
+
+def class_of(patch: Settings) -> Cost:
+    """Return the class of a patch of which only this is known, and not what it has changed."""
+    before = defaults()
+    after = resolve(before, patch)
+    return worst(effect(key, before, after) for key in patch)
 
 
 def _searchable(before: Settings, after: Settings) -> Effect:

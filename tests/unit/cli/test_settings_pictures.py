@@ -5,9 +5,10 @@ import io
 import pytest
 from rich.console import Console
 
+from miroir.cli.drift_picture import drift_picture, rule_picture
 from miroir.cli.settings.applying import outcome_picture
 from miroir.cli.settings.diff import compared
-from miroir.cli.settings.documents import AppliedForm
+from miroir.cli.settings.documents import AppliedForm, DriftDocument, DriftForm, DriftRuleForm
 from miroir.cli.settings.files import FileFault
 from miroir.cli.settings.picture import differences_picture, plan_picture
 from miroir.cli.settings.planning import Planned, UnsoundFiles, said
@@ -145,7 +146,7 @@ def test_the_status_is_a_line_for_each_index_and_what_is_under_way():
     lives = [
         Live("books", {}, "ab12cd34ef", 3, 0, cells={"n0": cell, "n1": cell}),
         Live("movies", {}, "ffffffffff", 9, 31944, cells={"n0": cell, "n1": {"state": "down"}},
-             unconfirmed={"until": "12:00Z"}),
+             unconfirmed={"until": "2026-11-23T12:00:00.000Z"}),
     ]  # fmt: skip
     nodes = (NodeProgress("n0", "sent", 47.0), NodeProgress("n1", "verified"))
     running = Running("movies", "change 7 by ci", Progress("running", "proposing", nodes))
@@ -154,7 +155,7 @@ def test_the_status_is_a_line_for_each_index_and_what_is_under_way():
     assert lines[:3] == [
         "INDEX     SETTINGS     DOCUMENTS  NODES  NOW",
         "books     v3 ab12cd34          0  2/2    at rest",
-        "movies    v9 ffffffff     31,944  1/2    undoes itself at 12:00Z; miroir",
+        "movies    v9 ffffffff     31,944  1/2    undoes itself at 2026-11-23 12:00:00",
     ]
     assert lines[-3] == "movies  change 7 by ci  proposing"
     assert lines[-2].startswith("  n0  at work")
@@ -168,7 +169,13 @@ def test_outcomes_name_the_command_that_comes_next():
         url = "http://here:7700"
 
     outcomes = [
-        AppliedForm(index="a", outcome="applied", version=4, seconds=12.3, confirm_until="12:00Z"),
+        AppliedForm(
+            index="a",
+            outcome="applied",
+            version=4,
+            seconds=12.3,
+            confirm_until="2026-11-23T12:00:00.000Z",
+        ),
         AppliedForm(index="b", outcome="failed", error="n1 [says] no"),
         AppliedForm(index="c", outcome="not started"),
     ]
@@ -176,7 +183,7 @@ def test_outcomes_name_the_command_that_comes_next():
         drawn(outcome_picture(Here, outcomes))
         == """\
 applied     a as version 4 in 12 s
-            undoes itself at 12:00Z unless:
+            undoes itself at 2026-11-23 12:00:00 UTC unless:
             miroir settings confirm a --url http://here:7700
 failed      b
             n1 [says] no
@@ -196,3 +203,58 @@ def test_faults_of_files_name_place_and_line_and_the_command_that_shows_all():
     message = str(UnsoundFiles(faults, "s"))
     assert message.count("expected a string") == 10
     assert message.endswith("... and 2 more\nsee everything with `miroir settings validate s`")
+
+
+def test_a_node_that_does_not_follow_is_named_beside_its_index():
+    """`3/4` and "at rest" left everybody to guess."""
+    cells = {"n0": {"state": "synced"}, "n3": {"state": "down"}}
+    text = drawn(status_picture([Live("movies", {}, "f", 9, 1, cells=cells)], ()))
+    assert "1/2    n3 down; see: miroir doctor" in text
+
+
+def test_drift_says_what_is_done_about_it_and_who_wanted_that():
+    """Also what is only left alone: in half a year nobody remembers why."""
+    row = DriftForm(
+        index="movies",
+        node="n1",
+        state="drifted",
+        faults=["synonyms", "stopWords"],
+        mode="alert",
+        breaker="open",
+        action="alert",
+        why=None,
+        first_seen_at="2026-11-23T12:00:00.000Z",
+        last_seen_at=None,
+    )
+    rule = DriftRuleForm(
+        index="movies",
+        mode="alert",
+        mode_is="ordered",
+        ignored_keys=["synonyms"],
+        by="me",
+        reason="kept by hand",
+        at="2026-11-23T12:00:00.000Z",
+    )
+    left = row.model_copy(update={"state": "ignored", "action": "nothing", "breaker": "closed"})
+    document = DriftDocument(
+        results=[row, left], modes={}, rules=[rule], orders=[rule], unmanaged=[]
+    )
+    assert [line.rstrip() for line in drawn(drift_picture(document)).splitlines()] == [
+        "movies on n1  drifted  synonyms, stopWords",
+        "    since 2026-11-23 12:00:00 UTC; Miroir only reports it; repairs did not hold,",
+        "    so there are no more until: miroir drift repair movies",
+        "movies on n1  ignored  synonyms, stopWords",
+        "    since 2026-11-23 12:00:00 UTC; left alone, as was ordered",
+        "next: miroir drift explain INDEX, repair INDEX, or adopt INDEX",
+        "",
+        "INDEX   MODE   IGNORED   BY  SINCE (UTC)       WHY",
+        "movies  alert  synonyms  me  2026-11-23 12:00  kept by hand",
+    ]
+    assert "back: miroir drift ignore movies --stop" in drawn(rule_picture(rule))
+
+
+def test_a_key_that_does_not_open_numbers_is_named_as_the_reason():
+    """Else a plan on a large index reads as if nobody could know what it costs."""
+    text = drawn(plan_picture([planned({"stopWords": ["a"]}, documents=None)]))
+    assert "does not open document numbers" in " ".join(text.split())
+    assert "--api-key REF" in text

@@ -3,7 +3,7 @@
 import pytest
 
 from miroir.core import settings as rules
-from miroir.core.setting_cost import Effect, effect, worst
+from miroir.core.setting_cost import Effect, class_of, effect, worst
 from miroir.core.settings import Cost
 
 BASE = {
@@ -86,3 +86,11 @@ def test_the_dearest_counts():
     assert worst([]) is Cost.INSTANT
     effects = [Effect(cost, "") for cost in (Cost.FACETS, Cost.REEMBED, Cost.RETOKENISE)]
     assert worst(effects) is Cost.REEMBED
+
+
+def test_a_patch_alone_is_classed_as_if_all_had_been_at_default():
+    """Of a change of the past, or of somebody else's, no more is known."""
+    assert class_of({"stopWords": ["a"], "searchCutoffMs": 5}) is Cost.RETOKENISE
+    assert class_of({"sortableAttributes": ["a"], "pagination": None}) is Cost.FACETS
+    assert class_of({"pagination": {"maxTotalHits": 5}}) is Cost.INSTANT
+    assert class_of({}) is Cost.INSTANT

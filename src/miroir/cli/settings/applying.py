@@ -19,7 +19,7 @@ from rich.text import Text
 from miroir.cli.admin_client import NoAnswer, Refused
 from miroir.cli.faults import CliFault, UsageFault
 from miroir.cli.settings.documents import AppliedForm
-from miroir.cli.settings.durations import words
+from miroir.cli.settings.durations import moment, words
 from miroir.cli.settings.follow import StillRunning, follow
 from miroir.cli.settings.picture import Hanging
 from miroir.cli.settings.planning import Planned
@@ -148,7 +148,9 @@ def outcome_picture(target: Target, outcomes: Sequence[AppliedForm]) -> Renderab
             lines.append(Hanging(Text(f"            {outcome.error}"), 12))
         if outcome.confirm_until:
             keep = f"miroir settings confirm {outcome.index} --url {target.url}"
-            lines.append(Text(f"            undoes itself at {outcome.confirm_until} unless:"))
+            lines.append(
+                Text(f"            undoes itself at {moment(outcome.confirm_until)} unless:")
+            )
             lines.append(Text(f"            {keep}", "bold"))
     if any(outcome.outcome == "failed" for outcome in outcomes):
         lines.append(Text("the first failure stops the rest; correct it, then plan again", "red"))

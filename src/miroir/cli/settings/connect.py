@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 import typer
 
-from miroir.cli.admin_client import AdminClient
+from miroir.cli.admin_client import AdminClient, NoAnswer
 from miroir.cli.faults import CliFault, UsageFault
 from miroir.cli.settings.journal import Journal
 from miroir.cli.settings.plain import PlainTarget
@@ -75,7 +75,10 @@ def connect(
     """
     secret = _key(key, _KEYS, "--key")
     client = AdminClient(url, secret, timeout_s=30.0)
-    answer = client.request("GET", "/_miroir/topology")
+    try:
+        answer = client.request("GET", "/_miroir/topology")
+    except NoAnswer as error:
+        raise NoAnswer(f"{error}; is it up? another address: --url URL, or MIROIR_URL") from error
     if answer.status == 200:
         if history is not None:
             raise UsageFault(

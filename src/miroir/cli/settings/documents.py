@@ -199,12 +199,13 @@ class NodeProgressForm(Form):
 
 
 class RunningForm(Form):
-    """A change that has not ended."""
+    """A change that has not ended; the seconds that are left are an estimate."""
 
     index: str
     what: str
     phase: str
     nodes: list[NodeProgressForm]
+    estimated_seconds_left: float | None = None
 
 
 class IndexStatusForm(Form):

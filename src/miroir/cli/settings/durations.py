@@ -39,3 +39,8 @@ def words(seconds: float) -> str:
     if seconds < 6000:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def moment(rfc3339: str | None) -> str:
+    """Return a moment for people, to the second; servers write UTC."""
+    return f"{(rfc3339 or '-').replace('T', ' ')[:19]} UTC"

@@ -126,7 +126,8 @@ def running_picture(running: tuple[Running, ...]) -> RenderableType:
     parts: list[RenderableType] = []
     for each in running:
         head = Text.assemble((each.index, "bold"), f"  {each.what}  ", each.progress.phase)
-        head.append(_left(_left_s(each.progress, 0.0, None)), "dim")
+        left = each.left_s if each.left_s is not None else _left_s(each.progress, 0.0, None)
+        head.append(_left(left), "dim")
         parts += [head, _nodes(each.progress), Text()]
     return Group(*parts[:-1])
 

@@ -147,6 +147,7 @@ def running_form(running: Running) -> RunningForm:
         index=running.index,
         what=running.what,
         phase=running.progress.phase,
+        estimated_seconds_left=running.left_s,
         nodes=[
             NodeProgressForm(
                 name=n.name,

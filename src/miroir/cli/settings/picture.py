@@ -192,6 +192,9 @@ def _facts(each: Planned) -> Iterator[RenderableType]:
 
 def _takes(each: Planned) -> str:
     documents = "" if each.live.documents is None else f" of {each.live.documents:,} documents"
+    if each.estimate is None and each.live.documents is None:
+        remedy = "--api-key REF on Miroir, `stats.get` on a plain Meilisearch"
+        return f"{each.plan.cost}: not known, as the key does not open document numbers ({remedy})"
     if each.estimate is None:
         return f"{each.plan.cost}{documents}: not known, nothing alike was done here before"
     low, high = words(each.estimate.low_s), words(each.estimate.high_s)

@@ -33,7 +33,7 @@ from miroir.core import settings as rules
 from miroir.core.estimate import Pace, PastChange, PastIndexing, paced
 from miroir.core.fingerprint import fingerprint
 from miroir.core.rollback import patch as patch_to, target as target_of
-from miroir.core.setting_cost import effect, worst
+from miroir.core.setting_cost import class_of
 
 _OPEN: Final = "statuses=enqueued,processing"
 _NO_VERSIONS: Final = "one plain Meilisearch keeps no versions"
@@ -271,7 +271,5 @@ def _worked(task: Json) -> bool:
 def _past_change(task: Json) -> PastChange:
     """Class it from its details: what it was sent, not what it changed, is all that is known."""
     details = {k: v for k, v in task["details"].items() if v is not None}
-    before = rules.defaults()
-    after = rules.resolve(before, details)
-    cost = worst(effect(key, before, after) for key in details)
-    return PastChange(str(task["indexUid"]), cost, seconds_of(task["duration"]) or 0.0)
+    took_s = seconds_of(task["duration"]) or 0.0
+    return PastChange(str(task["indexUid"]), class_of(details), took_s)

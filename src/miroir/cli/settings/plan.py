@@ -13,7 +13,7 @@ from miroir.cli.settings.documents import FaultForm, ValidationDocument
 from miroir.cli.settings.files import FileFault, load
 from miroir.cli.settings.forms import plan_document
 from miroir.cli.settings.output import Outlet, Output, as_json
-from miroir.cli.settings.picture import plan_picture
+from miroir.cli.settings.picture import Hanging, plan_picture
 from miroir.cli.settings.planning import load_sound, plan_all, said
 
 Files = Annotated[
@@ -130,9 +130,12 @@ def _form(found: FileFault) -> FaultForm:
 
 def _picture(faults: tuple[FileFault, ...], names: list[str], *, valid: bool) -> RenderableType:
     lines = [
-        Text.assemble(
-            ("warning  ", "yellow") if found.fault.warning else ("error    ", "bold red"),
-            said(found),
+        Hanging(
+            Text.assemble(
+                ("warning  ", "yellow") if found.fault.warning else ("error    ", "bold red"),
+                said(found),
+            ),
+            9,
         )
         for found in faults
     ]

@@ -7,6 +7,8 @@ that one, the plan says that it does not know. Everything else is versions, inte
 """
 
 from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -23,15 +25,17 @@ from miroir.cli.settings.target import (
     Progress,
     Running,
     Ticket,
+    Unfit,
     Version,
 )
-from miroir.core.estimate import PastChange, PastIndexing
+from miroir.core.estimate import Estimate, PastChange, PastIndexing, estimate
 from miroir.core.secret_places import scrubbed
-from miroir.core.setting_cost import effect, worst
+from miroir.core.setting_cost import class_of, effect, worst
 
 _ENDED_WELL: Final = frozenset({"converged"})
 _ENDED_BADLY: Final = frozenset({"refused", "aborted", "frozen", "canceled"})
 _HISTORY: Final = 50
+_GUESSES_MAX: Final = 20
 _MOVED: Final = frozenset({409, 412})
 
 
@@ -50,6 +54,7 @@ class ProxyTarget:
     def __init__(self, admin: AdminClient, public: AdminClient) -> None:
         self._admin = admin
         self._public = public
+        self._guesses: dict[int, Estimate | None] = {}
         self.url = admin.url
 
     def nodes(self) -> tuple[NodeInfo, ...]:
@@ -149,7 +154,11 @@ class ProxyTarget:
 
     def version(self, index: str, number: int) -> Version:
         """Return one version with its settings."""
-        return _version(self._admin.get(f"{_path(index)}/history/{number}"))
+        answer = self._admin.request("GET", f"{_path(index)}/history/{number}")
+        if answer.status == 404:
+            have = f"see what there is: miroir settings history {index}"
+            raise Unfit(f"{answer.body['message']} {have}")
+        return _version(answer.ok())
 
     def rollback(self, index: str, number: int, *, by: str, reason: str) -> Ticket | None:
         """Ask for a rollback."""
@@ -175,11 +184,32 @@ class ProxyTarget:
 
     def running(self) -> tuple[Running, ...]:
         """Return changes of settings that have not ended."""
-        found = self._admin.get("/_miroir/intents?state=open&limit=1000")["results"]
+        answer = self._admin.request("GET", "/_miroir/intents?state=open&limit=1000")
+        found = list(reversed(answer.ok()["results"]))
+        now = answer.headers.get("date")
         return tuple(
-            Running(i["index"], f"{i['kind']} {i['id']} by {i['by']}", _progress(i))
-            for i in reversed(found)
+            Running(
+                i["index"],
+                f"{i['kind']} {i['id']} by {i['by']}",
+                _progress(i),
+                self._left_s(i, now) if at < _GUESSES_MAX else None,
+            )
+            for at, i in enumerate(found)
         )
+
+    def _left_s(self, intent: Mapping[str, Any], now: str | None) -> float | None:
+        """Foretell the end from what changes of this class took before; asked once for each."""
+        if intent["startedAt"] is None or not intent["patch"] or now is None:
+            return None
+        index, number = intent["index"], intent["id"]
+        if number not in self._guesses:
+            cost, past = class_of(intent["patch"]), self.past(index)
+            documents = self._documents(index)
+            self._guesses[number] = estimate(index, cost, documents, past.changes, past.writes)
+        guess = self._guesses[number]
+        began = datetime.fromisoformat(intent["startedAt"])
+        passed_s = (parsedate_to_datetime(now) - began).total_seconds()  # By Miroir's clock both.
+        return None if guess is None or guess.high_s < passed_s else guess.high_s - passed_s
 
     def drift(self) -> Json:
         """Return what strays."""

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from miroir.cli.settings.connect import URL, ApiKey, Key, Url, connect
 from miroir.cli.settings.documents import StatusDocument
+from miroir.cli.settings.durations import moment
 from miroir.cli.settings.follow import running_picture
 from miroir.cli.settings.forms import running_form, server, status_form
 from miroir.cli.settings.output import Outlet, Output
@@ -118,9 +119,12 @@ def _now(live: Live) -> Text:
     if live.frozen:
         return Text(f"frozen: {live.frozen}; miroir settings thaw {live.index}", "bold red")
     if live.unconfirmed:
-        until = live.unconfirmed.get("until")
+        until = moment(live.unconfirmed.get("until"))
         said = f"undoes itself at {until}; miroir settings confirm {live.index}"
         return Text(said, "yellow")
     if live.busy:
         return Text("; ".join(live.busy), "yellow")
+    astray = [f"{n} {c['state']}" for n, c in live.cells.items() if c["state"] != "synced"]
+    if astray:
+        return Text(f"{', '.join(astray)}; see: miroir doctor", "yellow")
     return Text("at rest", "green")

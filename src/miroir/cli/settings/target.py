@@ -151,11 +151,13 @@ class Running:
 
     Attributes:
         what: Its kind and number.
+        left_s: An estimate, from what such changes took before.
     """
 
     index: str
     what: str
     progress: Progress
+    left_s: float | None = None
 
 
 @dataclass(frozen=True)

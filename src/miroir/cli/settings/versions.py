@@ -13,7 +13,7 @@ from miroir.cli.settings.applying import Wishes, ask, followed, outcome_picture
 from miroir.cli.settings.connect import URL, HistoryFile, Key, Url, caller, connect
 from miroir.cli.settings.diff import compared
 from miroir.cli.settings.documents import AppliedForm, ApplyDocument, HistoryDocument
-from miroir.cli.settings.durations import duration_of, seconds_of, words
+from miroir.cli.settings.durations import duration_of, moment, seconds_of, words
 from miroir.cli.settings.files import dump, quoted
 from miroir.cli.settings.follow import settle
 from miroir.cli.settings.forms import server, version_form
@@ -156,7 +156,7 @@ def _list(index: str, versions: tuple[Version, ...]) -> RenderableType:
     parts: list[RenderableType] = []
     for version in versions:
         number = f"v{version.version}".ljust(width)
-        head = Text.assemble((number, "bold"), (f"{version.at.replace('T', ' ')[:19]} UTC", "dim"))
+        head = Text.assemble((number, "bold"), (moment(version.at), "dim"))
         seconds = seconds_of(version.duration)
         took = [] if seconds is None else [words(seconds)]
         head.append("  " + "  ".join((version.by, *took, version.reason)).rstrip())
@@ -167,8 +167,7 @@ def _list(index: str, versions: tuple[Version, ...]) -> RenderableType:
 
 
 def _one(version: Version) -> Iterator[RenderableType]:
-    at = version.at.replace("T", " ")[:19]
-    head = f"version {version.version}  {at} UTC  {version.kind} by {version.by}"
+    head = f"version {version.version}  {moment(version.at)}  {version.kind} by {version.by}"
     yield Text(head, "bold")
     if version.reason:
         yield Hanging(Text(f"why      {version.reason}"), 9)
