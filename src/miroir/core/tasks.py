@@ -43,7 +43,7 @@ class Outcome:
     Attributes:
         status: succeeded, failed or canceled.
         details: Those of the accepted task, with the shards' counts summed into them.
-        error: Of the first shard that failed, which it names if there are several.
+        error: Of the first shard that failed, which it names if others ended differently.
         deviants: Replicas that ended differently from what speaks for their shard.
     """
 
@@ -53,9 +53,7 @@ class Outcome:
     deviants: tuple[NodeId, ...]
 
 
-def outcome(
-    details: Mapping[str, Any], shares: Sequence[Share], *, shard_count: int = 1
-) -> Outcome | None:
+def outcome(details: Mapping[str, Any], shares: Sequence[Share]) -> Outcome | None:
     """Join the shares of one write; None while one of them is still under way."""
     if any(share.status in {"unsent", "sent"} for share in shares):
         return None
@@ -71,16 +69,16 @@ def outcome(
         deviants += [share.node_id for share in ended if share.status != speaker.status]
     failed = [share for share in spokesmen if share.status != "succeeded"]
     status = failed[0].status if failed else "succeeded"
-    error = _placed(failed[0], shard_count) if failed else None
+    error = _placed(failed[0], spokesmen) if failed else None
     return Outcome(status, _summed(details, spokesmen), error, tuple(deviants))
 
 
-def _placed(failed: Share, shard_count: int) -> Mapping[str, Any] | None:
-    """Return an error with the place where it arose, if there is more than one."""
-    error = failed.error
-    if error is None or shard_count == 1:
-        return error
-    return {**error, "message": f"{error.get('message', '')} (on shard {failed.shard_id})"}
+def _placed(failed: Share, spokesmen: Sequence[Share]) -> Mapping[str, Any] | None:
+    """Return an error with the place where it arose, unless every shard says the same."""
+    if failed.error is None or all(share.error == failed.error for share in spokesmen):
+        return failed.error
+    message = f"{failed.error.get('message', '')} (on shard {failed.shard_id})"
+    return {**failed.error, "message": message}
 
 
 def _untold(column: Sequence[Share]) -> Mapping[str, Any]:

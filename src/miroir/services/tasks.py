@@ -213,10 +213,7 @@ class Tasks:
         assert task.index_uid is not None
         index = self._tools.cluster.view.live(task.index_uid)
         heard = _heard(shares, index.out_of_sync if index else {})
-        shard_count = self._tools.cluster.view.topology.shard_count
-        outcome = rules.outcome(
-            task.details, [_share(share) for share in heard], shard_count=shard_count
-        )
+        outcome = rules.outcome(task.details, [_share(share) for share in heard])
         assert outcome is not None, "every share has ended"
         strays = _strays(task, shares, heard, outcome.deviants)
         told = {s.shard_id for s in shares if s.status in rules.ENDED}
