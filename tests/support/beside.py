@@ -91,13 +91,15 @@ def lasting(value: Json) -> Json:
 
 
 @contextmanager
-def beside(folder: Path, engine: Engine, shards: int = SHARDS) -> Iterator[Beside]:
+def beside(
+    folder: Path, engine: Engine, shards: int = SHARDS, groups: int = 1
+) -> Iterator[Beside]:
     """Run both."""
     alone = folder / "whole"
     alone.mkdir(parents=True)
     start = real_node if engine.kind == "meilisearch" else embedded_node
     with (
-        live_cluster(folder / "c", Shape(shards, 1), engine=engine) as cluster,
+        live_cluster(folder / "c", Shape(shards, groups), engine=engine) as cluster,
         start(alone) as node,
         _client(node.url, KEY) as whole,
         _client(cluster.local.url, cluster.local.layout.master_key.reveal()) as through,

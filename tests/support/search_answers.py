@@ -29,10 +29,11 @@ def answer(hits: Sequence[Json], **more: Any) -> bytes:
 
 def reference_order(hits: Sequence[Json]) -> list[Json]:
     """Sort hits as one node would; equals keep their order."""
-    return sorted(hits, key=functools.cmp_to_key(_compare))
+    return sorted(hits, key=functools.cmp_to_key(compare_hits))
 
 
-def _compare(left: Json, right: Json) -> int:
+def compare_hits(left: Json, right: Json) -> int:
+    """Return -1 if `left` is better by its score details, 1 if `right` is, 0 if none is."""
     mine, theirs = (
         sorted(side["_rankingScoreDetails"].items(), key=lambda item: item[1]["order"])
         for side in (left, right)
