@@ -7,8 +7,11 @@ looks at the end: every replica of a shard holds what the accepted writes have l
 
 import asyncio
 
+import orjson
 import pytest
 
+from miroir.ports.node import NodeRequest
+from miroir.services.registrar import SettingsWrite
 from tests.simulation.test_index_ends import (
     MOVIES,
     TWO_REPLICAS,
@@ -214,5 +217,24 @@ def test_a_replica_that_cannot_be_filled_now_is_tried_ever_more_rarely():
         await asyncio.sleep(300.0)
         assert 3 < len(logged(world, "resync_interrupted")) < 12
         node.come_back_as(kept)
+
+    played(scene)
+
+
+def test_an_index_that_was_given_back_gets_its_settings_at_once():
+    """The copy waits for them, and a sweep may take minutes: a shard one replica short so long."""
+
+    async def scene(world):
+        await serving(world)
+        await add(world, 1, 2)
+        patch = {"synonyms": {"a": ["b"]}}
+        request = NodeRequest("PATCH", "/settings", orjson.dumps(patch), "application/json")
+        write = SettingsWrite(MOVIES, patch, request, resets=False)
+        await world.process.ask(lambda s: s.settings.registrar.change_settings(write))
+        await asyncio.sleep(SWEEP_S)
+        world.nodes["n1"].lose(MOVIES)
+        await comes_true(lambda: logged(world, "index_given_back"))
+        await asyncio.sleep(1.0)
+        assert logged(world, "'faults': ('synonyms',), 'action': 'repair'")
 
     played(scene)

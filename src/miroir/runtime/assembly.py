@@ -346,6 +346,7 @@ def _documents_side(
     copies = make_copies_side(config, _copied(outside, common, lanes, tasks))
     common.health.on_change(copies.census.nudge)
     settings.broadcaster.on_closed(copies.resync.look_again)
+    copies.resync.on_given_back(settings.reconciler.look_soon)
     still = Standstill(cluster=common.cluster, lanes=lanes, tasks=tasks, replicas=replicas)
     settings.broadcaster.around_moves(still.wait, common.tickets.expect)
     swapper = Swapper(intake=settings.intake, order=order)

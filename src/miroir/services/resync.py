@@ -1,7 +1,7 @@
 """
 Brings replicas that missed writes up from a sibling, while reads and writes go on.
 
-    settings first (the sweep's work)
+    settings first (looked at as soon as the index is back)
         ─▶ take new writes, drop the old documents, list the sibling's ids
         ─▶ copy in pages ─▶ same number of documents on both
         ─▶ every write up to now is settled, and the sibling is still in sync ─▶ in sync again
@@ -20,7 +20,7 @@ accepted; that is looked at under the lane, which an index's end needs, too, to 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -94,10 +94,15 @@ class Resync:
         self._watcher = tools.watcher
         self._tickets = tools.tickets
         self.page_documents = tools.page_documents
+        self._given_back: list[Callable[[NodeId], None]] = []
         self._woken = asyncio.Event()
         self._pauses: Pauses[tuple[IndexUid, NodeId]] = Pauses(
             tools.clock, first_s=_ROUND_S, max_s=_PAUSE_MAX_S
         )
+
+    def on_given_back(self, listener: Callable[[NodeId], None]) -> None:
+        """Call `listener(node_id)` when a node has an index again, without its settings."""
+        self._given_back.append(listener)
 
     async def run(self) -> None:
         """Look for replicas to bring up, for ever; one after the other."""
@@ -180,7 +185,7 @@ class Resync:
             raise Interrupted("a change of its settings has begun")
 
     async def _create(self, index_uid: IndexUid, node_id: NodeId, sibling: NodeId) -> None:
-        """Give the index back; the sweep has its settings repaired, then comes the copy."""
+        """Give the index back; its settings are repaired at once, then comes the copy."""
         await self._replicas.doubt(index_uid, node_id)  # What was proved went with the old one.
         async with self._quiet(index_uid, (sibling,)):
             key = self._undisturbed(index_uid, node_id).record.primary_key
@@ -188,6 +193,8 @@ class Resync:
             uid = await self._control.create_index(node_id, index_uid, key)
         await self._watcher.ended(node_id, uid)
         _log.warning("index_given_back", index=index_uid, node=node_id)
+        for listener in self._given_back:
+            listener(node_id)
 
     async def _take_away(self, index_uid: IndexUid, node_id: NodeId, sibling: NodeId) -> None:
         """Delete what an earlier index of this name has left here: it has another primary key."""
