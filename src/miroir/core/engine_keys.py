@@ -47,6 +47,21 @@ def default_of(key: str, engine: str | None) -> Any:
     return setting.default if setting else None
 
 
+def shared_defaults(forms: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """
+    Return what null leads to on all of these engines alike.
+
+    Args:
+        forms: What each shows of a fresh index. Where two differ there is no such value.
+    """
+    shared: dict[str, Any] = {}
+    differ: set[str] = set()
+    for form in forms:
+        differ |= set(differences({k: shared[k] for k in form if k in shared}, form))
+        shared = {**form, **shared}
+    return {key: value for key, value in shared.items() if key not in differ}
+
+
 def at_default(key: str, value: Any, engine: str | None) -> bool:
     """
     Whether null would change nothing.

@@ -10,11 +10,12 @@ settings that a patch leads to; *read-back* = what a node answered to GET.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
 from miroir.core.quantization import is_quantized
+from miroir.core.settings_chat import CHAT, CHAT_FIELDS, chat_fits, whole_chat
 from miroir.core.settings_normal import (
     EMBEDDER_FIELDS,
     EMBEDDER_KEPT,
@@ -23,6 +24,7 @@ from miroir.core.settings_normal import (
     Settings,
     canonical,
     embedders_fit,
+    has_secrets as has_secrets,  # noqa: PLC0414 - likewise
     masked_embedders,
     normal,
     plain_words,
@@ -104,7 +106,7 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("localizedAttributes", "localized-attributes", None, Cost.RETOKENISE),
     Setting("facetSearch", "facet-search", default=True, cost=Cost.FACETS),
     Setting("prefixSearch", "prefix-search", "indexingTime", Cost.RETOKENISE),
-    Setting("chat", "chat", {}, Cost.INSTANT, "PATCH", merges=True, hidden=True),
+    Setting(CHAT, "chat", {}, Cost.INSTANT, "PATCH", merges=True, hidden=True),
 )
 FRAGMENTS: Final = ("indexingFragments", "searchFragments")
 _EVERYWHERE: Final = frozenset(
@@ -134,16 +136,25 @@ def _resets_all(patch: Settings) -> bool:
     return patch.keys() >= _EVERYWHERE and all(value is None for value in patch.values())
 
 
-def resolve(base: Settings, patch: Settings) -> dict[str, Any]:
-    """Return the complete target that `patch` leads to from `base`, by Meilisearch's rules."""
+def resolve(base: Settings, patch: Settings, fresh: Settings | None = None) -> dict[str, Any]:
+    """
+    Return the complete target that `patch` leads to from `base`, by Meilisearch's rules.
+
+    Args:
+        base: Complete settings.
+        patch: As a client sends it.
+        fresh: What null leads to on the engines at hand, if known; else engine 1.50 is taken.
+    """
     target = dict(base)
     asked = {**dict.fromkeys(base), **patch} if _resets_all(patch) else patch
     for key, value in asked.items():
         setting = BY_KEY.get(key)
+        default = (fresh or {}).get(key, setting.default if setting else None)
         if value is None:
-            target[key] = setting.default if setting else None
+            target[key] = default
         elif setting is not None and setting.merges and isinstance(value, Mapping):
-            target[key] = _merged(setting, target.get(key) or {}, value)
+            own = replace(setting, default=default)
+            target[key] = _merged(own, target.get(key) or {}, value)
         else:
             target[key] = value
     return target
@@ -157,7 +168,9 @@ def _merged(setting: Setting, base: Mapping[str, Any], patch: Mapping[str, Any])
     merged = dict(base)
     for name, value in patch.items():
         inner = default.get(name)
-        if value is None:
+        if value is None and inner is None and setting.key == CHAT and name in CHAT_FIELDS:
+            merged.pop(name, None)  # The engine's own default, which is not known here.
+        elif value is None:
             merged[name] = inner
         elif name == "minWordSizeForTypos" and isinstance(value, Mapping):
             leaves = {leaf: inner[leaf] if v is None else v for leaf, v in value.items()
@@ -231,8 +244,8 @@ def _fits(key: str, wanted: Any, seen: Settings) -> bool:
         return key not in _EVERYWHERE and bool(normal(key, wanted) == normal(key, setting.default))
     if key == EMBEDDERS:
         return embedders_fit(wanted, seen[key])
-    if key == "chat" and isinstance(wanted, Mapping) and isinstance(seen[key], Mapping):
-        return all(seen[key].get(k) == v for k, v in wanted.items())
+    if key == CHAT and isinstance(seen[key], Mapping):
+        return chat_fits(wanted or {}, seen[key])
     return bool(normal(key, wanted) == normal(key, seen[key]))
 
 
@@ -306,6 +319,8 @@ def _patch(seen: Settings, target: Settings, keys: set[str]) -> dict[str, Any]:
     patch = {key: target[key] for key in _ordered(target) if key in keys}
     if isinstance(patch.get(EMBEDDERS), Mapping):
         patch[EMBEDDERS] = _whole_embedders(seen.get(EMBEDDERS) or {}, patch[EMBEDDERS])
+    if CHAT in patch:
+        patch[CHAT] = whole_chat(seen.get(CHAT) or {}, patch[CHAT] or {})
     return patch
 
 
@@ -333,15 +348,6 @@ def _whole_embedder(seen: Any, wanted: Any) -> Any:
         if isinstance(whole.get(key), Mapping):
             whole[key] = {**dict.fromkeys(seen.get(key) or {}), **whole[key]}
     return whole
-
-
-def has_secrets(settings: Settings) -> bool:
-    """Whether nodes hide a part of these settings."""
-    embedders = settings.get(EMBEDDERS)
-    return isinstance(embedders, Mapping) and any(
-        isinstance(value, Mapping) and value.get("apiKey") is not None
-        for value in embedders.values()
-    )
 
 
 def same(one: Settings, other: Settings) -> bool:

@@ -200,3 +200,18 @@ def masked(secret: str) -> str:
 
 def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def has_secrets(settings: Settings) -> bool:
+    """Whether nodes hide a part of these settings."""
+    embedders = settings.get(EMBEDDERS)
+    return isinstance(embedders, Mapping) and any(
+        isinstance(value, Mapping) and value.get("apiKey") is not None
+        for value in embedders.values()
+    )
+
+
+def says_null(value: object) -> bool:
+    """Whether anything in a patch is reset: then it matters what engines have by default."""
+    inner = value.values() if isinstance(value, Mapping) else ()
+    return value is None or any(says_null(each) for each in inner)

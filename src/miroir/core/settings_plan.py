@@ -108,7 +108,7 @@ def plan(
     filled, missing = resolved(wanted, lookup)
     target = rules.resolve(base, _with_defaults(kept(filled, base, missing), engine))
     target = _with_chat(target, wanted.get("chat"))
-    changed = _changed(wanted, target, base, engine)
+    changed = _changed(wanted, target, base)
     masked = _masked(wanted, missing) if EMBEDDERS not in changed else ()
     if masked and send_secrets:
         changed.append(EMBEDDERS)
@@ -135,11 +135,9 @@ def plan(
     )
 
 
-def _changed(wanted: Settings, target: Settings, base: Settings, engine: str | None) -> list[str]:
-    """Return the keys to send; of `chat` no default can be compared, hidden ones are not shown."""
+def _changed(wanted: Settings, target: Settings, base: Settings) -> list[str]:
+    """Return the keys to send; hidden ones are not shown."""
     changed = [key for key in rules.differences(target, base) if key in wanted]
-    if "chat" in base and wanted.get("chat", base) is None:
-        changed += [] if at_default("chat", base["chat"], engine) else ["chat"]
     changed += [
         key for key in wanted if key not in base and key not in changed and _asks(wanted, key)
     ]
@@ -169,8 +167,8 @@ def _with_chat(target: dict[str, Any], wanted: Any) -> dict[str, Any]:
     if not isinstance(wanted, Mapping):
         return target
     nulls = {name for name, value in wanted.items() if value is None}
-    chat = {name: CHAT.get(name) if name in nulls else v for name, v in target["chat"].items()}
-    return {**target, "chat": {name: v for name, v in chat.items() if v is not None}}
+    said = {name: value for name, value in target["chat"].items() if name not in nulls}
+    return {**target, "chat": {**said, **{name: CHAT[name] for name in nulls if name in CHAT}}}
 
 
 def _with_synonyms(patch: dict[str, Any], target: Settings) -> dict[str, Any]:

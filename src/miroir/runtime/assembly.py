@@ -216,7 +216,7 @@ def _settings_side(
     common.health.on_change(drift.feed.nudge)
     common.health.on_change(drift.reconciler.nudge)
     leftovers = make_leftovers(
-        config, outside, cluster=common.cluster, leader=common.leader, intake=intake, drift=drift
+        config, outside, leader=common.leader, intake=intake, prober=prober, drift=drift
     )
     common.health.on_change(leftovers.nudge)
     commons = make_commons_side(config, tools, common.health)

@@ -50,6 +50,9 @@ class CommonsPlanner:
             freeze=False,
         )
 
+    async def prepare(self, intent: Intent) -> None:
+        """There is nothing to be learnt."""
+
     def plan(self, intent: Intent, view: View) -> Intent:
         """
         Note what a fresh intent starts from.

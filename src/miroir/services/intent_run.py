@@ -101,6 +101,7 @@ class IntentRun:
         """Resolve a fresh intent against what is in force now; take a begun one up as it is."""
         tools = self._tools
         if self._intent.state.phase is t.Phase.QUEUED:
+            await tools.planner.prepare(self._intent)
             planned = tools.planner.plan(self._intent, tools.cluster.view)
             self._intent = await tools.store.start_intent(planned, self._lease)
         self._carrier = tools.planner.carrier(self._intent, tools.cluster.view)

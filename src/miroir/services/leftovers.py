@@ -26,6 +26,7 @@ import structlog
 
 from miroir.core import settings as rules
 from miroir.core.broadcast_types import NodeState, Phase
+from miroir.core.features import class_shown
 from miroir.core.topology import RESERVED, IndexUid, NodeId
 from miroir.errors import LeaseLost, NodeError, Unavailable
 from miroir.ports.clock import Clock
@@ -36,6 +37,7 @@ from miroir.services.cluster import Cluster
 from miroir.services.intake import Intake
 from miroir.services.leader import Leader
 from miroir.services.primary_keys import PrimaryKeys
+from miroir.services.prober import Prober
 from miroir.telemetry import Metrics
 
 _REMEMBERED_MAX: Final = 200
@@ -58,6 +60,7 @@ class LeftoversTools:
     clock: Clock
     leader: Leader
     intake: Intake
+    prober: Prober
     primary_keys: PrimaryKeys
     metrics: Metrics
     interval_s: float
@@ -162,7 +165,8 @@ class Leftovers:
             if await control.document_count(node_id, index_uid):
                 return
             shown = await control.read_settings(node_id, index_uid)
-            if rules.differences(rules.defaults(), shown):
+            engine = class_shown(self._tools.cluster.view.engines.get(node_id, ""), shown)
+            if rules.differences(await self._tools.prober.fresh_form(engine), shown):
                 return  # Somebody has made it their own.
             await self._delete(node_id, index_uid, lambda: self._is_unknown(index_uid))
 

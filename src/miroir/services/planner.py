@@ -13,6 +13,7 @@ import orjson
 
 from miroir.core import quantization, rollback, settings as rules
 from miroir.core.broadcast_types import Broadcast, Phase
+from miroir.core.settings_normal import says_null
 from miroir.core.swaps import Swaps, exists_already, fault
 from miroir.core.topology import IndexUid, NodeId, Topology
 from miroir.core.waves import halves
@@ -62,6 +63,7 @@ class Planner:
         self._prober = prober
         self._clock = clock
         self._policy = policy
+        self._fresh: Settings = {}
 
     def machine(
         self, index_uid: IndexUid, kind: IntentKind, topology: Topology, nodes: tuple[NodeId, ...]
@@ -81,6 +83,11 @@ class Planner:
             freeze=self._policy.freeze and kind.changes_settings,
         )
 
+    async def prepare(self, intent: Intent) -> None:
+        """Learn what null leads to on the engines at hand, if the intent may have to know."""
+        if intent.kind is IntentKind.CHANGE and says_null(intent.patch):
+            self._fresh = await self._prober.defaults()
+
     def plan(self, intent: Intent, view: View) -> Intent:
         """Resolve a fresh intent against what is in force now."""
         if intent.kind.moves_indexes:
@@ -88,7 +95,7 @@ class Planner:
         index = view.indexes.get(intent.index_uid)
         record = index.record if index else None
         base: Settings = (record.settings if record else None) or rules.defaults()
-        target = _target(intent, base)
+        target = _target(intent, base, self._fresh)
         state = self._in_waves(intent, view)
         return replace(
             intent,
@@ -159,6 +166,7 @@ class Planner:
             index.record.primary_key if index else None,
             index is not None and index.record.deleted and index.record.version > 0,
             base_form,
+            self._prober.fresh_form,
         )
         return LifecycleCarrier(
             intent,
@@ -227,10 +235,10 @@ def impossible_move(
     return exists_already(swap.right) if exists(swap.right) else None
 
 
-def _target(intent: Intent, base: Settings) -> Settings:
+def _target(intent: Intent, base: Settings, fresh: Settings) -> Settings:
     """Return where an intent leads from `base`: a patch is relative, a former version is not."""
     if intent.kind is IntentKind.CHANGE:
-        return rules.resolve(base, intent.patch)
+        return rules.resolve(base, intent.patch, fresh)
     if intent.kind is IntentKind.ROLLBACK:
         return rollback.target(base, intent.target)
     return intent.target if intent.kind is IntentKind.ADOPT else base

@@ -25,6 +25,10 @@ class Plans(Protocol):
         """Return the machine of a fresh intent."""
         ...
 
+    async def prepare(self, intent: Intent) -> None:
+        """Learn what resolving it may have to know of the nodes."""
+        ...
+
     def plan(self, intent: Intent, view: View) -> Intent:
         """Resolve a fresh intent against what is in force now."""
         ...

@@ -19,6 +19,7 @@ import orjson
 import structlog
 
 from miroir.core import settings as rules
+from miroir.core.engine_keys import shared_defaults
 from miroir.core.features import class_shown
 from miroir.core.fingerprint import digest, fingerprint
 from miroir.core.topology import IndexUid, NodeId
@@ -161,6 +162,14 @@ class Prober:
         await self.expected(None)
         found = {engine: await self._kept(None, engine) for engine in engines}
         return {engine: shown for engine, shown in found.items() if shown is not None}
+
+    async def defaults(self) -> Settings:
+        """Return what null leads to on every engine at hand alike, if known in time."""
+        return shared_defaults((await self.fresh(self._one_node_per_engine())).values())
+
+    async def fresh_form(self, engine: str) -> Settings:
+        """Return what a fresh index shows on an engine class; where not known, on 1.50."""
+        return await self._kept(None, engine) or rules.defaults()
 
     async def committed_form(
         self, settings: Settings, fingerprints: Mapping[str, str], engine: str

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from miroir.core import rollback, settings as rules
+from miroir.core.settings_normal import says_null
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import (
     IndexNotFound,
@@ -129,14 +130,15 @@ class Registrar:
         missing = not view.will_exist(write.index_uid)
         if missing and write.resets:
             return await self._intake.fail(self._task(write, {}), not_found(write.index_uid))
-        base = view.last_target(write.index_uid) or rules.defaults()
+        before = view.last_target(write.index_uid)
         if write.patch is None:
             refusal = await self._prober.refusal_of_body(write.request)
             if refusal is None:
                 raise Unavailable("no node can judge the body")
             raise RefusedByNode(said_of(write.index_uid, refusal))
         patch = self._reset(write.index_uid) if write.resets and not write.patch else write.patch
-        target = rules.resolve(base, patch)
+        fresh = await self._prober.defaults() if before is None or says_null(patch) else {}
+        target = rules.resolve(before or {**rules.defaults(), **fresh}, patch, fresh)
         wish = Wish(
             IntentKind.CHANGE, write.by, patch, target, reason=write.reason, care=write.care
         )

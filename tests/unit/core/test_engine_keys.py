@@ -2,7 +2,8 @@
 
 import pytest
 
-from miroir.core.engine_keys import SINCE, at_default, default_of, unsupported
+from miroir.core import settings as rules
+from miroir.core.engine_keys import SINCE, at_default, default_of, shared_defaults, unsupported
 from miroir.core.settings import BY_KEY, TABLE
 
 
@@ -37,3 +38,17 @@ def test_a_chat_that_says_something_is_not_at_its_default():
     assert at_default("stopWords", [], None)
     assert not at_default("stopWords", ["a"], None)
     assert not at_default("aKeyOfNextYear", None, None)
+
+
+def test_where_engines_have_different_defaults_null_leads_to_none_for_all():
+    """One of them made explicit everywhere would change the ranking of the other's nodes."""
+    new = {**rules.defaults(), "rerank": "no"}
+    old = {**rules.defaults(), "rankingRules": ["words", "typo"]}
+    del old["prefixSearch"]
+
+    shared = shared_defaults([new, old])
+
+    assert "rankingRules" not in shared
+    assert (shared["rerank"], shared["prefixSearch"]) == ("no", "indexingTime")
+    assert shared_defaults([old])["rankingRules"] == ["words", "typo"]
+    assert shared_defaults([]) == {}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from miroir.core.settings_normal import canonical, masked, normal
+from miroir.core.settings_normal import canonical, masked, normal, says_null
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,10 @@ def test_the_canonical_form_hides_keys_and_sorts_sets() -> None:
 def test_masks_are_those_of_a_node(secret: str, shown: str) -> None:
     """A key that a node shows is compared with what we would expect it to show."""
     assert masked(secret) == shown
+
+
+def test_a_null_is_found_however_deep() -> None:
+    """Only then engines have to be asked what null leads to."""
+    assert says_null({"pagination": {"maxTotalHits": None}})
+    assert says_null({"stopWords": None})
+    assert not says_null({"stopWords": [], "chat": {"searchParameters": {"limit": 1}}})

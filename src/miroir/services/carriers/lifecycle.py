@@ -39,11 +39,13 @@ class Before:
         primary_key: In force.
         leftover: It was deleted through Miroir; what a node has of that name is left over.
         form: Engine class -> what its nodes show.
+        fresh: Engine class -> what a fresh index shows there.
     """
 
     primary_key: str | None
     leftover: bool
     form: Callable[[str], Awaitable[Settings]]
+    fresh: Callable[[str], Awaitable[Settings]]
 
 
 class LifecycleCarrier:
@@ -65,14 +67,15 @@ class LifecycleCarrier:
         self._previous_key = before.primary_key
         self._leftover = before.leftover
         self._form = before.form
+        self._fresh = before.fresh
         self._shown: dict[NodeId, Settings] = {}
         self._deletions: dict[NodeId, int] = {}
         self._documents_of: dict[NodeId, int] = {}
 
-    async def send(self, node_id: NodeId, engine: str, state: Broadcast) -> int | None:  # noqa: ARG002
+    async def send(self, node_id: NodeId, engine: str, state: Broadcast) -> int | None:
         """Create, update or delete; undoing a creation deletes only an index that is empty."""
         try:
-            uid = await self._asked(node_id, undo=state.undoing)
+            uid = await self._asked(node_id, engine, undo=state.undoing)
         except NodeRefused as refused:
             if refused.error.get("code") != "index_not_found":
                 raise
@@ -82,7 +85,7 @@ class LifecycleCarrier:
             return await unfinished(self._control, node_id, self._intent.index_uid)
         return uid
 
-    async def _asked(self, node_id: NodeId, *, undo: bool) -> int | None:
+    async def _asked(self, node_id: NodeId, engine: str, *, undo: bool) -> int | None:
         uid, key = self._intent.index_uid, self._intent.primary_key
         if self._intent.kind is IntentKind.CREATE and not undo:
             await self._before_creation(node_id)
@@ -91,7 +94,7 @@ class LifecycleCarrier:
             case IntentKind.CREATE if undo:
                 return await self._delete_if_empty(node_id) if found else None
             case IntentKind.CREATE if found:
-                if found.get("primaryKey") == key and await self._is_blank(node_id):
+                if found.get("primaryKey") == key and await self._is_blank(node_id, engine):
                     return None  # Ours, from before a crash; or alike: the read-back decides.
                 return await self._created_anew(node_id)
             case IntentKind.CREATE:
@@ -135,7 +138,8 @@ class LifecycleCarrier:
             wanted = await self._form(engine)
             faults += [f"{k}: not as wanted" for k in rules.differences(wanted, seen)]
         elif engine not in state.expected:  # No probe has shown what a fresh index looks like.
-            faults += [f"{k}: not fresh" for k in rules.differences(rules.defaults(), seen)]
+            fresh = await self._fresh(engine)
+            faults += [f"{k}: not fresh" for k in rules.differences(fresh, seen)]
         return ReadBack(fingerprint(seen), tuple(faults), engine)
 
     def commit(self, state: Broadcast) -> CommitRecord:
@@ -178,14 +182,15 @@ class LifecycleCarrier:
     async def _find(self, node_id: NodeId) -> Mapping[str, Any] | None:
         return await self._control.index(node_id, self._intent.index_uid)
 
-    async def _is_blank(self, node_id: NodeId) -> bool:
+    async def _is_blank(self, node_id: NodeId, engine: str) -> bool:
         """Whether it may pass for what is wanted; a leftover has settings of its own, too."""
         if await self._documents(node_id):
             return False
         if not self._leftover:
             return True
         seen = await self._control.read_settings(node_id, self._intent.index_uid)
-        return not rules.differences(rules.defaults(), seen)
+        fresh = await self._fresh(class_shown(engine, seen))
+        return not rules.differences(fresh, seen)
 
     async def _created_anew(self, node_id: NodeId) -> int:
         """Delete a leftover and create; a node carries out tasks of one index in their order."""
