@@ -62,6 +62,7 @@ def make_commons_side(config: Config, tools: Tools, health: Health) -> CommonsSi
             store=tools.store,
             clock=tools.clock,
             leader=tools.leader,
+            metrics=tools.metrics,
             interval_s=check.interval_s,
             auto_repair=check.auto_repair,
             repairs_max=check.repair_attempts_max,

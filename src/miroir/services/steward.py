@@ -15,9 +15,11 @@ off, and no more than `repairs_max` times in a row.
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import structlog
 
+from miroir.core.broadcast_types import Phase
 from miroir.core.commons import COMMONS, FEATURES, KEYS
 from miroir.core.drift import Watch
 from miroir.core.keys import Keys
@@ -35,6 +37,7 @@ from miroir.services.commons import Commons
 from miroir.services.flags import Flags
 from miroir.services.keys import KeyRing
 from miroir.services.leader import Leader
+from miroir.telemetry import Metrics
 
 _AGAIN_S = 1.0
 _ADMISSIONS_MAX = 3
@@ -81,6 +84,7 @@ class StewardTools:
     store: Store
     clock: Clock
     leader: Leader
+    metrics: Metrics
     interval_s: float
     auto_repair: bool
     repairs_max: int
@@ -242,8 +246,10 @@ class Steward:
         self, uid: IndexUid, node_id: NodeId, index: IndexView, seen: ReadBack
     ) -> None:
         pair, tools = (uid, node_id), self._tools
-        if self._strays.pop(pair, None) is not None:
+        if (stray := self._strays.pop(pair, None)) is not None:
             _log.info("drift_over", index=uid, node=node_id)
+            if stray.action == "repair":
+                tools.metrics.commons_drift_repair(_named(uid), "repaired")
         if (watch := self._watches.pop(pair, None)) and watch.steady + 1 < tools.repairs_max:
             self._watches[pair] = replace(watch, steady=watch.steady + 1)
         version = index.record.version
@@ -260,6 +266,8 @@ class Steward:
         known = self._strays.get(pair)
         if known is None or known.faults != seen.faults:
             _log.warning("drift_found", index=uid, node=node_id, faults=seen.faults)
+        if known is None:
+            tools.metrics.commons_drift_detected(_named(uid))
         proved = index.proved.get(node_id) == index.record.version
         if proved:
             await tools.store.unprove(uid, (node_id,))
@@ -267,6 +275,9 @@ class Steward:
         foreign = proved or (known is not None and known.action == "alert")
         watch = self._watches.get(pair, Watch())
         repair = watch.repairs < tools.repairs_max and (tools.auto_repair or not foreign)
+        new = known is None or known.action == "repair"
+        if new and watch.repairs >= tools.repairs_max:
+            tools.metrics.commons_drift_repair(_named(uid), "given_up")
         self._strays[pair] = Stray(
             uid,
             node_id,
@@ -285,5 +296,11 @@ class Steward:
     async def _follow(self, uid: IndexUid, node_id: NodeId, repair: Intent) -> None:
         """Look again when a repair has ended: it may not have held."""
         with suppress(Unavailable):  # Then the sweep looks.
-            await self._tools.commons.intake.broadcaster.ended(repair.intent_id)
+            phase = await self._tools.commons.intake.broadcaster.ended(repair.intent_id)
+            if phase is not Phase.CONVERGED:
+                self._tools.metrics.commons_drift_repair(_named(uid), "failed")
         await self._look(uid, node_id)
+
+
+def _named(uid: IndexUid) -> Literal["keys", "features"]:
+    return "keys" if uid == KEYS else "features"

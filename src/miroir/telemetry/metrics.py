@@ -86,6 +86,18 @@ SPECS: Final[tuple[Spec, ...]] = (
     ),
     Spec(
         "counter",
+        "miroir_commons_drift_detected_total",
+        ("object",),
+        "Nodes found with other API keys or experimental features than were committed",
+    ),
+    Spec(
+        "counter",
+        "miroir_commons_drift_repair_total",
+        ("object", "result"),
+        "Repairs of API keys or features that have ended: repaired, failed or given_up",
+    ),
+    Spec(
+        "counter",
         "miroir_leftover_indexes_deleted_total",
         (),
         "Indexes deleted from nodes that had missed their deletion",
@@ -234,6 +246,18 @@ class Metrics:
     def drift_detected(self) -> None:
         """Count a node found with settings that Miroir did not commit."""
         self._counters["miroir_settings_drift_detected_total"].inc()
+
+    def commons_drift_detected(self, common: Literal["keys", "features"]) -> None:
+        """Count a node found with keys or features that were not committed."""
+        self._counters["miroir_commons_drift_detected_total"].labels(common).inc()
+
+    def commons_drift_repair(
+        self,
+        common: Literal["keys", "features"],
+        result: Literal["repaired", "failed", "given_up"],
+    ) -> None:
+        """Count a repair of keys or features that has ended."""
+        self._counters["miroir_commons_drift_repair_total"].labels(common, result).inc()
 
     def leftover_deleted(self) -> None:
         """Count an index deleted from a node that had missed its deletion."""
