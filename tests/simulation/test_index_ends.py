@@ -12,16 +12,18 @@ import random
 import orjson
 import pytest
 
+from miroir.core.swaps import Swap
 from miroir.core.topology import IndexUid
 from miroir.errors import NodeRefused, Unavailable
 from miroir.ports.node import NodeRequest
 from miroir.services import lifecycle
 from miroir.services.registrar import SettingsWrite
+from miroir.services.swaps import needed_and_down
 from miroir.services.writer import DocumentsWrite
 from tests.support.docs_run import simulate
 from tests.support.sim_faults import FaultPlan
 
-MOVIES = IndexUid("movies")
+MOVIES, BOOKS = IndexUid("movies"), IndexUid("books")
 TWO_REPLICAS, ONE_REPLICA = 8, 0
 """Seeds, for their grids."""
 
@@ -324,3 +326,30 @@ def test_while_a_primary_key_changes_every_answer_is_of_one_version():
             await asyncio.sleep(0.001)
 
     played(scene)
+
+
+def test_a_swap_that_waits_for_a_node_can_be_taken_back_and_what_is_behind_it_goes_on():
+    """With the only replica of a shard away for a day, every change of both indexes would wait."""
+
+    async def scene(world):
+        await serving(world)
+        await create(world)
+        books = await world.process.ask(lambda s: s.settings.lifecycle.create_index(BOOKS, "id"))
+        await ended(world, books)
+        cut_off(world, "n0")
+        view = world.process.services.common.cluster
+        await until(lambda: "n0" not in view.view.healthy)
+        swaps = (Swap(MOVIES, BOOKS),)
+        swap = await world.process.ask(lambda s: s.documents.swapper.swap(swaps))
+        await asyncio.sleep(5.0)
+        assert needed_and_down(view.view, (BOOKS, MOVIES)) == ("n0",)
+        deletion = await world.process.ask(lambda s: s.settings.lifecycle.delete_index(BOOKS))
+
+        keeper = world.process.services.documents.queue.keeper
+        assert await keeper.withdraw(swap.intent_id)
+        assert (await ended(world, swap)).status == "canceled"
+        assert (await ended(world, deletion)).status == "succeeded"
+        assert not await keeper.withdraw(swap.intent_id)
+        cut_off(world, "n0", reachable=True)
+
+    played(scene, ONE_REPLICA)

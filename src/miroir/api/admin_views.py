@@ -78,7 +78,10 @@ def _node(view: View, index: IndexView, node_id: NodeId) -> dict[str, Any]:
 
 
 def intent_view(
-    intent: Intent, tasks: Tasks = (), batches: Batches = MappingProxyType({})
+    intent: Intent,
+    tasks: Tasks = (),
+    batches: Batches = MappingProxyType({}),
+    waits_for: tuple[NodeId, ...] = (),
 ) -> dict[str, Any]:
     """Return an intent, open or closed, with what each node did in it, and how far it is now."""
     state = intent.state
@@ -97,6 +100,7 @@ def intent_view(
         "swaps": [swap.shown() for swap in intent.swaps],
         "expected": dict(state.expected),
         "nodes": _nodes(intent, tasks, batches),
+        "waitsFor": list(waits_for),
         "error": state.error,
         "by": intent.by,
         "reason": intent.reason,

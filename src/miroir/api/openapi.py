@@ -49,6 +49,7 @@ _ROWS: Final[dict[tuple[str, str], _Row]] = {
         "Intents", query=(*_PAGES, ("index", TEXT), ("state", TEXT))
     ),
     ("GET", "/_miroir/intents/{id}"): _Row("Intent"),
+    ("POST", "/_miroir/intents/{id}/cancel"): _Row("Intent"),
     ("GET", "/_miroir/settings/{uid}"): _Row("Settings"),
     ("GET", "/_miroir/settings/{uid}/history"): _Row("History", query=_PAGES),
     ("GET", "/_miroir/settings/{uid}/history/{version}"): _Row("WholeVersion"),

@@ -83,6 +83,13 @@ class IntentNotFound(RequestRefused):
     http_status = 404
 
 
+class IntentNotWithdrawable(RequestRefused):
+    """What is to be taken back has begun, has ended, or is no client's."""
+
+    code = "miroir_intent_not_withdrawable"
+    http_status = 409
+
+
 class NoCoveringSet(Unavailable):
     """
     Some shard has no usable node.

@@ -347,7 +347,9 @@ def _documents_side(
     common.health.on_change(copies.census.nudge)
     settings.broadcaster.on_closed(copies.resync.look_again)
     copies.resync.on_given_back(settings.reconciler.look_soon)
-    still = Standstill(cluster=common.cluster, lanes=lanes, tasks=tasks, replicas=replicas)
+    still = Standstill(
+        cluster=common.cluster, lanes=lanes, tasks=tasks, replicas=replicas, clock=outside.clock
+    )
     settings.broadcaster.around_moves(still.wait, common.tickets.expect)
     swapper = Swapper(intake=settings.intake, order=order)
     return DocumentsSide(lanes, queue, writer, copies.resync, copies.census, swapper)

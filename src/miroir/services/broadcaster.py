@@ -161,14 +161,30 @@ class Broadcaster:
         return intent if all(head.intent_id == intent.intent_id for head in heads) else None
 
     async def _carry(self, intent: Intent, lease: Lease) -> None:
-        if intent.kind.moves_indexes:
+        if intent.kind.moves_indexes and not await self._at_rest(intent):
             self._moved()
-            await self._still(intent.index_uids)
+            return
         run = IntentRun(self._tools, intent, lease)
         self._tell(intent.intent_id, await run.to_the_end())
         if intent.kind.moves_indexes:
             self._moved()
         self._go_on(intent)
+
+    async def _at_rest(self, intent: Intent) -> bool:
+        """Wait until a swap can begin; False if it was withdrawn before."""
+        self._moved()
+        ended = asyncio.ensure_future(self.ended(intent.intent_id))
+        still = asyncio.ensure_future(self._still(intent.index_uids))
+        try:
+            await asyncio.wait({ended, still}, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                ended.result()  # Raises if the store is not there.
+                return False
+            still.result()
+            return True
+        finally:
+            ended.cancel()
+            still.cancel()
 
     def _go_on(self, intent: Intent) -> None:
         """It has ended: carry what was behind it, and tell whoever looks at its indexes."""

@@ -57,6 +57,11 @@ class QueueKeeper:
         """Delete the ended tasks that a query matches; see `cancel`. Return the deletion."""
         return await self._tools.store.delete_tasks(query, self._task("Deletion", said))
 
+    async def withdraw(self, intent_id: int) -> bool:
+        """Take a change back that no node has been asked for; False if one may have been."""
+        at_ms = self._tools.clock.wall_ms()
+        return await self._tools.broadcaster.withdraw(intent_id, at_ms=at_ms)
+
     async def run(self) -> None:
         """Carry out what is recalled, for ever."""
         clock, store = self._tools.clock, self._tools.store

@@ -188,12 +188,13 @@ class Registrar:
 
     async def _former(self, wanted: Rollback) -> Settings:
         store, uid, version = self._intake.store, wanted.index_uid, wanted.version
-        former = await store.settings_of(uid, version)
-        if former is not None:
-            return former
+        # In this order: a version that is committed in between has its settings, too.
         known = [e.version for e in await store.history(uid, limit=1, from_version=version)]
         if known != [version]:
             raise SettingsVersionNotFound(f"Index `{uid}` never had settings version {version}.")
+        former = await store.settings_of(uid, version)
+        if former is not None:
+            return former
         raise SettingsVersionNotKept(
             f"Of settings version {version} of index `{uid}` only the difference is known: it was "
             "committed by a release that did not keep complete settings."

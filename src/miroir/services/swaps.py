@@ -12,11 +12,12 @@ from typing import Final
 
 from miroir.core import swaps as rules
 from miroir.core.swaps import Swap, Swaps
-from miroir.core.topology import IndexUid
+from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import RouteNotSupported
+from miroir.ports.clock import Clock
 from miroir.ports.records import IntentKind, NewTask, TaskRecord
 from miroir.services.carriers.swap import renamed
-from miroir.services.cluster import Cluster
+from miroir.services.cluster import Cluster, View
 from miroir.services.intake import Intake, Wish, check_uid
 from miroir.services.lanes import Lanes
 from miroir.services.planner import impossible_move
@@ -25,6 +26,7 @@ from miroir.services.tasks import Tasks
 from miroir.services.turns import Turns
 
 _DRAIN_AGAIN_S: Final = 60.0
+_LOOK_AGAIN_S: Final = 0.5
 
 
 class Swapper:
@@ -112,11 +114,14 @@ class Standstill:
 
     Every accepted write has ended on every replica, and whoever strayed in it has left; no replica
     is being brought up. Nothing new begins meanwhile: writes, resync, sweep see the open intent.
+    And every shard has a node in sync that answers: until then nothing is asked of any node, and
+    the change can be taken back.
     """
 
     def __init__(
-        self, *, cluster: Cluster, lanes: Lanes, tasks: Tasks, replicas: Replicas
+        self, *, cluster: Cluster, lanes: Lanes, tasks: Tasks, replicas: Replicas, clock: Clock
     ) -> None:
+        self._clock = clock
         self._cluster = cluster
         self._lanes = lanes
         self._tasks = tasks
@@ -128,6 +133,9 @@ class Standstill:
             await self._drained(index_uid)
             await self._tasks.reported(index_uid)
             await self._replicas.stop_catching_up(index_uid)
+        while needed_and_down(self._cluster.view, index_uids):
+            # Begun, it could not be taken back any more, and would wait for them all the same.
+            await self._clock.sleep(_LOOK_AGAIN_S)
 
     async def _drained(self, index_uid: IndexUid) -> None:
         """Let every lane run dry once; a step of a resync holds a lane, too."""
@@ -137,3 +145,16 @@ class Standstill:
                     return
             except TimeoutError:
                 continue  # A shard that nobody takes writes for: they were accepted before.
+
+
+def needed_and_down(view: View, index_uids: tuple[IndexUid, ...]) -> tuple[NodeId, ...]:
+    """Return the nodes of which one has to answer before these indexes can change places."""
+    needed: list[NodeId] = []
+    for index_uid in index_uids:
+        index = view.live(index_uid)
+        missing = index.out_of_sync if index is not None else {}
+        for column in view.topology.columns:
+            holders = [n for n in column if n not in missing] or list(column)
+            if not view.healthy.intersection(holders):
+                needed += holders
+    return tuple(dict.fromkeys(needed))
