@@ -11,6 +11,7 @@ import time
 import pytest
 
 from miroir.cli.layout import Shape
+from miroir.cli.settings.documents import KINDS
 from tests.support.command_line import CommandLine
 from tests.support.live_cluster import until
 
@@ -329,6 +330,34 @@ def test_an_order_that_makes_no_sense_is_refused_by_name(cluster, uid, path, mir
     assert (ran.status, "`no-such-index` not found" in ran.err) == (1, True)
     ran = miroir("drift", "ignore", uid, "--stop", "--mode", "off")
     assert ran.status == 2
+
+
+def test_every_document_of_a_cluster_fits_its_published_schema(cluster, uid, path, miroir):
+    """Others build upon them; and nothing but the document is on standard output."""
+    say(path, uid, "  stopWords: [a]\n")
+    commands = [
+        ("settings", "apply", path, "-y", "--confirm", "10m"),
+        ("settings", "confirm", uid),
+        ("settings", "history", uid),
+        ("settings", "show", uid, cluster.version(uid) + 1),
+        ("settings", "diff", f"{uid}@1"),
+        ("settings", "rollback", uid, 1, "-y"),
+        ("settings", "thaw", uid),
+        ("settings", "status"),
+        ("drift", "ignore", uid, "synonyms", "-m", "why"),
+        ("drift", "list"),
+        ("drift", "explain", uid),
+        ("drift", "repair", uid),
+        ("drift", "adopt", uid, "--node", cluster.nodes[0]),
+        ("drift", "ignore", uid, "--stop"),
+        ("doctor",),
+        ("node", "list"),
+    ]
+    models = {kind.model_fields["kind"].default: kind for kind in KINDS}
+    for command in commands:
+        ran = miroir(*command, "-o", "json")
+        assert ran.out.startswith("{"), (command, ran)
+        models[ran.document["kind"]].model_validate_json(ran.out, strict=True)
 
 
 def test_a_wrong_key_is_told_what_key_is_wanted(miroir):

@@ -20,11 +20,12 @@ from miroir.cli.settings.connect import URL, Key, Url, caller, connect, look_up
 from miroir.cli.settings.diff import compared
 from miroir.cli.settings.documents import (
     DifferenceForm,
+    DoneDocument,
     DriftDocument,
     DriftForm,
     DriftRuleForm,
 )
-from miroir.cli.settings.forms import change_form
+from miroir.cli.settings.forms import change_form, server
 from miroir.cli.settings.output import Outlet, Output
 from miroir.cli.settings.picture import differences_picture
 from miroir.cli.settings.proxy import ProxyTarget
@@ -106,7 +107,7 @@ def explain(
 
 
 @drift.command()
-def repair(index: Index, url: Url = URL, key: Key = None) -> None:
+def repair(index: Index, url: Url = URL, key: Key = None, output: Output = "table") -> None:
     """
     Bring straying nodes of an index back now, also where Miroir has given up or only alerts.
 
@@ -114,8 +115,11 @@ def repair(index: Index, url: Url = URL, key: Key = None) -> None:
 
         miroir drift repair movies
     """
-    _miroir(url, key).repair(index)
-    typer.echo(f"{index} is being repaired; see it with `miroir settings watch`")
+    target = _miroir(url, key)
+    target.repair(index)
+    document = DoneDocument(server=server(target), index=index, done="repair ordered")
+    said = Text(f"{index} is being repaired; see it with `miroir settings watch`")
+    Outlet(output).answer(document, said)
 
 
 @drift.command()
@@ -127,6 +131,7 @@ def adopt(
     ] = None,
     url: Url = URL,
     key: Key = None,
+    output: Output = "table",
 ) -> None:
     """
     Keep what somebody has done: it becomes the settings of every node, as a new version.
@@ -137,8 +142,11 @@ def adopt(
 
         miroir drift adopt found-on-the-nodes
     """
-    _miroir(url, key).adopt(index, node)
-    typer.echo(f"{index} is being adopted; see it with `miroir settings history {index}`")
+    target = _miroir(url, key)
+    target.adopt(index, node)
+    document = DoneDocument(server=server(target), index=index, done="adoption ordered")
+    said = Text(f"{index} is being adopted; see it with `miroir settings history {index}`")
+    Outlet(output).answer(document, said)
 
 
 @drift.command()

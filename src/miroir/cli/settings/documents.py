@@ -232,6 +232,15 @@ class StatusDocument(Document):
     running: list[RunningForm]
 
 
+class DoneDocument(Document):
+    """`miroir settings confirm`, `thaw`, `miroir drift repair`, `adopt`: an order was taken."""
+
+    kind: Literal["Done"] = "Done"
+    server: Server
+    index: str
+    done: Literal["confirmed", "thawed", "repair ordered", "adoption ordered"]
+
+
 class DriftForm(Form):
     """A node that strays."""
 
@@ -314,6 +323,7 @@ KINDS: Final[tuple[type[Document], ...]] = (
     ValidationDocument,
     HistoryDocument,
     StatusDocument,
+    DoneDocument,
     DriftDocument,
     DoctorDocument,
     NodesDocument,

@@ -85,7 +85,7 @@ class ProxyTarget:
         if answer.status == 404:
             return Live(index, None, form=self._form({})[0])
         seen = answer.ok()
-        form, second = self._form(seen["nodes"])
+        form, second = self._form(seen["nodes"], settling=seen["intent"] is not None)
         return Live(
             index,
             seen["settings"],
@@ -265,13 +265,18 @@ class ProxyTarget:
             intent = next((i["id"] for i in recent["results"] if i["taskUid"] == task), None)
         return Ticket(order, task, intent)
 
-    def _form(self, cells: Mapping[str, Any]) -> tuple[str, bool]:
-        """Foretell waves or a mixed window: two usable nodes per shard, or not."""
+    def _form(self, cells: Mapping[str, Any], *, settling: bool = False) -> tuple[str, bool]:
+        """
+        Foretell waves or a mixed window: two usable nodes per shard, or not.
+
+        While another change is `settling`, its nodes are taken for usable again after it.
+        """
+        usable_states = {"synced", "behind", *(("unproved",) if settling else ())}
         topology = self.topology()["topology"]
         usable: dict[int, int] = dict.fromkeys(range(topology["shards"]), 0)
         for node in topology["nodes"]:
             state = cells.get(node["id"], {}).get("state", "synced")
-            usable[node["shard"]] += bool(node["healthy"]) and state in {"synced", "behind"}
+            usable[node["shard"]] += bool(node["healthy"]) and state in usable_states
         if len(topology["nodes"]) == 1:
             return "one node: new settings are seen when its task has ended", False
         if all(count >= 2 for count in usable.values()):

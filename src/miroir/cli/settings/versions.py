@@ -12,7 +12,12 @@ from miroir.cli.settings.apply import Reason, Timeout, Wait, Yes
 from miroir.cli.settings.applying import Wishes, ask, followed, outcome_picture
 from miroir.cli.settings.connect import URL, HistoryFile, Key, Url, caller, connect
 from miroir.cli.settings.diff import compared
-from miroir.cli.settings.documents import AppliedForm, ApplyDocument, HistoryDocument
+from miroir.cli.settings.documents import (
+    AppliedForm,
+    ApplyDocument,
+    DoneDocument,
+    HistoryDocument,
+)
 from miroir.cli.settings.durations import duration_of, moment, seconds_of, words
 from miroir.cli.settings.files import dump, quoted
 from miroir.cli.settings.follow import settle
@@ -115,6 +120,7 @@ def confirm(
     version: Annotated[
         int | None, typer.Option(min=1, help="Only if it is this one. Default: the one in force.")
     ] = None,
+    output: Output = "table",
 ) -> None:
     """
     Keep a change that would undo itself (`apply --confirm`).
@@ -126,10 +132,11 @@ def confirm(
     target = connect(url, key)
     settle(target, index, _SETTLE_S)  # The other half may still follow.
     target.confirm(index, version)
-    typer.echo(f"the settings of {index} stay")
+    document = DoneDocument(server=server(target), index=index, done="confirmed")
+    Outlet(output).answer(document, Text(f"the settings of {index} stay"))
 
 
-def thaw(index: Index, url: Url = URL, key: Key = None) -> None:
+def thaw(index: Index, url: Url = URL, key: Key = None, output: Output = "table") -> None:
     """
     Let document writes through again to an index that Miroir has frozen.
 
@@ -137,8 +144,11 @@ def thaw(index: Index, url: Url = URL, key: Key = None) -> None:
 
         miroir settings thaw movies
     """
-    connect(url, key).thaw(index)
-    typer.echo(f"{index} takes documents again; see it with `miroir status`")
+    target = connect(url, key)
+    target.thaw(index)
+    document = DoneDocument(server=server(target), index=index, done="thawed")
+    said = Text(f"{index} takes documents again; see it with `miroir status`")
+    Outlet(output).answer(document, said)
 
 
 def _way_back(target: Target, index: str, number: int) -> Any:
