@@ -39,7 +39,7 @@ def test_one_failed_shard_fails_the_write() -> None:
     shares = [share("a", 0, "succeeded", 2), share("c", 1, "failed", 0, error=ERROR)]
     ended = outcome(ADDED, shares)
     assert ended is not None
-    assert (ended.status, ended.error) == ("failed", ERROR)
+    assert (ended.status, ended.error) == ("failed", {**ERROR, "message": "no (on shard 1)"})
     assert ended.details["indexedDocuments"] == 2
 
 
