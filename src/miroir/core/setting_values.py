@@ -8,7 +8,7 @@ Shapes that every engine refuses are faults; what is legal and hardly meant (an 
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from miroir.core.secret_places import is_reference, places
@@ -21,6 +21,7 @@ _RULES: Final = frozenset(
         "exactness",
     }
 )  # fmt: skip
+_SIZE_MAX: Final = 255
 _BY_FIELD: Final = re.compile(r"^.+:(?:asc|desc)$")
 _TEXTS: Final = (
     "displayedAttributes", "searchableAttributes", "sortableAttributes", "rankingRules",
@@ -137,6 +138,24 @@ def _distinct(value: Any) -> Iterator[Found]:
         yield Found("", "expected the name of an attribute", "type")
 
 
+def _typo(value: Any) -> Iterator[Found]:
+    if not isinstance(value, Mapping):
+        yield Found("", "expected a mapping", "type")
+        return
+    for name in ("enabled", "disableOnNumbers"):
+        if not isinstance(value.get(name), bool | None):
+            yield Found(f".{name}", "expected `true` or `false`", "type")
+    for name in ("disableOnWords", "disableOnAttributes"):
+        if value.get(name) is not None:
+            for found in _texts(name, value[name]):
+                yield replace(found, place=f".{name}{found.place}")
+    sizes = value.get("minWordSizeForTypos")
+    for name, size in (sizes if isinstance(sizes, Mapping) else {}).items():
+        if size is not None and not (_is_count(size, least=0) and size <= _SIZE_MAX):
+            said = f"expected a whole number from 0 to {_SIZE_MAX}"
+            yield Found(f".minWordSizeForTypos.{name}", said, "type")
+
+
 def _embedders(value: Any) -> Iterator[Found]:
     if not isinstance(value, Mapping):
         yield Found("", "expected a mapping of names to embedders", "type")
@@ -159,6 +178,7 @@ _SHAPES: Final[Mapping[str, Callable[[Any], Iterator[Found]]]] = {
     "filterableAttributes": _filterable,
     "synonyms": _synonyms,
     "pagination": _pagination,
+    "typoTolerance": _typo,
     "searchCutoffMs": _cutoff,
     "distinctAttribute": _distinct,
     EMBEDDERS: _embedders,
