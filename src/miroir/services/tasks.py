@@ -110,6 +110,10 @@ class Tasks:
         """
         self._recalls.setdefault(task_uid, Recall()).ask()
 
+    async def loaded(self) -> None:
+        """Wait until what a former process left is followed: what comes now comes behind it."""
+        await self._loaded.wait()
+
     def at_rest(self, index_uid: IndexUid) -> bool:
         """Whether every write followed by now has been settled."""
         return self._loaded.is_set() and index_uid not in self._last
@@ -130,7 +134,7 @@ class Tasks:
         order: _Order,
     ) -> None:
         tools = self._tools
-        recall = self._recalls.setdefault(task.uid, Recall())
+        recall = self._recalls[task.uid]
         helpers: list[asyncio.Task[None]] = []
         try:
             fresh = await sending
@@ -154,7 +158,7 @@ class Tasks:
             await self._turn_to_report(order)  # What is behind it waits for what is before it.
         finally:
             sent.cancel()  # Nobody waits for ever, whatever has gone wrong here.
-            self._recalls.pop(task.uid, None)  # At the start somebody else may follow it, too.
+            del self._recalls[task.uid]
             for helper in helpers:
                 helper.cancel()
             order.done.set()

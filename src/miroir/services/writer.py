@@ -219,6 +219,7 @@ class Writer:
 
         A write that reached a node after the deletion would create the index anew there.
         """
+        await self._begin()
         try:
             async with (
                 self._order.take(index_uid),
@@ -254,11 +255,20 @@ class Writer:
     ) -> TaskRecord:
         """Try until the index stays what the write was prepared for until it is durable."""
         assert task.index_uid is not None
+        await self._begin()
         for _ in range(_TRIES_MAX):
             await self._settle_lifecycle(task.index_uid)
             if (record := await attempt()) is not None:
                 return record
         raise Unavailable(f"index `{task.index_uid}` changes all the time")
+
+    async def _begin(self) -> None:
+        """Wait until the writes that a former process left stand in their lanes."""
+        try:
+            async with asyncio.timeout(_SETTLE_MAX_S):
+                await self._tools.tasks.loaded()
+        except TimeoutError:
+            raise Unavailable("writes from before the start are still being read") from None
 
     async def _settle_lifecycle(self, index_uid: IndexUid) -> None:
         """Wait for creations, deletions and key changes accepted before: they decide the key."""

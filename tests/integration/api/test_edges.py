@@ -141,7 +141,7 @@ def test_a_floor_that_cannot_be_read_is_refused(edges, text):
         ("statuses=&uids=0", 0),
         ("statuses=SUCCEEDED&uids=0", 1),
         ("indexUids=", 0),
-        ("batchUids=0", 0),
+        ("batchUids=0", 1),
         ("batchUids=*", None),
         ("limit=%2B1&uids=0", 1),
         ("afterEnqueuedAt=*", None),
