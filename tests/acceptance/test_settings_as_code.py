@@ -229,6 +229,28 @@ def test_an_interrupted_command_loses_nothing(cluster, uid, path, miroir, number
     assert cluster.settings_tasks(uid) == cluster.everywhere(1)
 
 
+def test_a_change_tells_how_far_each_node_is(cluster, uid, path, miroir):
+    """As the nodes tell themselves; of an ended change nothing is asked any more."""
+    say(path, uid, "  stopWords: [slow]\n")
+    stall = {"fault": "task_stall", "type": "settingsUpdate", "index": f"^{uid}$"}
+    for name in cluster.nodes:
+        cluster.faults(name, stall)
+    accepted = miroir("settings", "apply", path, "-y", "--no-wait", "-o", "json").document
+    number = accepted["indexes"][0]["intent"]
+
+    def told():
+        nodes = cluster.admin("GET", f"/_miroir/intents/{number}").ok()["nodes"]
+        return [node["progress"] for node in nodes.values() if node["progress"]]
+
+    assert until(told, "a node tells")[0]["percentage"] == 0
+    (running,) = miroir("settings", "watch", "--once", "-o", "json").document["running"]
+    assert 0 in [node["percent"] for node in running["nodes"]]
+    for name in cluster.nodes:
+        cluster.faults(name)
+    until(lambda: not cluster.look(uid)["intent"], "at rest")
+    assert told() == []
+
+
 def test_miroir_killed_under_an_apply_is_said_and_the_change_ends(cluster, uid, path, miroir):
     """Started again it goes on; the command cannot know how it ended, and says what to do."""
     stall = {"fault": "task_stall", "type": "settingsUpdate", "index": f"^{uid}$"}
