@@ -32,7 +32,11 @@ Result = TypeVar("Result")
 DATABASE_NAME: Final = "miroir.db"
 LOCK_NAME: Final = "miroir.lock"
 _PRAGMAS: Final = (
+    # Payloads lie here until every replica has them: in small pages that takes a sixth more CPU
+    # for each batch. Of a file that is there already, the pages stay as they are.
+    "PRAGMA page_size = 16384",
     "PRAGMA journal_mode = WAL",
+    "PRAGMA wal_autocheckpoint = 2048",  # Pages.
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA busy_timeout = 5000",  # Milliseconds; for backups that read the file.
