@@ -267,13 +267,15 @@ class LiveCluster:
         self.local.miroir.wait_healthy(time.monotonic() + PATIENCE_S)
 
     def wipe(self) -> None:
-        """Bring the cluster back to health and delete every index."""
+        """Bring the cluster back to health, delete every index, and wait for used tickets to go."""
         self.heal()
         for index in self.client.get("/indexes?limit=1000")["results"]:
             self.do("DELETE", f"/indexes/{index['uid']}")
         for name in self.nodes:
-            left = {i["uid"] for i in self.on_node(name).get("/indexes?limit=1000")["results"]}
-            assert left <= {PROBE}, f"{name} keeps {left}"
+            until(lambda name=name: self._held(name) <= {PROBE}, f"{name} keeps nothing")
+
+    def _held(self, name: str) -> set[str]:
+        return {i["uid"] for i in self.on_node(name).get("/indexes?limit=1000")["results"]}
 
 
 @contextmanager
