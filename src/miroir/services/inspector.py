@@ -33,6 +33,7 @@ from miroir.services.prober import Prober
 from miroir.services.readings import Reading, judge
 from miroir.services.registrar import Base, Registrar, SettingsWrite
 from miroir.services.replicas import Replicas
+from miroir.services.verified import was_verified
 from miroir.telemetry import Metrics
 
 _SECOND_LOOK_S = 0.5
@@ -210,13 +211,19 @@ class Inspector:
         hides = rules.has_secrets(index.record.settings or {})
         mode = given.mode or self.rules.of(pair[0])
         patch = seen.adoption() if mode is Mode.ADOPT else {}
+        foreign = proved or given.foreign
+        if patch and not foreign:  # Found before a restart, perhaps, and not adopted yet.
+            version = index.record.version
+            foreign = await was_verified(tools.store, *pair, version)
+            if self._quiet(*pair) is None:
+                return
         watch, action = drift.decide(
             before,
             seen.finding,
             mode=mode,
             repairs_max=tools.repairs_max,
             sure=proved or given.sure or not hides,
-            adoptable=bool(patch) if proved or given.foreign else None,
+            adoptable=bool(patch) if foreign else None,
         )
         if action is not Action.NOTHING or evidence is None:
             self.book.watches[pair] = watch  # What the feed makes us look at proves no patience.
