@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from miroir.core.commons import KEYS
+from miroir.errors import NotEverywhere
 from miroir.telemetry import Metrics
 from tests.support import sim_process
 from tests.support.sim_choices import SWEEP_S
@@ -78,3 +79,18 @@ def test_repairs_that_do_not_hold_are_given_up_and_counted(
 
     given_up = 'miroir_commons_drift_repair_total{object="features",result="given_up"} 1.0'
     assert counted(metrics, given_up)
+
+
+def test_a_node_with_another_master_key_is_no_fault_of_the_client(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its 403 is for Miroir; the client would look for what is wrong with its own key."""
+
+    async def scene(world: World) -> None:
+        node = next(iter(world.nodes.values()))
+        node.locked = True
+        body = {"actions": ["search"], "indexes": ["*"], "expiresAt": None}
+        with pytest.raises(NotEverywhere):
+            await world.process.ask(lambda s: s.settings.commons.ring.create(body))
+
+    played(scene, monkeypatch)

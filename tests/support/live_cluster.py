@@ -267,7 +267,7 @@ class LiveCluster:
         self.local.miroir.wait_healthy(time.monotonic() + PATIENCE_S)
 
     def wipe(self) -> None:
-        """Bring the cluster back to health, delete every index, and wait for used tickets to go."""
+        """Bring the cluster back to health, delete every index, wait for used tickets to go."""
         self.heal()
         for index in self.client.get("/indexes?limit=1000")["results"]:
             self.do("DELETE", f"/indexes/{index['uid']}")

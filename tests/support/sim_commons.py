@@ -111,7 +111,10 @@ class CommonsJudge:
                 continue  # What is right may be another thing in a moment.
             if page.foreign_s is not None and not self.wrong(node, uid):
                 page.foreign_s = None
+        newest = self._versions[event.index][-1][1] if self._versions[event.index] else 0
         for node, version in event.proved.items():
+            if version != newest:
+                continue  # It was left behind: nothing rests on that, and it is brought up first.
             wrong = self.wrong(node, event.index, version)
             if wrong and not self._excused(self._pages[node, event.index], event.at_s):
                 raise Violation(

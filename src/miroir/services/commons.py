@@ -110,9 +110,10 @@ class Commons:
             return
         ended = await self.intake.store.intent(intent.intent_id)
         error = ended.state.error or {}
-        if error.get("code", "miroir_").startswith("miroir_"):
+        # A node that refuses our own key has another master key: it says nothing of the client's.
+        if error.get("code", "miroir_").startswith("miroir_") or error.get("type") == "auth":
             raise NotEverywhere(f"{what}: could not be brought to every node ({_seen(ended)})")
-        status = _STATUS.get(error["code"], 403 if error.get("type") == "auth" else 400)
+        status = _STATUS.get(error["code"], 400)
         raise RefusedByNode(NodeReply(status, {}, orjson.dumps(dict(error))))
 
     async def ask_one(self, request: NodeRequest) -> NodeReply:
