@@ -226,6 +226,8 @@ class Scatter:
             for call in calls:
                 if not call.done():
                     call.cancel()  # A client that went away takes its requests along.
+                if call.done() and not call.cancelled():
+                    call.exception()  # Nobody asks any more: that is no error to complain of.
         return tuple(replies)
 
     def _still_true(self, before: IndexView, cover: Cover) -> bool:
