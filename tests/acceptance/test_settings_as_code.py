@@ -325,6 +325,19 @@ def test_a_key_that_is_to_be_ignored_stays_as_somebody_has_made_it(cluster, uid,
     until(lambda: cluster.shown(uid, "synonyms") == cluster.everywhere({}), "repaired, too")
 
 
+def test_one_order_repairs_every_node_that_strays(cluster, uid, path, miroir):
+    """The first repair is a change of its own; the second node must not be forgotten over it."""
+    miroir("drift", "ignore", uid)
+    for name in cluster.nodes[:3]:
+        by_hand = {"stopWords": ["by-hand"]}
+        cluster.on_node(name).request("PATCH", f"/indexes/{uid}/settings", by_hand).ok()
+    until(lambda: [d["action"] for d in cluster.drift(uid)] == ["alert"] * 3, "reported")
+    assert miroir("drift", "repair", uid).status == 0
+    until(lambda: not cluster.drift(uid), "repaired")
+    assert cluster.shown(uid, "stopWords") == cluster.everywhere([])
+    miroir("drift", "ignore", uid, "--stop")
+
+
 def test_a_mode_that_is_ordered_holds_at_once(cluster, uid, path, miroir):
     """Somebody has to work on a node by hand, now."""
     assert miroir("drift", "ignore", uid).status == 0

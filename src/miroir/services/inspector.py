@@ -88,6 +88,8 @@ class Inspector:
         self.book = DriftBook(tools.metrics)
         self._tools = tools
         self._looking: set[Pair] = set()
+        self._ordered: set[Pair] = set()
+        """To be repaired whatever the mode, until found right: a look may say nothing now."""
         self._group: asyncio.TaskGroup | None = None
 
     async def begin(self) -> None:
@@ -125,7 +127,8 @@ class Inspector:
             return True
         doubts = self.book.doubts.get(pair, 0)
         # Who orders a repair or an adoption wants the whole of it.
-        ignored = frozenset[str]() if evidence and evidence.mode else self.rules.ignored(pair[0])
+        whole = pair in self._ordered or (evidence is not None and evidence.mode is not None)
+        ignored = frozenset[str]() if whole else self.rules.ignored(pair[0])
         seen = await self._seen(*pair, ignored)
         if seen is None:
             return False
@@ -142,9 +145,14 @@ class Inspector:
 
     def _is_off(self, pair: Pair, evidence: Evidence | None) -> bool:
         """Whether drift is not looked for here, and nothing else is the matter either."""
-        mode = evidence.mode if evidence and evidence.mode else self.rules.of(pair[0])
         index = self._tools.cluster.view.live(pair[0])
-        return mode is Mode.OFF and (index is None or _proved(index, pair[1]))
+        off = self._mode(pair, evidence) is Mode.OFF
+        return off and (index is None or _proved(index, pair[1]))
+
+    def _mode(self, pair: Pair, evidence: Evidence | None) -> Mode:
+        if evidence and evidence.mode:
+            return evidence.mode
+        return Mode.REPAIR if pair in self._ordered else self.rules.of(pair[0])
 
     async def _seen(
         self, index_uid: IndexUid, node_id: NodeId, ignored: Collection[str]
@@ -209,7 +217,7 @@ class Inspector:
             return
         proved = _proved(index, pair[1])
         hides = rules.has_secrets(index.record.settings or {})
-        mode = given.mode or self.rules.of(pair[0])
+        mode = self._mode(pair, evidence)
         patch = seen.adoption() if mode is Mode.ADOPT else {}
         foreign = proved or given.foreign
         if patch and not foreign:  # Found before a restart, perhaps, and not adopted yet.
@@ -299,6 +307,7 @@ class Inspector:
             self._tools.cluster.apply_proof(index_uid, (node_id,), version)
         self.book.over(pair, self._tools.clock.monotonic_s())
         self.book.leave_alone(pair, finding, self._tools.clock.wall_ms())
+        self._ordered.discard(pair)
 
     # ---- what others do through it
 
@@ -354,9 +363,15 @@ class Inspector:
             await self.look(index_uid, node_id)
 
     async def repair_now(self, index_uid: IndexUid) -> None:
-        """Close the breakers of an index and repair what is wrong, whatever its mode."""
+        """
+        Close the breakers of an index and repair what is wrong, whatever its mode.
+
+        A node that can say nothing now, as it is being looked at or a change is open, is repaired
+        by a later look.
+        """
         for node_id in self._tools.cluster.view.topology.node_ids:
             self.book.watches.pop((index_uid, node_id), None)
+            self._ordered.add((index_uid, node_id))
             await self.look(index_uid, node_id, Evidence(mode=Mode.REPAIR))
 
     async def adopt_now(self, index_uid: IndexUid, node_id: NodeId) -> None:

@@ -7,6 +7,7 @@ The index alerts only, so that what is seen is the finding and not a repair; tim
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -476,5 +477,27 @@ def test_the_exposure_counts_from_the_last_reading_that_was_clean() -> None:
         text = s.metrics.exposition().decode()
         rows = [r for r in text.splitlines() if "drift_exposure_seconds_sum" in r]
         assert [round(float(r.split()[-1]), 1) for r in rows] == [INTERVAL_S]
+
+    scene(play)
+
+
+def test_an_order_to_repair_that_comes_during_a_look_is_not_lost() -> None:
+    """The sweep looks at nodes all the time, and in this mode nobody would come back to it."""
+
+    async def play(s: Scene) -> None:
+        repaired: list[tuple[NodeId, ...]] = []
+
+        class Repairs:
+            async def repair(self, _index: IndexUid, nodes: tuple[NodeId, ...], _why: str) -> Any:
+                repaired.append(nodes)
+                return SimpleNamespace(intent_id=1)
+
+        s.inspector._tools = replace(s.inspector._tools, registrar=Repairs())  # type: ignore[arg-type]
+        s.nodes.shown[A] = OTHER
+        async with asyncio.TaskGroup() as group:
+            group.create_task(s.inspector.look(MOVIES, A))
+            await s.clock.sleep(0.1)
+            await s.inspector.repair_now(MOVIES)
+        assert repaired == [(A,)]
 
     scene(play)
