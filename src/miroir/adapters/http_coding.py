@@ -8,7 +8,7 @@ the limit of undecoded ones. Source: RFC 9110 section 8.4, RFC 9112 section 7.
 import zlib
 from collections.abc import Iterable
 
-from miroir.core.codings import CodingBroken, CodingTooLarge, known, undone
+from miroir.codings import CodingBroken, CodingTooLarge, undone
 
 _ANY_HEADER = 47
 """zlib's window size that takes gzip and zlib headers alike."""
@@ -40,7 +40,7 @@ def decoded(
     if not applied or not body:
         return headers, body
     for coding in reversed(applied):
-        if coding == "br" and known(coding):
+        if coding == "br":
             body = _unbrotlied(body, bytes_max)
         elif coding in {"gzip", "x-gzip", "deflate"}:
             body = _inflated(body, bytes_max)

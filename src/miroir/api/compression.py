@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from miroir.api.http import Reply, Request
-from miroir.core.codings import chosen, coded
+from miroir.codings import chosen, coded
 
 _LOOP_BYTES_MAX: Final = 128 * 1024
 """Larger answers are coded in a thread."""

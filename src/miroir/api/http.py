@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from miroir.core.codings import CodingBroken, CodingTooLarge, known, undone
+from miroir.codings import CodingBroken, CodingTooLarge, known, undone
 from miroir.core.documents.json_faults import json_fault
 from miroir.errors import (
     InvalidContentType,
@@ -23,7 +23,6 @@ from miroir.errors import (
     MissingPayload,
     PayloadTooLarge,
     RequestRefused,
-    UnsupportedMediaType,
 )
 
 Scope = MutableMapping[str, Any]
@@ -149,7 +148,6 @@ async def read_body(
 
     Raises:
         PayloadTooLarge: More than `bytes_max`, announced, sent, or after decoding.
-        UnsupportedMediaType: The coding `br`, and no library for it.
         RequestRefused: The coding is broken.
     """
     headers = dict(scope["headers"])
@@ -183,11 +181,6 @@ async def read_body(
 
 
 async def _decoded(body: bytes, coding: str, bytes_max: int) -> bytes:
-    if coding == "br" and not known(coding):
-        raise UnsupportedMediaType(
-            "The Content-Encoding `br` is not supported here: libbrotlidec is not installed. "
-            "Use `gzip`, `deflate` or none."
-        )
     if not known(coding) or not body:
         return body  # As a node does: `zstd`, `utf-8` and the like are taken for no coding at all.
     try:

@@ -182,7 +182,7 @@ HEADERS: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "Content-Encoding",
         "both",
-        "`gzip`, `deflate`, and `br` where libbrotli is installed. Of requests on every route; of "
+        "`gzip`, `deflate`, and `br`. Of requests on every route; of "
         "answers from `limits.compress_from_bytes` on, as `Accept-Encoding` has it.",
     ),
     ("Retry-After", "answer", "Seconds; with every 503."),

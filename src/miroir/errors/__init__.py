@@ -40,7 +40,6 @@ from miroir.errors.requests import (
     RouteNotFound,
     RouteNotSupported,
     TaskNotFound,
-    UnsupportedMediaType,
     WebhookNotFound,
 )
 from miroir.errors.settings import (
@@ -125,7 +124,6 @@ __all__ = [
     "TooFewReplicas",
     "TooManyIntents",
     "Unavailable",
-    "UnsupportedMediaType",
     "WebhookNotFound",
     "WritePending",
 ]

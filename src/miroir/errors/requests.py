@@ -97,13 +97,6 @@ class BadParameter(RequestRefused):
         self.code = code
 
 
-class UnsupportedMediaType(RequestRefused):
-    """A content coding that Miroir cannot undo."""
-
-    code = "unsupported_media_type"
-    http_status = 415
-
-
 class CannotBeMerged(RequestRefused):
     """One node could answer this; over several shards it cannot be answered exactly."""
 

@@ -28,7 +28,6 @@ _SPECIAL: Final[dict[str, tuple[int, str]]] = {
     "api_key_already_exists": (409, "invalid_request"),
     "missing_content_type": (415, "invalid_request"),
     "invalid_content_type": (415, "invalid_request"),
-    "unsupported_media_type": (415, "invalid_request"),
     "payload_too_large": (413, "invalid_request"),
     "method_not_allowed": (405, "invalid_request"),
     "no_space_left_on_device": (422, "system"),

@@ -6,12 +6,12 @@ here knows a route or an index.
 """
 
 import gzip
-import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, quote
 
+from miroir.codings import CodingBroken, CodingTooLarge, known, undone
 from miroir.node.errors import ApiError
 from miroir.node.json_text import decode_body, encode
 from miroir.node.query import Parameter, read_query
@@ -22,8 +22,6 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 BODY_BYTES_MAX: Final = 100 * 1024 * 1024
-# Any other word is taken for no encoding at all, as in Meilisearch.
-_ENCODINGS: Final = frozenset({"gzip", "deflate", "br", "zstd"})
 _JSON: Final = (b"content-type", b"application/json")
 _NODE: Final = (b"x-miroir-embedded-node", b"1")
 _ACCEPTED: Final = "`application/json`"
@@ -163,20 +161,15 @@ def _too_large(bytes_max: int) -> ApiError:
 
 
 def _decompressed(body: bytes, encoding: str, bytes_max: int) -> bytes:
-    if not body or encoding not in _ENCODINGS:
-        return body
-    if encoding not in {"gzip", "deflate"}:
-        message = f"The Content-Encoding `{encoding}` is not supported by the embedded node."
-        raise ApiError("unsupported_media_type", message)
-    wbits = 31 if encoding == "gzip" else 15
+    if not body or not known(encoding):
+        return body  # As Meilisearch does: what is no coding that it knows is taken for none.
     try:
-        plain = zlib.decompressobj(wbits).decompress(body, bytes_max + 1)
-    except zlib.error as error:
+        return undone(body, encoding, bytes_max=bytes_max)
+    except CodingTooLarge:
+        raise _too_large(bytes_max) from None
+    except CodingBroken:
         message = "The provided payload is incomplete and cannot be parsed"
-        raise ApiError("bad_request", message) from error
-    if len(plain) > bytes_max:
-        raise _too_large(bytes_max)
-    return plain
+        raise ApiError("bad_request", message) from None
 
 
 def compressed(response: Response, accepted: str) -> Response:

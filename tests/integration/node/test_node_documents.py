@@ -3,6 +3,7 @@
 import gzip
 import zlib
 
+import brotli
 import pytest
 from tests.integration.node.running import RunningNode
 
@@ -20,7 +21,8 @@ def test_numbers_and_the_order_of_keys_survive(node: RunningNode, uid: str):
 
 
 @pytest.mark.parametrize(
-    ("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)]
+    ("encoding", "pack"),
+    [("gzip", gzip.compress), ("deflate", zlib.compress), ("br", brotli.compress)],
 )
 def test_compressed_payloads_are_unpacked(node: RunningNode, uid: str, encoding: str, pack):
     """The official clients compress large payloads."""

@@ -7,7 +7,7 @@ As nodes have it: one gzip member and nothing behind it, deflate with its zlib h
 import zlib
 from typing import Final
 
-from miroir.core.codings import brotli
+from miroir.codings import brotli
 
 _WINDOW_BITS: Final = {"gzip": 31, "deflate": 15}
 _LEVEL: Final = 1  # Answers are made while somebody waits.
@@ -23,7 +23,7 @@ class CodingTooLarge(Exception):
 
 def known(coding: str) -> bool:
     """Whether a coding can be undone here."""
-    return coding in _WINDOW_BITS or (coding == "br" and brotli.DECODES)
+    return coding in _WINDOW_BITS or coding == "br"
 
 
 def undone(body: bytes, coding: str, *, bytes_max: int) -> bytes:

@@ -9,7 +9,7 @@ Pure: bytes in, bytes out. Source: RFC 9110 sections 8.4 and 12.5.3; where it le
 what Meilisearch 1.50 (actix) does.
 """
 
-from miroir.core.codings.accepted import chosen
-from miroir.core.codings.streams import CodingBroken, CodingTooLarge, coded, known, undone
+from miroir.codings.accepted import chosen
+from miroir.codings.streams import CodingBroken, CodingTooLarge, coded, known, undone
 
 __all__ = ["CodingBroken", "CodingTooLarge", "chosen", "coded", "known", "undone"]

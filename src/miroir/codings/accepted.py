@@ -8,9 +8,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from miroir.core.codings import brotli
-
-_MADE: Final = ("br", "gzip", "deflate") if brotli.ENCODES else ("gzip", "deflate")
+_MADE: Final = ("br", "gzip", "deflate")
 _WEIGHT: Final = re.compile(r"(?:0(?:[.][0-9]{0,3})?|1(?:[.]0{0,3})?)")
 
 
