@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -272,10 +273,11 @@ class LiveCluster:
         for index in self.client.get("/indexes?limit=1000")["results"]:
             self.do("DELETE", f"/indexes/{index['uid']}")
         for name in self.nodes:
-            until(lambda name=name: self._held(name) <= {PROBE}, f"{name} keeps nothing")
+            until(partial(self._is_empty, name), f"{name} keeps nothing")
 
-    def _held(self, name: str) -> set[str]:
-        return {i["uid"] for i in self.on_node(name).get("/indexes?limit=1000")["results"]}
+    def _is_empty(self, name: str) -> bool:
+        held = {i["uid"] for i in self.on_node(name).get("/indexes?limit=1000")["results"]}
+        return held <= {PROBE}
 
 
 @contextmanager
