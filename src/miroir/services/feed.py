@@ -185,7 +185,9 @@ class Feed:
     async def _new_tasks(self, node_id: NodeId, desk: _Desk) -> tuple[NodeTask, ...] | None:
         """Return the tasks above the cursor; None if the list is not the one that was read."""
         if desk.readings % _NEWEST_EVERY == 0:
-            before, desk.newest = desk.newest, await self._ledger.newest_task_uid(node_id)
+            # What we know before asking: our own tasks, too, though the feed may not be there yet.
+            before = max(desk.newest, self._ledger.newest(node_id))
+            desk.newest = await self._ledger.newest_task_uid(node_id)
             if desk.newest < before:
                 return None
         assert desk.cursor is not None

@@ -131,6 +131,10 @@ class Ledger:
         ours = self._page(node_id).ours
         return max((uid for uid, about in ours.items() if index_uid in about), default=-1)
 
+    def newest(self, node_id: NodeId) -> int:
+        """Return the newest task uid of ours on a node; -1 for none."""
+        return max(self._page(node_id).ours, default=-1)
+
     def forget(self, node_id: NodeId) -> None:
         """The node's task list has begun anew: its uids name other tasks now."""
         self._page(node_id).ours.clear()

@@ -360,6 +360,22 @@ def test_a_list_that_went_back_is_another_node() -> None:
     scene(play, before=before)
 
 
+def test_a_task_of_ours_that_the_feed_had_not_read_is_missed_too() -> None:
+    """A restore may take away just what came after the last reading: an answer told of it."""
+
+    async def play(s: Scene) -> None:
+        ours = await s.ledger.patch_settings(A, MOVIES, {"stopWords": ["y"]})
+        s.nodes.lists[A] = s.nodes.lists[A][:ours]
+        s.feed.nudge(A, healthy=True)
+        await s.pass_ticks(0.1)
+        assert (s.proved, set(s.out_of_sync), s.looked) == ({B}, {A}, [A])
+
+    def before(s: Scene) -> None:
+        s.nodes.queue(A, status="succeeded")
+
+    scene(play, before=before)
+
+
 def test_a_list_that_has_grown_past_the_old_one_is_another_node_too() -> None:
     """Uids alone do not tell: the last task that was seen has to be there, and be the same."""
 
