@@ -70,6 +70,25 @@ def test_an_index_that_every_node_holds_alike_is_taken_over(before, uid):
     assert cluster.version(uid) == 2
 
 
+def test_as_many_documents_are_not_the_same_documents(before, uid):
+    """One of the replicas is stale: served as in sync, it would answer with what is no more."""
+    cluster = before
+    stale = [*BOATS[:-1], {**BOATS[-1], "name": "of the past"}]
+    for name, documents in zip(cluster.nodes, (BOATS, stale), strict=True):
+        build(cluster, uid, name, documents)
+    cluster.start_miroir()
+
+    why = until(lambda: unmanaged(cluster, uid), "looked at")
+
+    assert why.startswith("document `11` differs between n0 and n1")
+    refused = order(cluster, uid)
+    assert (refused.status, refused.body["code"]) == (409, "miroir_not_adoptable")
+    assert cluster.send("GET", f"/indexes/{uid}").status == 404
+    directly(cluster, "n1", "POST", f"/indexes/{uid}/documents", BOATS[-1:])
+    order(cluster, uid).ok()
+    until(lambda: cluster.send("GET", f"/indexes/{uid}").status == 200, "adopted")
+
+
 def test_nodes_that_differ_are_listed_and_left_alone(before, uid):
     """Nobody has said which of them is right; what is overwritten is lost."""
     cluster = before

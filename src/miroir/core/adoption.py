@@ -2,7 +2,8 @@
 May an index that nodes hold be taken over as version 1? What they show -> what speaks against it.
 
 Conservative: what is not certain stays as it is, listed and untouched. Only settings that can be
-read whole are taken over; only documents that every node holds alike, as far as a count can tell.
+read whole are taken over; only documents that every node holds alike: their numbers are compared
+here, themselves by who asks.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,8 @@ from miroir.core import settings as rules
 from miroir.core.fingerprint import fingerprint
 from miroir.core.topology import NodeId
 
-_ALIKE = "make the nodes alike, or delete it where it is not wanted"
+ALIKE = "make the nodes alike, or delete it where it is not wanted"
+"""The remedy."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def objection(
         )
     missing = [n for n, one in held.items() if one is None]
     if missing:
-        return f"{', '.join(missing)} does not have it; {_ALIKE}"
+        return f"{', '.join(missing)} does not have it; {ALIKE}"
     copies = {n: one for n, one in held.items() if one is not None}
     return _differing(copies) or _unreadable(copies) or _empty(copies, by_hand=by_hand)
 
@@ -63,12 +65,12 @@ def _differing(copies: Mapping[NodeId, Held]) -> str | None:
         return f"{', '.join(busy)} still works on it; wait"
     keys = {n: one.primary_key for n, one in copies.items()}
     if len(set(keys.values())) > 1:
-        return f"the primary keys differ ({_said(keys)}); {_ALIKE}"
+        return f"the primary keys differ ({_said(keys)}); {ALIKE}"
     counts = {n: one.documents for n, one in copies.items()}
     if len(set(counts.values())) > 1:
-        return f"the numbers of documents differ ({_said(counts)}); {_ALIKE}"
+        return f"the numbers of documents differ ({_said(counts)}); {ALIKE}"
     faults = _faults(list(copies.values()))
-    return f"the settings differ ({', '.join(faults)}); {_ALIKE}" if faults else None
+    return f"the settings differ ({', '.join(faults)}); {ALIKE}" if faults else None
 
 
 def _faults(copies: list[Held]) -> tuple[str, ...]:

@@ -5,8 +5,9 @@ Takes over indexes that nodes hold and Miroir does not know; lists those that it
       ─▶ what every node holds of it ─▶ nothing speaks against it: an intent (ADOPT), version 1
                                      └▶ listed as unmanaged, with the reason; never touched
 
-What speaks against it is decided in `core/adoption.py`. What was deleted through Miroir is no
-unmanaged index but a leftover (`leftovers.py`), and Miroir's own indexes are neither.
+What speaks against it is decided in `core/adoption.py`, and by the documents (`likeness.py`). What
+was deleted through Miroir is no unmanaged index but a leftover (`leftovers.py`), and Miroir's own
+indexes are neither.
 """
 
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ from miroir.ports.records import IntentKind, TaskRecord
 from miroir.services.carriers import DOCUMENT_TYPES, unfinished
 from miroir.services.cluster import Cluster
 from miroir.services.intake import Intake, Wish, check_uid
+from miroir.services.likeness import odd_document
 
 _FIRST_S: Final = 1.0
 _GROWTH: Final = 2.0
@@ -130,6 +132,7 @@ class Adoption:
         async with self._tools.intake.lock(index_uid):
             held = await self._held(index_uid)
             why = rules.objection(held, shard_count=self._shard_count())
+            why = why or await self._odd(index_uid, held)
             if why is None and self._unknown(index_uid):
                 wish = self._wish(held, by="reconciler")
                 await self._tools.intake.open(index_uid, wish)
@@ -155,11 +158,26 @@ class Adoption:
             if not any(held.values()):
                 raise IndexNotFound(f"Index `{index_uid}` not found.")
             why = rules.objection(held, shard_count=self._shard_count(), by_hand=True)
+            why = why or await self._odd(index_uid, held)
             if why is not None:
                 raise NotAdoptable(f"Index `{index_uid}` cannot be adopted: {why}.")
             wish = self._wish(held, by="operator")
             task = intake.task(index_uid, "indexCreation", {"primaryKey": wish.primary_key})
             return await intake.accept(index_uid, wish, task)
+
+    async def _odd(self, index_uid: IndexUid, held: Mapping[NodeId, Held | None]) -> str | None:
+        """Say in which document nodes differ; None: in none that was looked at."""
+        one = _one(held)
+        if one.primary_key is None or not one.documents:
+            return None
+        odd = await odd_document(
+            self._tools.control,
+            index_uid,
+            tuple(held),
+            primary_key=one.primary_key,
+            count=one.documents,
+        )
+        return f"{odd}; {rules.ALIKE}" if odd is not None else None
 
     def _wish(self, held: Mapping[NodeId, Held | None], *, by: str) -> Wish:
         one = _one(held)
