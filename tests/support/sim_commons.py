@@ -6,7 +6,7 @@ Keys that were never made through Miroir belong to somebody else: nobody may tou
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -115,7 +115,7 @@ class CommonsJudge:
         for node, version in event.proved.items():
             if version != newest:
                 continue  # It was left behind: nothing rests on that, and it is brought up first.
-            wrong = self.wrong(node, event.index, version)
+            wrong = self.wrong(node, event.index, version, ahead=self._open[event.index].values())
             if wrong and not self._excused(self._pages[node, event.index], event.at_s):
                 raise Violation(
                     f"{event.index}: the {event.source} holds {node} proved at {version}, but "
@@ -129,8 +129,14 @@ class CommonsJudge:
             return True
         return now_s - max(page.foreign_s, page.calm_since_s) <= self._found_within_s
 
-    def wrong(self, node: str, uid: str, version: int | None = None) -> list[str]:
-        """Return in words what a node shows otherwise than a version (None: the newest) has it."""
+    def wrong(
+        self, node: str, uid: str, version: int | None = None, *, ahead: Iterable[Wanted] = ()
+    ) -> list[str]:
+        """
+        Return in words what a node shows otherwise than a version (None: the newest) has it.
+
+        A node may be `ahead`: admitted while a change is open, it is brought to that at once.
+        """
         known = {number: wanted for _, number, wanted in self._versions[uid]}
         wanted = self.latest(uid) if version is None else known.get(version, {})
         shown = self._pages[node, uid].shown
@@ -138,6 +144,9 @@ class CommonsJudge:
             f"{name} is {shown.get(name)} instead of {wish}"
             for name, wish in wanted.items()
             if not fits(uid, name, wish, shown.get(name))
+            and not any(
+                name in patch and fits(uid, name, patch[name], shown.get(name)) for patch in ahead
+            )
         ]
 
     def answered(self, event: CommonAnswered) -> None:
