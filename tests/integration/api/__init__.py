@@ -1,0 +1,1 @@
+"""The public side of one small cluster, over real sockets."""
