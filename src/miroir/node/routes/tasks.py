@@ -60,7 +60,11 @@ def _listing(page: Page | BatchPage, limit: int, results: list[dict[str, Any]]) 
 def _list(call: Call) -> Response:
     where, wanted = _asked(call)
     page = call.node.queue.page(where, **wanted)
-    return _listing(page, wanted["limit"], [task_view(task) for task in page.tasks])
+    shown = page.tasks
+    if call.request.parameters(LISTING).get("indexUids") is not None:
+        # Meilisearch counts swaps of an index, and shows only tasks that are about one index.
+        shown = [task for task in shown if task.type != "indexSwap"]
+    return _listing(page, wanted["limit"], [task_view(task) for task in shown])
 
 
 def _batches(call: Call) -> Response:

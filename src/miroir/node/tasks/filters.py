@@ -114,21 +114,25 @@ _COLUMNS: Final = {
     "statuses": "status",
     "indexUids": "index_uid",
 }
+# A swap belongs to no single index, but counts and can be cancelled under each of its indexes.
+_SWAPS: Final = (
+    "type = 'indexSwap' AND EXISTS (SELECT 1 FROM json_each(tasks.request, '$.swaps') AS swap, "
+    "json_each(swap.value, '$.indexes') AS name WHERE name.value IN ({}))"
+)
 
 
 def selection(read: dict[str, Any]) -> Condition:
-    """
-    Return the condition of the selecting parameters among those that were read.
-
-    A swap is a task of no index: it is found under neither of those that it names.
-    """
+    """Return the condition of the selecting parameters among those that were read."""
     condition = EVERYTHING
     for name, value in read.items():
         if value is None or name in _PAGE:
             continue
         if name in _COLUMNS:
             marks = ",".join("?" * len(value))
-            condition = condition.also(f"{_COLUMNS[name]} IN ({marks})", *value)
+            sql, arguments = f"{_COLUMNS[name]} IN ({marks})", value
+            if name == "indexUids":
+                sql, arguments = f"{sql} OR {_SWAPS.format(marks)}", [*value, *value]
+            condition = condition.also(sql, *arguments)
         else:
             column, sign = _date_column(name)
             condition = condition.also(f"{column} {sign} ?", value)
