@@ -1,6 +1,7 @@
 """Posting to any URL: what a receiver says, and whatever it may do instead; over real sockets."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -14,14 +15,21 @@ def post(answer, path="/a?b=c", timeout_s=5.0, scheme="http", **headers):
     """Post to a server that answers so (None: nothing, b"": closes); return what came of it."""
 
     async def scene():
-        seen, leave = [], asyncio.Event()
+        seen, leave, served = [], asyncio.Event(), set()
 
         async def serve(reader, writer):
+            served.add(asyncio.current_task())
             try:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                await answered(reader, writer)
             except (asyncio.IncompleteReadError, ConnectionError):
-                writer.close()  # It began with TLS.
-                return
+                pass  # It began with TLS, or went away.
+            finally:
+                writer.close()
+                with contextlib.suppress(ConnectionError):
+                    await writer.wait_closed()
+
+        async def answered(reader, writer):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
             length = int(head.lower().split("content-length: ")[1].split("\r\n")[0])
             seen.append((head, await reader.readexactly(length)))
             if answer is None:
@@ -29,7 +37,6 @@ def post(answer, path="/a?b=c", timeout_s=5.0, scheme="http", **headers):
             else:
                 writer.write(answer)
                 await writer.drain()
-            writer.close()
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
@@ -40,6 +47,8 @@ def post(answer, path="/a?b=c", timeout_s=5.0, scheme="http", **headers):
         leave.set()
         server.close()
         await server.wait_closed()
+        await asyncio.sleep(0)  # Who has just connected is served now.
+        await asyncio.gather(*served)
         return fault, seen
 
     return asyncio.run(scene())
