@@ -30,7 +30,7 @@ from miroir.cli.signals import Stop, stop_on_signals
 _SETTINGS: Final[dict[str, Any]] = {
     "settings_broadcast": {"node_silence_s": 3},
     "settings_drift_check": {"interval_s": 2},
-    "limits": {"search_timeout_s": 2, "control_timeout_s": 2},
+    "limits": {"search_timeout_s": 8, "control_timeout_s": 2},
 }
 _TASK_S: Final = 60.0
 
