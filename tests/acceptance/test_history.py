@@ -129,6 +129,7 @@ def test_a_version_from_before_the_deletion_comes_back(cluster, uid):
     again = cluster.create(uid)
 
     cluster.ended(rollback(cluster, uid, wanted))
+    cluster.settle(uid)
 
     assert cluster.version(uid) == again + 1
     assert cluster.shown(uid, "stopWords") == cluster.everywhere(["the"])
@@ -143,6 +144,7 @@ def test_embedders_come_back_with_their_secrets_and_nobody_sees_these(cluster, u
     patch(cluster, uid, {"embedders": other})
 
     cluster.ended(rollback(cluster, uid, wanted))
+    cluster.settle(uid)
 
     assert {n: set(e) for n, e in cluster.shown(uid, "embedders").items()} == cluster.everywhere(
         {"one"}
