@@ -70,7 +70,7 @@ def _commit_is_due(world):
 
 
 histories = given(broadcasts(), st.integers(0, 2**32))
-quick = settings(max_examples=300, deadline=None)
+quick = settings(max_examples=300)
 
 
 @quick

@@ -33,7 +33,7 @@ def scores(index: SearchIndex, q: str) -> dict[Any, str]:
 
 
 @given(corpora, queries, rules)
-@effort(max_examples=150, deadline=None)
+@effort(max_examples=150)
 def test_the_score_of_a_document_does_not_depend_on_the_others(
     documents: list[dict[str, Any]], q: str, ranking_rules: list[str]
 ):
@@ -47,7 +47,7 @@ def test_the_score_of_a_document_does_not_depend_on_the_others(
 
 
 @given(corpora, corpora, queries)
-@effort(max_examples=80, deadline=None)
+@effort(max_examples=80)
 def test_a_removed_document_leaves_no_trace(
     kept: list[dict[str, Any]], removed: list[dict[str, Any]], q: str
 ):
@@ -69,7 +69,7 @@ def test_a_removed_document_leaves_no_trace(
 
 
 @given(corpora, corpora, queries)
-@effort(max_examples=80, deadline=None)
+@effort(max_examples=80)
 def test_a_replaced_document_is_as_if_it_had_always_been_so(
     before: list[dict[str, Any]], after: list[dict[str, Any]], q: str
 ):
@@ -96,7 +96,7 @@ changes = st.sampled_from(
 
 
 @given(corpora, queries, changes, changes)
-@effort(max_examples=100, deadline=None)
+@effort(max_examples=100)
 def test_changed_settings_act_as_if_they_had_always_been_so(
     documents: list[dict[str, Any]], q: str, first: dict[str, Any], second: dict[str, Any]
 ):
@@ -112,7 +112,7 @@ def test_changed_settings_act_as_if_they_had_always_been_so(
 
 
 @given(corpora, queries, st.integers(0, 9), st.integers(0, 9))
-@effort(max_examples=80, deadline=None)
+@effort(max_examples=80)
 def test_a_page_is_a_slice_of_the_whole_ranking(
     documents: list[dict[str, Any]], q: str, offset: int, limit: int
 ):

@@ -46,7 +46,7 @@ def _desired(history: list[dict[str, Any]]) -> dict[str, Any]:
     return desired
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(histories, patches)
 def test_a_patch_leads_where_a_node_would_go(history: list[Any], patch: dict[str, Any]) -> None:
     """The full target is nothing else than what one node makes of the client's patch."""
@@ -55,7 +55,7 @@ def test_a_patch_leads_where_a_node_would_go(history: list[Any], patch: dict[str
     assert rules.differences(target, NEW.shown(stored)) == ()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(histories, histories, patches)
 def test_any_node_is_brought_to_the_target(
     history: list[Any], elsewhere: list[Any], patch: dict[str, Any]
@@ -69,7 +69,7 @@ def test_any_node_is_brought_to_the_target(
     assert NEW.truth(repaired) == NEW.truth(clean)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(histories)
 def test_what_is_in_force_needs_no_patch(history: list[Any]) -> None:
     """A settings task costs the node something, also when it changes nothing."""
@@ -80,7 +80,7 @@ def test_what_is_in_force_needs_no_patch(history: list[Any]) -> None:
     assert rules.same(rules.resolve(desired, {}), desired)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(histories, patches)
 def test_the_same_patch_twice_is_a_no_op(history: list[Any], patch: dict[str, Any]) -> None:
     """Frameworks send all their settings at every start."""
@@ -91,7 +91,7 @@ def test_the_same_patch_twice_is_a_no_op(history: list[Any], patch: dict[str, An
     assert rules.wire_patch(shown, again) == {}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(histories)
 def test_no_secret_is_in_what_is_shown_or_told(history: list[Any]) -> None:
     """Task details, histories and GET go to people who may not know the key."""

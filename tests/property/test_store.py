@@ -282,7 +282,7 @@ async def same(steps):
     return players[0].store
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(CALLS, min_size=10, max_size=40), st.integers(0, len(PRELUDE)))
 def test_both_stores_say_and_keep_the_same(steps, prepared):
     """Every finding of the simulation is then a finding about the product."""

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 
 from miroir.adapters.http_answer import AnswerReader
 from miroir.adapters.http_coding import AnswerBroken
@@ -65,7 +65,6 @@ def read(subject: AnswerReader, pieces: list[bytes], ended: bool) -> NodeReply:
     return last
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(answers(), st.lists(st.integers(0, 2000), max_size=12))
 def test_an_answer_means_the_same_however_it_is_cut(answer, cuts):
     """TCP keeps no borders: what arrives at once today arrives in pieces under load."""
@@ -75,7 +74,6 @@ def test_an_answer_means_the_same_however_it_is_cut(answer, cuts):
     assert read(reader(), single, ended) == reply
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(st.lists(answers(), min_size=2, max_size=4), st.lists(st.integers(0, 2000), max_size=6))
 def test_answers_on_one_connection_do_not_touch_each_other(several, cuts):
     """A header or a byte left over from the one before would be somebody else's data."""
@@ -88,7 +86,6 @@ def test_answers_on_one_connection_do_not_touch_each_other(several, cuts):
         assert subject.reusable
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(answers(), st.data())
 def test_an_answer_that_is_cut_off_is_never_taken_for_a_whole_one(answer, data):
     """Half a list of hits that passes for all of them is worse than an error."""
@@ -104,7 +101,6 @@ def test_an_answer_that_is_cut_off_is_never_taken_for_a_whole_one(answer, data):
     assert reply.body.startswith(taken.body)
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(answers(), st.integers(0, 2000), BODIES, st.lists(st.integers(0, 2000), max_size=4))
 @example((b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", None, False), 0, b"HTTP/1.1 1", [])
 def test_damaged_bytes_give_a_reply_or_one_kind_of_error(answer, place, damage, cuts):

@@ -69,7 +69,6 @@ def _say(path: Path, index: str, wanted: dict[str, Any]) -> dict[str, str]:
 
 @settings(
     max_examples=_ROUNDS,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(seed=st.integers(0, 2**32))

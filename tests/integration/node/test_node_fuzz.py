@@ -75,7 +75,6 @@ SETTINGS = (
 )  # fmt: skip
 FUZZED = limits(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 KNOWN = [

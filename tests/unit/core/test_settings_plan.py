@@ -39,7 +39,7 @@ def planned(settings_, live, ownership=Ownership.PARTIAL, lookup=nothing, engine
     return plan(Declared("movies", settings_, ownership), live, engines, lookup)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(histories, st.sampled_from(Ownership))
 def test_what_was_pulled_needs_nothing(history, ownership):
     """For every setting that a node shows, secrets and all (`pull`, then `plan`)."""
@@ -49,7 +49,7 @@ def test_what_was_pulled_needs_nothing(history, ownership):
     assert not made.refusals
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(histories, histories)
 def test_what_is_applied_is_what_was_written(history, wanted):
     """`pull(apply(x)) = x` in normal form, from any settings to any other."""
@@ -65,7 +65,7 @@ def test_what_is_applied_is_what_was_written(history, wanted):
     assert planned(goal, shown, Ownership.FULL).empty
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(histories, patches)
 def test_a_second_apply_has_nothing_to_do(history, patch):
     """Whatever a client may write, in whatever form."""
