@@ -225,10 +225,13 @@ def settings_of(index: IndexView) -> SearchSettings:
     """Return what merging must know of an index's settings."""
     settings = index.record.settings or {}
     faceting = settings.get("faceting") or {}
+    ranked = settings.get("rankingRules")
     return SearchSettings(
         distinct_attribute=settings.get("distinctAttribute"),
         displayed_attributes=tuple(settings.get("displayedAttributes") or ()),
         max_total_hits=(settings.get("pagination") or {}).get("maxTotalHits", 1000),
         sort_facet_values_by=faceting.get("sortFacetValuesBy") or {"*": "alpha"},
         max_values_per_facet=faceting.get("maxValuesPerFacet", 100),
+        primary_key=index.record.primary_key,
+        ranking_rules=("sort",) if ranked is None else tuple(ranked),
     )

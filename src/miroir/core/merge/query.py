@@ -52,6 +52,8 @@ class SearchSettings:
         max_total_hits: Hits that one node returns at most, whatever the offset.
         sort_facet_values_by: Order by facet name, `*` for the others.
         max_values_per_facet: Values kept of each facet.
+        primary_key: Of its documents; None: it has none yet.
+        ranking_rules: As they are listed.
     """
 
     distinct_attribute: str | None = None
@@ -59,6 +61,8 @@ class SearchSettings:
     max_total_hits: int = 1000
     sort_facet_values_by: Mapping[str, FacetOrder] = field(default_factory=lambda: {"*": "alpha"})
     max_values_per_facet: int = 100
+    primary_key: str | None = None
+    ranking_rules: tuple[str, ...] = ("sort",)
 
     def facet_order(self, facet: str) -> FacetOrder:
         """Return the order of this facet's values."""
