@@ -73,6 +73,18 @@ def test_merged_hits_are_the_sorted_whole(search):
     assert json.loads(found)["hits"] == whole[offset : offset + limit]
 
 
+@given(searches())
+def test_equals_that_came_in_the_order_of_their_ids_are_shown_as_by_one_node(search):
+    """Nobody knows which shard got its document first, but ids that are counted up tell."""
+    shards, offset, limit = search
+    came = sorted((found for hits in shards for found in hits), key=lambda found: found["id"])
+    settings = SearchSettings(primary_key="id")
+    asked = Asked(offset=offset, limit=limit, settings=settings)
+    found = json.loads(merge_search([answer(hits) for hits in shards], asked))
+    wanted = [one["id"] for one in reference_order(came)][offset : offset + limit]
+    assert [one["id"] for one in found["hits"]] == wanted
+
+
 @given(searches(), st.randoms(use_true_random=False))
 def test_pages_put_together_are_the_whole_list(search, chance):
     """Whoever turns pages meets every hit once."""

@@ -112,8 +112,7 @@ class Searcher:
 
     async def _hybrid(self, request: SearchRequest, query: Mapping[str, Any]) -> Answer | None:
         """Answer by keywords and meaning; None: it is a search by one of them."""
-        index, settings = request.index.record, settings_of(request.index)
-        plan = merge.plan_hybrid(query, self._shard_count, settings, index.primary_key)
+        plan = merge.plan_hybrid(query, self._shard_count, self._settings_of(request.index))
         if plan is None:
             return None
         if isinstance(plan, CannotMerge):

@@ -14,12 +14,9 @@ Values longer than a node indexes (468 bytes) are compared whole here.
 
 import unicodedata
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 import msgspec
-from msgspec import Raw
-
-_members: Final = msgspec.json.Decoder(dict[str, Raw])
 
 Value = tuple[str, str | float]
 
@@ -61,37 +58,3 @@ def _leaf(value: Any) -> Iterator[Value]:
         yield ("number", float(value))
     elif isinstance(value, str):
         yield ("string", normal_text(value))
-
-
-def without(document: bytes, attribute: str) -> bytes:
-    """Return the members of a raw document without one attribute."""
-    members = _members.decode(b"{%b}" % document)
-    return msgspec.json.encode(_without(members, attribute))[1:-1]
-
-
-def _without(members: dict[str, Raw], path: str) -> dict[str, Raw]:
-    kept: dict[str, Raw] = {}
-    for name, raw in members.items():
-        if path == name:
-            continue
-        inner = raw
-        if path.startswith(name + "."):
-            rest = _inner_without(raw, path[len(name) + 1 :])
-            if rest is None:
-                continue
-            inner = rest
-        kept[name] = inner
-    return kept
-
-
-def _inner_without(raw: Raw, path: str) -> Raw | None:
-    """Return the value without the path; None when nothing is left of it."""
-    first = bytes(memoryview(raw)[:1])
-    if first == b"{":
-        kept = _without(_members.decode(raw), path)
-        return Raw(msgspec.json.encode(kept)) if kept else None
-    if first == b"[":
-        items = [_inner_without(item, path) for item in msgspec.json.decode(raw, type=list[Raw])]
-        left = [item for item in items if item is not None]
-        return Raw(msgspec.json.encode(left)) if left else None
-    return raw

@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from miroir.core.merge.distinct import Value, distinct_values, without
+from miroir.core.merge.distinct import Value, distinct_values
 from miroir.core.merge.facets import FacetStats, merge_distributions, merge_facet_stats
 from miroir.core.merge.hits import Hit, cut
 from miroir.core.merge.known_rules import Key
@@ -32,6 +32,8 @@ from miroir.core.merge.query import (
     window_of,
 )
 from miroir.core.merge.ranking import Incomparable, Ranking
+from miroir.core.merge.search import as_asked
+from miroir.core.merge.ties import Tie, tie_reader
 from miroir.core.merge.weighted import Candidate, merge_candidates, values_of
 from miroir.errors import NodeAnswerUnreadable
 
@@ -72,6 +74,10 @@ class _Answer(msgspec.Struct, rename="camel"):
 _decode: Final = msgspec.json.Decoder(_Answer).decode
 _decode_head: Final = msgspec.json.Decoder(_Head).decode
 _decode_members: Final = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+_Entry = tuple[Key, Tie, int, Candidate]
+"""A hit of a query: its place by the rules, among equals, and its shard."""
 
 
 @dataclass(frozen=True)
@@ -234,17 +240,18 @@ def _of_index(
 ) -> Iterator[Candidate]:
     """Yield the hits of one index; a node shows no more than `maxTotalHits` of it."""
     places = plan.places[uid]
-    by_query: dict[int, list[list[tuple[Key, int, int, Candidate]]]] = {p: [] for p in places}
+    by_query: dict[int, list[list[_Entry]]] = {p: [] for p in places}
     rankings = {place: Ranking() for place in places}
+    tie_of = tie_reader(plan.settings[uid].primary_key)
     for shard, part in enumerate(parts):
-        mine: dict[int, list[tuple[Key, int, int, Candidate]]] = {p: [] for p in places}
-        for number, raw in enumerate(part.hits):
+        mine: dict[int, list[_Entry]] = {p: [] for p in places}
+        for raw in part.hits:
             head = _decode_head(raw).federation
             place, score = places[head.queries_position], head.weighted_ranking_score
             hit, details = cut(bytes(raw))
             key = rankings[place].key(details)
             candidate = Candidate(hit, uid, place, score, values_of(details, score))
-            mine[place].append((key, shard, number, candidate))
+            mine[place].append((key, tie_of(hit.raw), shard, candidate))
         for place, found in mine.items():
             by_query[place].append(found)
     lists = [_of_query(by_query[place], plan.asked[place]) for place in places]
@@ -263,9 +270,7 @@ def _by_score(parts: Mapping[str, Sequence[_Answer]], plan: FederatedPlan) -> li
     return sorted(found, key=lambda candidate: (-candidate.score, candidate.place))
 
 
-def _of_query(
-    per_shard: Sequence[Sequence[tuple[Key, int, int, Candidate]]], asked: Asked
-) -> Iterator[Candidate]:
+def _of_query(per_shard: Sequence[Sequence[_Entry]], asked: Asked) -> Iterator[Candidate]:
     seen: set[Value] = set()
     for *_, candidate in heapq.merge(*per_shard, key=lambda entry: entry[:3]):
         if asked.distinct is not None:
@@ -278,10 +283,7 @@ def _of_query(
 
 def _body(candidate: Candidate, asked: Asked) -> bytes:
     """Return the hit as the client wants it, with the place that the client gave its query."""
-    hit: Hit = candidate.hit
-    if asked.strip:
-        assert asked.distinct is not None
-        hit = hit.with_document(without(hit.document, asked.distinct))
+    hit: Hit = as_asked(candidate.hit, asked)
     members = _decode_members(
         hit.body(show_score=asked.show_score, show_details=asked.show_details)
     )

@@ -24,6 +24,7 @@ from msgspec import Raw
 
 from miroir.core.merge.known_rules import Key
 from miroir.core.merge.ranking import Details, Incomparable, Ranking, decode_details
+from miroir.core.merge.ties import Tie, TieOf, tie_reader
 
 _DETAILS: Final = b',"_rankingScoreDetails":'
 _SCORE: Final = b'"_rankingScore":'
@@ -125,41 +126,70 @@ def _cut_carefully(raw: bytes) -> tuple[Hit, Details]:
     return Hit(b"%b%b%b}" % (front, _DETAILS, bytes(details)), len(head), len(front)), decoded
 
 
-def merge_hits(lists: Sequence[Sequence[Raw]]) -> Iterator[Hit]:
+def merge_hits(lists: Sequence[Sequence[Raw]], primary_key: str | None = None) -> Iterator[Hit]:
     """
-    Yield hits in the order of one node; ties go to the lower shard, then to the earlier hit.
+    Yield hits in the order of one node; of equals on different shards the lower id goes first.
 
     Args:
         lists: The sorted hits of each shard.
+        primary_key: See ties.py.
 
     Raises:
         Incomparable: See ranking.py; raised while iterating.
     """
-    ranking = Ranking()
-    rests = [_keyed(hits, shard, ranking) for shard, hits in enumerate(lists)]
-    heap = [first for rest in rests if (first := next(rest, None))]
+    ranking, tie_of = Ranking(), tie_reader(primary_key)
+    lanes = [_Lane(hits, shard, ranking, tie_of) for shard, hits in enumerate(lists)]
+    heap = [(key, lane) for lane in lanes if (key := lane.advance()) is not None]
     heapq.heapify(heap)
     while heap:
-        _, shard, hit = heap[0]
-        yield hit
-        following = next(rests[shard], None)
-        if following:
-            heapq.heapreplace(heap, following)
+        lane = heap[0][1]
+        yield lane.hit
+        key = lane.advance()
+        if key is not None:
+            heapq.heapreplace(heap, (key, lane))
         else:
             heapq.heappop(heap)
 
 
-def _keyed(hits: Sequence[Raw], shard: int, ranking: Ranking) -> Iterator[tuple[Key, int, Hit]]:
-    """Yield hits with their keys: for each the steps of `cut`, but quicker where they can be."""
-    for each in hits:
-        raw = bytes(each)
+class _Lane:
+    """One shard's hits, of which the first is looked at; compared where their keys are equal."""
+
+    __slots__ = ("_ranking", "_rest", "_shard", "_tie", "_tie_of", "hit")
+
+    def __init__(self, hits: Sequence[Raw], shard: int, ranking: Ranking, tie_of: TieOf) -> None:
+        self._rest = iter(hits)
+        self._shard = shard
+        self._ranking = ranking
+        self._tie_of = tie_of
+
+    def advance(self) -> Key | None:
+        """
+        Look at the next hit, and return its key; None: there is no more.
+
+        The steps of `cut` and of `Ranking.key`, but quicker where they can be.
+        """
+        following = next(self._rest, None)
+        if following is None:
+            return None
+        raw = bytes(following)
         hit, key = _as_expected(raw), None
         if hit is not None:
-            key = ranking.read(raw[hit.details_at + _DETAILS_SIZE : -1])
+            key = self._ranking.read(raw[hit.details_at + _DETAILS_SIZE : -1])
         if hit is None or key is None:
             hit, details = cut(raw)
-            key = ranking.key(details)
-        yield key, shard, hit
+            key = self._ranking.key(details)
+        self.hit: Hit = hit
+        self._tie: Tie | None = None
+        return key
+
+    def __lt__(self, other: "_Lane") -> bool:
+        mine, others = self._tie or self._read_tie(), other._tie or other._read_tie()
+        return mine < others or (mine == others and self._shard < other._shard)
+
+    def _read_tie(self) -> Tie:
+        """Note the place of the hit among equals; most hits have none, and it is not read."""
+        tie = self._tie = self._tie_of(self.hit.raw)
+        return tie
 
 
 def merge_by_score(lists: Sequence[Sequence[Raw]]) -> Iterator[Hit]:

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from msgspec import Raw
 
-from miroir.core.merge.distinct import Value, distinct_values, without
+from miroir.core.merge.distinct import Value, distinct_values
 from miroir.core.merge.hits import Hit, cut, merge_hits
 from miroir.core.merge.query import (
     Asked,
@@ -51,7 +51,6 @@ class HybridPlan:
         ratio: Share of the similarity, in the 32 bits in which nodes have it.
         asked: What the client asked for.
         primary_key: Tells which hits of both lists are one document.
-        strip: The key was added to the hits and is to be taken out.
         brings_vector: The query's vector came with it: nodes need not compute one.
     """
 
@@ -60,7 +59,6 @@ class HybridPlan:
     ratio: float
     asked: Asked
     primary_key: str
-    strip: bool
     brings_vector: bool
 
     @property
@@ -70,7 +68,7 @@ class HybridPlan:
 
 
 def plan_hybrid(
-    query: Mapping[str, Any], shards: int, settings: SearchSettings, primary_key: str | None
+    query: Mapping[str, Any], shards: int, settings: SearchSettings
 ) -> HybridPlan | CannotMerge | None:
     """
     Plan a search by keywords and meaning; None: it is one of either, or for a node to refuse.
@@ -79,9 +77,8 @@ def plan_hybrid(
         query: The client's body, or its query string as one.
         shards: How many shards answer.
         settings: The index's, in force.
-        primary_key: Of its documents; None: it has none yet.
     """
-    ratio = _ratio(query)
+    ratio, primary_key = _ratio(query), settings.primary_key
     if ratio is None or not 0 < ratio < 1 or primary_key is None or not _has_words(query):
         return None
     rewritten = rewrite_search(query, shards, settings)
@@ -92,18 +89,12 @@ def plan_hybrid(
             f"`{primary_key}` is the primary key and not displayed: hits by keywords and by "
             "meaning cannot be told to be one document over several shards"
         )
-    body, strip = rewritten.body, False
-    retrieved = body.get("attributesToRetrieve")
-    if isinstance(retrieved, list) and all(isinstance(name, str) for name in retrieved):
-        strip = not is_covered(primary_key, retrieved)
-        body = {**body, "attributesToRetrieve": [*retrieved, *[primary_key] * strip]}
     return HybridPlan(
-        keywords=_with_ratio(body, 0.0),
-        meaning=_with_ratio(body, _NEARLY_ALL),
+        keywords=_with_ratio(rewritten.body, 0.0),
+        meaning=_with_ratio(rewritten.body, _NEARLY_ALL),
         ratio=_as_f32(ratio),
         asked=rewritten.asked,
         primary_key=primary_key,
-        strip=strip,
         brings_vector=query.get("vector") is not None,
     )
 
@@ -153,15 +144,14 @@ def merge_hybrid(
             hits = [candidate.hit for candidate in chosen]
     except Incomparable as reason:
         return CannotMerge(str(reason))
-    if plan.strip:
-        hits = [hit.with_document(without(hit.document, plan.primary_key)) for hit in hits]
     parts = [read_answer(body, shard) for shard, body in enumerate(meaning or keywords)]
     return written(parts, asked, hits, request_uid, semantic_hits=semantic)
 
 
 def _best(answers: Sequence[bytes], plan: HybridPlan) -> list[Hit]:
     """Return the hits of one list up to the window's end."""
-    return list(islice(_distinct(merge_hits(_hits(answers)), plan), plan.wanted))
+    merged = merge_hits(_hits(answers), plan.primary_key)
+    return list(islice(_distinct(merged, plan), plan.wanted))
 
 
 def _hits(answers: Sequence[bytes]) -> list[list[Raw]]:
@@ -179,7 +169,7 @@ def _in_one_order(
     """Yield documents once each, best first."""
     by_meaning = [[raw for raw in hits if _is_semantic(raw)] for hits in _hits(meaning)]
     lists = [
-        _candidates(_distinct(merge_hits(by_meaning), plan), 0, plan.ratio),
+        _candidates(_distinct(merge_hits(by_meaning, plan.primary_key), plan), 0, plan.ratio),
         _candidates(keywords, 1, _as_f32(1.0 - plan.ratio)),
     ]
     seen: set[frozenset[Value]] = set()

@@ -6,13 +6,13 @@ Rules:
   score and score details; no more than `maxTotalHits`, which is where one node would stop.
 - Page mode stays page mode: nodes count exhaustively only there.
 - A parameter that a node would refuse is passed on as it is: the node words the refusal.
-- `distinct` needs its attribute in the hits; if the client did not ask for it, it is asked for and
-  taken out again (distinct.py).
+- `distinct` needs its attribute in the hits, the order of equals the primary key (ties.py); what
+  the client did not ask for is asked for and taken out again (additions.py).
 
 May not be put here: parsing of HTTP, choice of nodes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -83,7 +83,8 @@ class Asked(msgspec.Struct, frozen=True):
         show_score: Keep `_rankingScore`.
         show_details: Keep `_rankingScoreDetails`.
         distinct: The attribute whose values may come once.
-        strip: That attribute was added to the hits and is to be taken out.
+        added: Attributes that were added to the hits and are to be taken out.
+        kept_formatted: Patterns of those that are to stay in `_formatted`.
     """
 
     offset: int = 0
@@ -94,7 +95,8 @@ class Asked(msgspec.Struct, frozen=True):
     show_score: bool = False
     show_details: bool = False
     distinct: str | None = None
-    strip: bool = False
+    added: tuple[str, ...] = ()
+    kept_formatted: tuple[str, ...] = ()
 
     @property
     def window_end(self) -> int:
@@ -132,15 +134,16 @@ def rewrite_search(
     if (reason := refused_parameter(query)) is not None:
         return CannotMerge(reason)
     body = {name: value for name, value in query.items() if name != _ADDS_ONLY_NOISE}
-    distinct, added = _distinct(query, settings)
+    distinct = _distinct(query, settings)
     if distinct and not is_covered(distinct, settings.displayed_attributes):
         return CannotMerge(
             f"`{distinct}` is the distinct attribute and not displayed: "
             "its values cannot be compared over several shards"
         )
-    if added:
-        body["attributesToRetrieve"] = [*query["attributesToRetrieve"], distinct]
-    asked = window_of(query, settings, distinct, strip=added)
+    asked = window_of(query, settings, distinct)
+    if added := _missing(query, (distinct, settings.primary_key), settings):
+        body["attributesToRetrieve"] = [*query["attributesToRetrieve"], *added]
+        asked = msgspec.structs.replace(asked, added=added, kept_formatted=_formatted(query))
     _ask_for_window(body, asked)
     for name in ("showRankingScore", "showRankingScoreDetails"):
         if isinstance(body.get(name, False), bool):
@@ -160,8 +163,6 @@ def window_of(
     query: Mapping[str, Any],
     settings: SearchSettings,
     distinct: str | None = None,
-    *,
-    strip: bool = False,
 ) -> Asked:
     """Return the window that a query asks for, and what its hits show."""
     paged = query.get("page") is not None or query.get("hitsPerPage") is not None
@@ -182,7 +183,6 @@ def window_of(
         show_score=query.get("showRankingScore") is True,
         show_details=query.get("showRankingScoreDetails") is True,
         distinct=distinct,
-        strip=strip,
     )
 
 
@@ -209,16 +209,31 @@ def _count(value: object, default: int) -> int:
     return value if type(value) is int and value >= 0 else default
 
 
-def _distinct(query: Mapping[str, Any], settings: SearchSettings) -> tuple[str | None, bool]:
-    """Return the distinct attribute and whether it must be asked for on top."""
+def _distinct(query: Mapping[str, Any], settings: SearchSettings) -> str | None:
     named = query.get("distinct")
-    distinct = named if isinstance(named, str) else settings.distinct_attribute
+    return named if isinstance(named, str) else settings.distinct_attribute
+
+
+def _missing(
+    query: Mapping[str, Any], needed: Iterable[str | None], settings: SearchSettings
+) -> tuple[str, ...]:
+    """Return the needed attributes that the client has not asked for and a node can show."""
     retrieved = query.get("attributesToRetrieve")
-    if not distinct or not isinstance(retrieved, list):
-        return distinct, False
-    if not all(isinstance(pattern, str) for pattern in retrieved):
-        return distinct, False
-    return distinct, not is_covered(distinct, retrieved)
+    if not isinstance(retrieved, list) or not all(isinstance(name, str) for name in retrieved):
+        return ()
+    shown = {name for name in needed if name and is_covered(name, settings.displayed_attributes)}
+    return tuple(sorted(name for name in shown if not is_covered(name, retrieved)))
+
+
+def _formatted(query: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the attributes that are formatted by name, whether they are retrieved or not."""
+    names: list[str] = []
+    for member in ("attributesToHighlight", "attributesToCrop"):
+        given = query.get(member)
+        found = given.split(",") if isinstance(given, str) else given
+        if isinstance(found, list):
+            names += [name for name in found if isinstance(name, str)]
+    return tuple(name.rpartition(":")[0] or name for name in names)
 
 
 def is_covered(attribute: str, patterns: list[str] | tuple[str, ...]) -> bool:

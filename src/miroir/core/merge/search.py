@@ -17,7 +17,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from miroir.core.merge.distinct import Value, distinct_values, without
+from miroir.core.merge.additions import without
+from miroir.core.merge.distinct import Value, distinct_values
 from miroir.core.merge.facets import FacetStats, merge_distributions, merge_facet_stats
 from miroir.core.merge.hits import Hit, merge_by_score, merge_hits
 from miroir.core.merge.query import Asked, CannotMerge
@@ -74,7 +75,7 @@ def merge_search(
     parts = [read_answer(answer, position) for position, answer in enumerate(answers)]
     lists = [part.hits for part in parts]
     try:
-        hits = list(_window(merge_hits(lists), asked))
+        hits = list(_window(merge_hits(lists, asked.settings.primary_key), asked))
     except Incomparable as reason:
         if not mixed:
             return CannotMerge(str(reason))
@@ -130,11 +131,15 @@ def once_per_value(hits: Iterable[Hit], attribute: str) -> Iterator[Hit]:
             yield hit
 
 
+def as_asked(hit: Hit, asked: Asked) -> Hit:
+    """Return the hit without what was asked for on top."""
+    if not asked.added:
+        return hit
+    return hit.with_document(without(hit.document, asked.added, asked.kept_formatted))
+
+
 def _body(hit: Hit, asked: Asked) -> bytes:
-    if asked.strip:
-        assert asked.distinct is not None
-        hit = hit.with_document(without(hit.document, asked.distinct))
-    return hit.body(show_score=asked.show_score, show_details=asked.show_details)
+    return as_asked(hit, asked).body(show_score=asked.show_score, show_details=asked.show_details)
 
 
 def _members(

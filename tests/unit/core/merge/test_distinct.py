@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from miroir.core.merge.distinct import distinct_values, normal_text, without
+from miroir.core.merge.distinct import distinct_values, normal_text
 
 
 def inner(value: dict) -> bytes:
@@ -38,28 +38,3 @@ def test_text_is_compared_as_facets_are():
     """Trimmed, decomposed, lower case."""
     assert normal_text(" ÉTÉ ") == normal_text("e\u0301te\u0301")
     assert normal_text("ﬁne") == "fine"
-
-
-@pytest.mark.parametrize(
-    ("document", "path", "left"),
-    [
-        ({"id": 1, "a": 2}, "a", {"id": 1}),
-        ({"a": 2}, "a", {}),
-        ({"a": {"b": 1, "c": 2}, "d": 3}, "a.b", {"a": {"c": 2}, "d": 3}),
-        ({"a": {"b": 1}, "d": 3}, "a.b", {"d": 3}),
-        ({"a": [{"b": 1, "c": 2}, {"b": 3}]}, "a.b", {"a": [{"c": 2}]}),
-        ({"a": [{"b": 1}]}, "a.b", {}),
-        ({"a.b": 1, "a": 5}, "a.b", {"a": 5}),
-        ({"ab": 1}, "a", {"ab": 1}),
-    ],
-)
-def test_the_attribute_is_taken_out_and_nothing_else(document, path, left):
-    """The client sees the attributes it asked for."""
-    assert json.loads(b"{%b}" % without(inner(document), path)) == left
-
-
-def test_what_stays_is_not_rewritten():
-    """Raw values stay raw."""
-    assert without(b'"a":1,"n":1.50,"big":12345678901234567890123', "a") == (
-        b'"n":1.50,"big":12345678901234567890123'
-    )

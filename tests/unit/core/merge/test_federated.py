@@ -75,6 +75,14 @@ def test_hits_carry_the_clients_place_of_their_query():
     assert set(found["hits"][0]) == {"id", "_federation"}
 
 
+def test_equals_of_one_query_are_put_in_the_order_of_their_ids():
+    """As in a search of one index."""
+    settings = {"a": SearchSettings(primary_key="id")}
+    asked = plan({"indexUid": "a"}, settings=settings)
+    shards = [answer(hit(10, 0, 0.9), hit(4, 0, 0.9)), answer(hit(9, 0, 0.9), hit(11, 0, 0.5))]
+    assert places(merged({"a": shards}, asked)) == [(9, 0), (10, 0), (4, 0), (11, 0)]
+
+
 def test_an_index_gives_no_more_than_its_max_total_hits():
     """As on one node, whatever the shards send."""
     asked = plan({"indexUid": "b"})

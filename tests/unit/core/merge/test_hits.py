@@ -81,8 +81,8 @@ def test_details_of_an_unknown_shape_are_refused():
         cut(b'{"_rankingScore":1,"_rankingScoreDetails":{"words":[1]}}')
 
 
-def ids(lists: list[list[dict]]) -> list[int]:
-    hits = merge_hits([[Raw(raw(one)) for one in shard] for shard in lists])
+def ids(lists: list[list[dict]], primary_key: str | None = None) -> list[int]:
+    hits = merge_hits([[Raw(raw(one)) for one in shard] for shard in lists], primary_key)
     return [json.loads(found.raw)["id"] for found in hits]
 
 
@@ -100,6 +100,13 @@ def test_lists_are_merged_and_ties_go_to_the_lower_shard():
             [ranked(7, 2)],
         ]
     ) == [1, 4, 5, 2, 3, 7, 6]
+
+
+def test_equals_are_put_in_the_order_of_their_ids_and_each_shard_keeps_its_own():
+    """One node shows them as they came: in the order of their ids, where those are counted up."""
+    lists = [[ranked(9, 3), ranked(10, 2), ranked(4, 2)], [ranked(8, 3), ranked(7, 2)]]
+    assert ids(lists, "id") == [8, 9, 7, 10, 4]
+    assert ids(lists, None) == [9, 8, 10, 4, 7]
 
 
 def test_only_hits_that_may_be_shown_are_looked_at():

@@ -16,11 +16,11 @@ from miroir.core.merge import (
 )
 
 QUERY = {"q": "boat", "vector": [1.0], "hybrid": {"embedder": "e", "semanticRatio": 0.5}}
-PLAIN = SearchSettings()
+PLAIN = SearchSettings(primary_key="id")
 
 
 def plan(query: dict[str, Any] | None = None, settings: SearchSettings = PLAIN) -> HybridPlan:
-    made = plan_hybrid({**QUERY, **(query or {})}, 2, settings, "id")
+    made = plan_hybrid({**QUERY, **(query or {})}, 2, settings)
     assert isinstance(made, HybridPlan)
     return made
 
@@ -113,7 +113,7 @@ def test_keywords_that_do_are_the_answer() -> None:
 
 def test_a_distinct_value_comes_once() -> None:
     """The lists may hold different documents of one value."""
-    made = plan(settings=SearchSettings(distinct_attribute="color"))
+    made = plan(settings=SearchSettings(primary_key="id", distinct_attribute="color"))
     words = [[word(1, 0.9, color="red")], []]
     found = merged(words, [[near(2, 0.8, color="Red")], [near(3, 0.7, color="blue")]], made)
     assert ids(found) == [1, 3]
@@ -132,7 +132,7 @@ def test_one_list_is_asked_with_no_share_and_the_other_with_nearly_all() -> None
     made = plan()
     assert made.keywords["hybrid"] == {"embedder": "e", "semanticRatio": 0.0}
     assert 0.999 < made.meaning["hybrid"]["semanticRatio"] < 1
-    by_query_string = plan_hybrid({"q": "a", "hybridEmbedder": "e"}, 2, PLAIN, "id")
+    by_query_string = plan_hybrid({"q": "a", "hybridEmbedder": "e"}, 2, PLAIN)
     assert isinstance(by_query_string, HybridPlan)
     assert by_query_string.keywords["hybridSemanticRatio"] == 0.0
     assert by_query_string.ratio == 0.5
@@ -154,13 +154,13 @@ def test_one_list_is_asked_with_no_share_and_the_other_with_nearly_all() -> None
 )
 def test_what_is_no_hybrid_search_is_left_to_the_nodes(query) -> None:
     """Searches of one kind merge as they are, and errors are worded by nodes."""
-    assert plan_hybrid({**QUERY, **query}, 2, PLAIN, "id") is None
+    assert plan_hybrid({**QUERY, **query}, 2, PLAIN) is None
 
 
 def test_a_key_that_is_not_displayed_is_a_refusal() -> None:
     """Hits could not be told apart."""
-    hidden = SearchSettings(displayed_attributes=("title",))
-    refused = plan_hybrid(QUERY, 2, hidden, "id")
+    hidden = SearchSettings(primary_key="id", displayed_attributes=("title",))
+    refused = plan_hybrid(QUERY, 2, hidden)
     assert isinstance(refused, CannotMerge)
     assert refused.reason.startswith("`id` is the primary key and not displayed")
 

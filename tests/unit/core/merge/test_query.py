@@ -86,7 +86,7 @@ def test_the_original_query_is_not_changed():
 
 
 @pytest.mark.parametrize(
-    ("retrieve", "sent", "strip"),
+    ("retrieve", "sent", "added"),
     [
         (None, None, False),
         (["*"], ["*"], False),
@@ -99,18 +99,52 @@ def test_the_original_query_is_not_changed():
         ([1], [1], False),
     ],
 )
-def test_the_distinct_attribute_is_asked_for_where_it_is_missing(retrieve, sent, strip):
+def test_the_distinct_attribute_is_asked_for_where_it_is_missing(retrieve, sent, added):
     """Without it in the hits, two shards' variants of one product cannot be told."""
     query = {} if retrieve is None else {"attributesToRetrieve": retrieve}
     found = rewritten(query, SearchSettings(distinct_attribute="a.b"))
     assert found.body.get("attributesToRetrieve") == sent
-    assert (found.asked.distinct, found.asked.strip) == ("a.b", strip)
+    assert (found.asked.distinct, found.asked.added) == ("a.b", ("a.b",) * added)
+
+
+@pytest.mark.parametrize(
+    ("retrieve", "displayed", "sent"),
+    [
+        (None, ("*",), None),
+        (["title"], ("*",), ["title", "id"]),
+        (["title", "id"], ("*",), ["title", "id"]),
+        (["title"], ("title",), ["title"]),
+    ],
+)
+def test_the_primary_key_is_asked_for_where_it_is_missing(retrieve, displayed, sent):
+    """It puts equals of different shards in order; where nodes hide it, the shard does."""
+    query = {} if retrieve is None else {"attributesToRetrieve": retrieve}
+    settings = SearchSettings(displayed_attributes=displayed, primary_key="id")
+    found = rewritten(query, settings)
+    assert found.body.get("attributesToRetrieve") == sent
+    assert found.asked.added == (("id",) if sent != retrieve else ())
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ({}, ()),
+        ({"attributesToHighlight": ["*"]}, ("*",)),
+        ({"attributesToHighlight": ["a"], "attributesToCrop": ["b:3", "c"]}, ("a", "b", "c")),
+        ({"attributesToHighlight": "a,b"}, ("a", "b")),
+        ({"attributesToHighlight": 1, "attributesToCrop": [2]}, ()),
+    ],
+)
+def test_what_the_client_has_formatted_stays_formatted(query, kept):
+    """Whether it is retrieved or not."""
+    asked = rewritten({"attributesToRetrieve": ["t"], "distinct": "sku", **query}).asked
+    assert asked.kept_formatted == kept
 
 
 def test_a_longer_name_is_not_a_child():
     """`sku` is not retrieved by asking for `s`."""
     found = rewritten({"attributesToRetrieve": ["s"], "distinct": "sku"})
-    assert found.asked.strip
+    assert found.asked.added == ("sku",)
 
 
 def test_the_query_names_another_distinct_attribute():
