@@ -90,7 +90,7 @@ class Catalog:
         request = _page_request(query, incoming)
         if shards == 1 or parameters is None:
             return _only(await self._ask(query, request, ShardId(0)))
-        asked = merge.rewrite_page(parameters, shards)
+        asked = merge.rewrite_page(parameters, shards, query.index.record.primary_key)
         if isinstance(asked, CannotMerge):
             raise CannotBeMerged(asked.reason)
         gathered = await self._ask(query, _rewritten(query, request, asked))

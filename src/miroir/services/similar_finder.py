@@ -49,7 +49,8 @@ class SimilarFinder:
         query = _readable(request)
         if self._cluster.view.topology.shard_count == 1 or query is None:
             return await self._pass_on(request)
-        plan = merge.plan_similar(query, request.index.record.settings or {})
+        index = request.index.record
+        plan = merge.plan_similar(query, index.settings or {}, index.primary_key)
         if plan is None:
             return await self._pass_on(request)
         if isinstance(plan, CannotMerge):

@@ -6,7 +6,7 @@ There it stays if the client has asked for it to be formatted. What is not taken
 node wrote it, byte for byte.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -18,7 +18,7 @@ _members: Final = msgspec.json.Decoder(dict[str, Raw])
 _FORMATTED: Final = "_formatted"
 
 
-def without(document: bytes, attributes: Iterable[str], formatted: Sequence[str] = ()) -> bytes:
+def without(document: bytes, attributes: Iterable[str], formatted: tuple[str, ...] = ()) -> bytes:
     """
     Return the members of a raw document without some attributes.
 
@@ -30,9 +30,9 @@ def without(document: bytes, attributes: Iterable[str], formatted: Sequence[str]
     members = _members.decode(b"{%b}" % document)
     for attribute in attributes:
         members = _without(members, attribute)
-        if _FORMATTED in members and not is_covered(attribute, list(formatted)):
-            inner = _without(_members.decode(members[_FORMATTED]), attribute)
-            members[_FORMATTED] = Raw(msgspec.json.encode(inner))
+        if _FORMATTED in members and not is_covered(attribute, formatted):
+            left = _inner_without(members[_FORMATTED], attribute)
+            members[_FORMATTED] = Raw(b"{}") if left is None else left
     return msgspec.json.encode(members)[1:-1]
 
 

@@ -1,14 +1,15 @@
 """
 GET documents and documents/fetch over shards: one list, one window.
 
-The cluster's order of documents is (shard, the node's own order): stable as long as the nodes are.
-Every shard is asked for its first offset+limit documents, because nobody knows before how many the
-shards in front have.
+Each shard keeps the node's own order, and among the heads of the shards the lower id goes first
+(ties.py): documents that came in the order of their ids are listed as one node lists them. Every
+shard is asked for its first offset+limit documents, because nobody knows before where the window
+lies. A primary key that the client has not asked for is asked for and taken out again.
 
 With `sort` nodes are asked as one asks another in a network (`PROXY_HEADER`): each document then
 carries the values that it was sorted by, in `_federation`, also where its fields are not shown.
 They are compared as a node compares, and taken out again. Numbers come before text in both
-directions, documents without a value last in both; ties go by shard.
+directions, documents without a value last in both; equals by their ids.
 
 Source: `build_weighted_score_value` in documents.rs; weighted_scores.rs.
 """
@@ -18,13 +19,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
 
-from miroir.core.merge.query import CannotMerge
+from miroir.core.merge.additions import without
+from miroir.core.merge.query import CannotMerge, is_covered
+from miroir.core.merge.ties import TieOf, tie_reader
 from miroir.core.numbers import U64_MAX
 from miroir.errors import NodeAnswerUnreadable
 
@@ -34,6 +37,8 @@ _LIMIT: Final = 20
 _FEDERATION: Final = "_federation"
 _BETWEEN: Final = re.compile(r",(?![^(]*\))")
 """A comma between two sort expressions, not one in `_geoPoint(1,2)`."""
+_NOTHING_FORMATTED: Final = ("*",)
+"""A document's own `_formatted` is left as it is."""
 _MANY: Final = 2**62
 """More than any node holds, and no more than `islice` takes."""
 
@@ -80,21 +85,28 @@ class PageQuery:
         offset: Documents to leave out.
         limit: Documents to return.
         is_sorted: Whether nodes must tell what each document is sorted by.
+        primary_key: Of the index; None: it has none yet.
+        strip: The key was added to the documents and is to be taken out.
     """
 
     body: dict[str, Any]
     offset: int
     limit: int
     is_sorted: bool = False
+    primary_key: str | None = None
+    strip: bool = False
 
 
-def rewrite_page(query: Mapping[str, Any], shards: int) -> PageQuery | CannotMerge:
+def rewrite_page(
+    query: Mapping[str, Any], shards: int, primary_key: str | None = None
+) -> PageQuery | CannotMerge:
     """
     Return what each shard is asked.
 
     Args:
         query: The client's parameters; numbers are integers.
         shards: How many shards answer.
+        primary_key: Of the index; None: it has none yet.
     """
     assert shards > 1, "one shard's answer passes through untouched"
     if query.get("useNetwork") not in {None, False}:
@@ -104,7 +116,21 @@ def rewrite_page(query: Mapping[str, Any], shards: int) -> PageQuery | CannotMer
         return PageQuery(dict(query), 0, 0)  # nodes refuse this, in their own words
     end = min(offset + limit, U64_MAX)  # Beyond that a node reads no number.
     body = {**query, "offset": 0, "limit": end}
-    return PageQuery(body, offset, limit, is_sorted=bool(query.get("sort")))
+    fields = _with(primary_key, query.get("fields"))
+    if fields is not None:
+        body["fields"] = fields
+    is_sorted, strip = bool(query.get("sort")), fields is not None
+    return PageQuery(body, offset, limit, is_sorted, primary_key, strip)
+
+
+def _with(primary_key: str | None, fields: Any) -> list[str] | str | None:
+    """Return the fields with the primary key; None if it is there, or if a node is to judge."""
+    names = fields.split(",") if isinstance(fields, str) else fields
+    if primary_key is None or not isinstance(names, list) or "*" in names:
+        return None
+    if not all(isinstance(name, str) for name in names) or is_covered(primary_key, names):
+        return None
+    return [*names, primary_key] if names is fields else f"{fields},{primary_key}"
 
 
 def fetch_body(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,14 +165,13 @@ def merge_documents_page(answers: Sequence[bytes], asked: PageQuery) -> bytes:
             pages.append(_decode(answer))
         except msgspec.DecodeError as error:
             raise NodeAnswerUnreadable(f"not a page of documents: {error}", position) from None
-    everything: Iterator[bytes | Raw]
-    if asked.is_sorted:
-        lists = [_keyed(page, position) for position, page in enumerate(pages)]
-        everything = (raw for _, raw in heapq.merge(*lists, key=lambda item: item[0]))
-    else:
-        everything = chain.from_iterable(page.results for page in pages)
+    read = _sorted if asked.is_sorted else _plain
+    tie_of = tie_reader(asked.primary_key)
+    lists = [read(page, position, tie_of) for position, page in enumerate(pages)]
+    everything = (raw for _, raw in heapq.merge(*lists, key=lambda item: item[0]))
     start, end = (min(n, _MANY) for n in (asked.offset, asked.offset + asked.limit))
-    window = b",".join(map(bytes, islice(everything, start, end)))
+    shown = (_stripped(raw, asked) for raw in islice(everything, start, end))
+    window = b",".join(shown)
     total = sum(page.total for page in pages)
     return b'{"results":[%b],"offset":%d,"limit":%d,"total":%d}' % (
         window,
@@ -156,16 +181,31 @@ def merge_documents_page(answers: Sequence[bytes], asked: PageQuery) -> bytes:
     )
 
 
-def _keyed(page: _Page, position: int) -> Iterator[tuple[tuple[Key, ...], bytes]]:
+def _stripped(raw: bytes, asked: PageQuery) -> bytes:
+    if not asked.strip:
+        return raw
+    assert asked.primary_key is not None, "it was added"
+    return b"{%b}" % without(raw[1:-1], [asked.primary_key], _NOTHING_FORMATTED)
+
+
+def _plain(page: _Page, _position: int, tie_of: TieOf) -> Iterator[tuple[Key, bytes]]:
+    """Yield the documents of a shard, each with its place in the order."""
+    for each in page.results:
+        raw = bytes(each)
+        yield tie_of(raw), raw
+
+
+def _sorted(page: _Page, position: int, tie_of: TieOf) -> Iterator[tuple[Key, bytes]]:
     """Yield the documents of a shard as the client sees them, each with its place in the order."""
-    for raw in page.results:
+    for each in page.results:
         try:
-            document = _members(raw)
+            document = _members(each)
             values = _federation(document.pop(_FEDERATION)).values
         except (msgspec.DecodeError, KeyError) as error:
             said = f"a document without what it is sorted by: {error}"
             raise NodeAnswerUnreadable(said, position) from None
-        yield tuple(map(_key, values)), msgspec.json.encode(document)
+        raw = msgspec.json.encode(document)
+        yield (*map(_key, values), tie_of(raw)), raw
 
 
 def _key(value: _Value) -> Key:

@@ -4,13 +4,14 @@ Documents similar to one document, over shards.
     plan_similar -> the shard of the document answers `similar`: who it is, whether the client may
                     see it, what is wrong with the request, and its own neighbours
                  -> the other shards answer a search by the document's vector
-    merge_similar: both kinds of hits by similarity; ties go to the lower shard
+    merge_similar: both kinds of hits by similarity; equals in the order of their ids (ties.py)
 
 A search ranks by more than the vector: by the distinct attribute of the index, and by rules that
 stand before the first rule of relevancy. Where an index has such, this is refused. Hits without a
 vector are left out, as `similar` does; totals are counted up to `maxTotalHits`, as there.
 """
 
+import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -22,6 +23,7 @@ from msgspec import Raw
 from miroir.core.merge.hits import Hit, cut
 from miroir.core.merge.query import CannotMerge
 from miroir.core.merge.ranking import Incomparable
+from miroir.core.merge.ties import Tie, TieOf, tie_reader
 from miroir.errors import NodeAnswerUnreadable
 
 _LIMIT: Final = 20
@@ -57,6 +59,7 @@ class SimilarPlan:
         document_id: As text.
         query: Its parameters.
         max_total_hits: Hits that a search returns at most.
+        primary_key: Of the index.
     """
 
     document_id: str
@@ -65,6 +68,7 @@ class SimilarPlan:
     limit: int
     query: Mapping[str, Any]
     max_total_hits: int
+    primary_key: str | None = None
 
     @property
     def window(self) -> dict[str, Any]:
@@ -82,7 +86,7 @@ class SimilarPlan:
 
 
 def plan_similar(
-    query: Mapping[str, Any], settings: Mapping[str, Any]
+    query: Mapping[str, Any], settings: Mapping[str, Any], primary_key: str | None = None
 ) -> SimilarPlan | CannotMerge | None:
     """
     Return how to answer; None if only a node can judge the request.
@@ -90,6 +94,7 @@ def plan_similar(
     Args:
         query: The client's parameters; numbers are integers.
         settings: Of the index, as it has them.
+        primary_key: Of the index.
     """
     document_id, embedder = query.get("id"), query.get("embedder")
     offset, limit = query.get("offset", 0), query.get("limit", _LIMIT)
@@ -112,7 +117,7 @@ def plan_similar(
             "merged over several shards"
         )
     max_total_hits = (settings.get("pagination") or {}).get("maxTotalHits", 1000)
-    return SimilarPlan(document_id, embedder, offset, limit, query, max_total_hits)
+    return SimilarPlan(document_id, embedder, offset, limit, query, max_total_hits, primary_key)
 
 
 def vector_of(document: Mapping[str, Any], embedder: str) -> list[float] | CannotMerge:
@@ -140,7 +145,8 @@ def merge_similar(answers: Sequence[bytes], owner: int, plan: SimilarPlan) -> by
     """
     own, parts = _read(answers, owner)
     try:
-        hits = sorted(_with_vector(parts), key=lambda scored: -scored[0])
+        lists = [_with_vector(part, tie_reader(plan.primary_key)) for part in parts]
+        hits = list(heapq.merge(*lists, key=lambda found: found[0]))
     except Incomparable as reason:
         return CannotMerge(str(reason))
     end = plan.offset + plan.limit
@@ -181,12 +187,14 @@ def _read(answers: Sequence[bytes], owner: int) -> tuple[_Similar, list[_Similar
     return own, parts
 
 
-def _with_vector(parts: Sequence[_Similar | _Found]) -> Iterator[tuple[float, Hit]]:
-    for part in parts:
-        for raw in part.hits:
-            hit, details = cut(bytes(raw))
-            rule = details.get("vectorSort")
-            if rule is None:
-                raise Incomparable("a node sent hits without score details")
-            if rule.similarity is not None:
-                yield rule.similarity, hit
+def _with_vector(
+    part: _Similar | _Found, tie_of: TieOf
+) -> Iterator[tuple[tuple[float, Tie], Hit]]:
+    """Yield the hits of a shard, each with its place in the order."""
+    for raw in part.hits:
+        hit, details = cut(bytes(raw))
+        rule = details.get("vectorSort")
+        if rule is None:
+            raise Incomparable("a node sent hits without score details")
+        if rule.similarity is not None:
+            yield (-rule.similarity, tie_of(hit.raw)), hit

@@ -45,3 +45,8 @@ def test_what_is_formatted_by_name_stays_formatted(formatted, left):
     document = {"id": 1, "t": "x", "_formatted": {"id": "1", "t": "<em>x</em>"}}
     found = json.loads(b"{%b}" % without(inner(document), ["id"], formatted))
     assert found == {"t": "x", "_formatted": left}
+
+
+def test_a_document_may_have_a_field_of_that_name():
+    """Of whatever kind."""
+    assert without(b'"id":1,"_formatted":"x"', ["id"]) == b'"_formatted":"x"'

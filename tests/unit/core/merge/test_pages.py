@@ -19,7 +19,7 @@ def page(*ids: int, total: int) -> bytes:
     return json.dumps({"results": results, "offset": 0, "limit": 9, "total": total}).encode()
 
 
-ANSWERS = [page(1, 2, 3, total=3), page(total=0), page(4, 5, total=7)]
+ANSWERS = [page(1, 4, 3, total=3), page(total=0), page(2, 10, total=7)]
 
 
 @pytest.mark.parametrize(
@@ -38,17 +38,43 @@ def test_every_shard_is_asked_from_the_start(query, offset, limit, sent):
 
 @pytest.mark.parametrize(
     ("offset", "limit", "ids"),
-    [(0, 20, [1, 2, 3, 4, 5]), (2, 2, [3, 4]), (4, 1, [5]), (9, 9, []), (0, 0, [])],
+    [(0, 20, [1, 2, 4, 3, 10]), (2, 2, [4, 3]), (4, 1, [10]), (9, 9, []), (0, 0, [])],
 )
-def test_the_window_runs_over_the_shards_in_order(offset, limit, ids):
-    """Each document once; the same order on every page."""
-    found = json.loads(merge_documents_page(ANSWERS, PageQuery({}, offset, limit)))
+def test_documents_are_listed_in_the_order_of_their_ids_and_each_shard_keeps_its_own(
+    offset, limit, ids
+):
+    """As they came, where ids are counted up; each once, in the same order on every page."""
+    asked = PageQuery({}, offset, limit, primary_key="id")
+    found = json.loads(merge_documents_page(ANSWERS, asked))
     assert [document["id"] for document in found["results"]] == ids
     assert {name: found[name] for name in ("offset", "limit", "total")} == {
         "offset": offset,
         "limit": limit,
         "total": 10,
     }
+
+
+@pytest.mark.parametrize(
+    ("fields", "sent"),
+    [
+        (["title"], ["title", "id"]),
+        ("title,a.b", "title,a.b,id"),
+        ([], ["id"]),
+        (["id"], None),
+        ("title,id", None),
+        ("*", None),
+        (["title", 1], None),
+        (None, None),
+    ],
+)
+def test_the_primary_key_is_asked_for_where_it_is_missing_and_taken_out_again(fields, sent):
+    """It puts the documents of different shards in order."""
+    asked = rewrite_page({"fields": fields}, 2, "id")
+    assert asked.body["fields"] == (fields if sent is None else sent)
+    answers = [b'{"results":[{"t":1.0,"id":2}],"total":1}', page(1, total=1)]
+    found = json.loads(merge_documents_page(answers, asked))
+    shown = [{"id": 1}, {"t": 1.0, "id": 2}] if sent is None else [{}, {"t": 1.0}]
+    assert found["results"] == shown
 
 
 def test_documents_are_not_rewritten():
@@ -96,13 +122,14 @@ def far(distance, *, ascending=True):
         ([[(1, asc("x"), desc(2))], [(2, asc("x"), desc(3)), (3, asc("x"), desc(2))]], [2, 1, 3]),
         ([[(1, far(5.0)), (2, far(None))], [(3, far(4.0)), (4, far(6.0))]], [3, 1, 4, 2]),
         ([[(1, far(5.0, ascending=False))], [(3, far(9.0, ascending=False))]], [3, 1]),
-        ([[(1, asc(12345678901234567890))], [(2, asc(12345678901234567891))]], [1, 2]),
+        ([[(2, asc(12345678901234567890))], [(1, asc(12345678901234567891))]], [1, 2]),
     ],
 )  # fmt: skip
 def test_sorted_documents_are_merged_as_one_node_sorts_them(pages, ids):
-    """Numbers, then text, then nothing, in both directions; ties by shard."""
+    """Numbers, then text, then nothing, in both directions; equals in the order of their ids."""
     answers = [sorted_page(*rows) for rows in pages]
-    found = json.loads(merge_documents_page(answers, PageQuery({}, 0, 20, is_sorted=True)))
+    asked = PageQuery({}, 0, 20, is_sorted=True, primary_key="id")
+    found = json.loads(merge_documents_page(answers, asked))
     assert found["results"] == [{"id": number} for number in ids]
     assert found["total"] == len(ids)
 

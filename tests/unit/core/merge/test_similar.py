@@ -32,6 +32,14 @@ def test_hits_of_both_kinds_are_put_in_order_and_those_without_a_vector_left_out
     assert "_rankingScore" not in json.loads(merged)["hits"][0]
 
 
+def test_equals_are_put_in_the_order_of_their_ids():
+    """As in a search."""
+    asked = plan_similar({"id": 7, "embedder": "e"}, {}, "id")
+    parts = [answer(hit(10, 0.9), hit(2, 0.5), id="7"), answer(hit(9, 0.9), hit(3, 0.5))]
+    merged = json.loads(merge_similar(parts, 0, asked))
+    assert [each["id"] for each in merged["hits"]] == [9, 10, 2, 3]
+
+
 def test_the_window_is_cut_after_merging():
     """Every shard is asked for all up to its end."""
     asked = plan(offset=1, limit=2)
