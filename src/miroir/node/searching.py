@@ -22,21 +22,25 @@ from miroir.node.instance import Node
 from miroir.node.search_parameters import require_filter, search_query
 
 _METADATA: Final = frozenset({"true", "1"})
+PROXY_HEADER: Final = "meili-proxy-search"
+"""By its value `true` one node of a network asks another."""
 
 
 @dataclass(frozen=True)
 class Asker:
-    """Who searches: the node, the rights, and whether metadata is wanted (a header says so)."""
+    """Who searches: the node, the rights, and what headers say."""
 
     node: Node
     access: Access
     wants_metadata: bool
+    merges: bool = False
+    """Whether it merges answers of several nodes and wants to know what hits are ranked by."""
 
     @classmethod
     def of(cls, node: Node, access: Access, headers: Mapping[str, str]) -> "Asker":
         """Read the headers of a request."""
         wanted = headers.get("meili-include-metadata", "").lower() in _METADATA
-        return cls(node, access, wanted)
+        return cls(node, access, wanted, headers.get(PROXY_HEADER) == "true")
 
     def restricted(self, uid: str, filter_: Any) -> Any:
         """Return the filter that also meets the rule of a tenant token."""

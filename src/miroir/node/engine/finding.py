@@ -12,6 +12,7 @@ from typing import Any
 from pyroaring import BitMap
 
 from miroir.node.engine.facets import Distribution, Stats, facet_order, facets_of
+from miroir.node.engine.fields import matches_pattern
 from miroir.node.engine.hits import HitMaker
 from miroir.node.engine.ranking import RankedDocument
 from miroir.node.engine.store import Document, IndexStore
@@ -40,6 +41,10 @@ class Finding:
         """Return a hit as the query wants it shown."""
         return self._maker.hit(found)
 
+    def unshown(self, found: RankedDocument, paths: Iterable[str]) -> dict[str, Any]:
+        """Return those of the fields that the hit is not asked to show."""
+        return self._maker.unshown(found, paths)
+
     def content(self, found: RankedDocument) -> Document:
         """Return the whole document; it must not be changed."""
         return self._store.contents[found.document]
@@ -54,6 +59,12 @@ class FacetCounter:
     def counts(self, wanted: Iterable[str], candidates: BitMap) -> tuple[Distribution, Stats]:
         """Return distribution and stats; ApiError for a facet that is not filterable."""
         return facets_of(self.store, tuple(wanted), candidates)
+
+    def named(self, wanted: Iterable[str]) -> list[str]:
+        """Return the filterable fields that patterns name."""
+        patterns = tuple(wanted)
+        found = self.orders(lambda path: any(matches_pattern(one, path) for one in patterns))
+        return [path for path, _ in found]
 
     def orders(self, is_wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
         """Yield the wanted filterable fields, each with `alpha` or `count`."""

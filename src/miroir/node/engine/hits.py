@@ -61,6 +61,13 @@ class HitMaker:
             extra["_rankingScoreDetails"] = shown(ranked.details)
         return {**hit, **extra}
 
+    def unshown(self, ranked: RankedDocument, paths: Iterable[str]) -> dict[str, Any]:
+        """Return those of the fields that hits do not show."""
+        if self._retrieved is None:
+            return {}
+        hidden = set(paths) - set(self._retrieved)
+        return select(self._store.contents[ranked.document], hidden)
+
     def _hides_vectors(self) -> bool:
         """Tell whether vectors are hidden; a list that names them hides them, oddly."""
         displayed = self._store.settings.displayed

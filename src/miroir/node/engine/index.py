@@ -130,7 +130,7 @@ class SearchIndex:
         """Return what known ids are sorted by, for whoever merges them with others."""
         by = parse_sort(sort, code=DOCUMENT_CODE)
         numbers = [self._store.number_of[id_] for id_ in ids]
-        return sort_values(numbers, self._store.facets, by)
+        return sort_values(self._store, numbers, by)
 
     def field_names(self) -> list[str]:
         """Return the paths of all fields that documents have or had, sorted."""

@@ -16,9 +16,11 @@ from typing import Any, Final
 from pyroaring import BitMap
 
 from miroir.node.engine.facet_index import FacetIndex, Value
+from miroir.node.engine.fields import walk
 from miroir.node.engine.graph import Path
 from miroir.node.engine.rules import Bucket, Part
 from miroir.node.engine.scores import Detail, GeoDistance, SortValue
+from miroir.node.engine.store import Document, IndexStore
 
 EARTH_RADIUS_M: Final = 6_371_000.0
 _NUMBERS, _STRINGS, _NOTHING = 0, 1, 2
@@ -115,19 +117,31 @@ def sort_documents(
 
 
 def sort_values(
-    documents: Iterable[int], facets: FacetIndex, by: Sequence[SortBy]
+    store: IndexStore, documents: Iterable[int], by: Sequence[SortBy]
 ) -> list[list[dict[str, Any]]]:
     """Return what each document is sorted by, as nodes tell each other in a network."""
-    return [[_told(document, facets, one) for one in by] for document in documents]
+    return [[_told(store, document, one) for one in by] for document in documents]
 
 
-def _told(document: int, facets: FacetIndex, by: SortBy) -> dict[str, Any]:
+def _told(store: IndexStore, document: int, by: SortBy) -> dict[str, Any]:
     if isinstance(by, SortPoint):
-        point = facets.points.get(document)
+        point = store.facets.points.get(document)
         distance = None if point is None else distance_m(by.point, point)
         return {"geoSort": {"asc": by.ascending, "distance": distance}}
-    kind, value = Sort(facets, by, hidden=False).best(document)
+    kind, value = Sort(store.facets, by, hidden=False).best(document)
+    if kind == _NUMBERS:
+        value = _as_written(store.contents[document], by.field, value)
     return {"sort": {"asc": by.ascending, "value": None if kind == _NOTHING else value}}
+
+
+def _as_written(document: Document, field: str, number: float) -> int | float:
+    """Return a number as the document has it: 3 is not 3.0."""
+    for path, found, _ in walk(document):
+        if path != field or isinstance(found, bool) or not isinstance(found, int | float):
+            continue
+        if float(found) == number:
+            return found
+    return number
 
 
 def distance_m(one: tuple[float, float], other: tuple[float, float]) -> float:

@@ -5,8 +5,8 @@ Neighbouring ranks fold into one number; sorts and distances stay what they are.
 multiplied by the weight of its query. Who merges what is in `semantic.py` and in `federation/`.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
 
 from miroir.node.engine.scores import Detail, GeoDistance, Rank, Similarity, SortValue, folded
 
@@ -17,19 +17,45 @@ EPSILON: Final = 2.220446049250313e-16
 def values_of(details: Iterable[Detail], weight: float) -> list[Weighted]:
     """Return the comparable values of a document, best rule first."""
     values: list[Weighted] = []
+    for found in _with_ranks_folded(details):
+        if isinstance(found, Similarity):
+            values.append((found.value or 0.0) * weight)
+        else:
+            values.append(found * weight if isinstance(found, float) else found)
+    return values
+
+
+def told_values(details: Iterable[Detail], weight: float) -> list[dict[str, Any]]:
+    """Return the same values as nodes of a network tell them to the one that merges."""
+    return [_told(found, weight) for found in _with_ranks_folded(details)]
+
+
+def _told(found: float | SortValue | GeoDistance | Similarity, weight: float) -> dict[str, Any]:
+    match found:
+        case SortValue():
+            return {"sort": {"asc": found.ascending, "value": found.value}}
+        case GeoDistance():
+            return {"geoSort": {"asc": found.ascending, "distance": found.distance_m}}
+        case Similarity():
+            return {"vectorSort": (found.value or 0.0) * weight}
+        case _:
+            return {"weightedScore": found * weight}
+
+
+def _with_ranks_folded(
+    details: Iterable[Detail],
+) -> Iterator[float | SortValue | GeoDistance | Similarity]:
     ranks: list[Rank] = []
     for detail in details:
         if isinstance(detail, Rank):
             ranks.append(detail)
             continue
         if ranks:
-            values.append(folded(ranks) * weight)
+            yield folded(ranks)
             ranks = []
-        if isinstance(detail, Similarity):
-            values.append((detail.value or 0.0) * weight)
-        else:
-            values.append(detail)
-    return [*values, folded(ranks) * weight] if ranks else values
+        yield detail
+    if ranks:
+        yield folded(ranks)
 
 
 def number_order(left: float, right: float) -> int:

@@ -15,7 +15,7 @@ from miroir.node.engine.fields import walk
 from miroir.node.engine.finding import Finding
 from miroir.node.engine.ranking import RankedDocument
 from miroir.node.engine.scores import Similarity, global_score
-from miroir.node.engine.weighted import Weighted, federated_order, values_of
+from miroir.node.engine.weighted import Weighted, federated_order, told_values, values_of
 from miroir.node.json_text import encode_text
 
 FacetKey: TypeAlias = tuple[str, str]
@@ -28,6 +28,7 @@ class Candidate:
     query: int
     index: str
     score: float
+    weight: float
     values: Sequence[Weighted]
     ranked: RankedDocument
     finding: Finding
@@ -39,8 +40,14 @@ class Candidate:
             order = (self.score > other.score) - (self.score < other.score)
         return order > 0 or (order == 0 and self.query < other.query)
 
-    def hit(self) -> dict[str, Any]:
-        """Return the hit, with where it comes from in front of what was computed for it."""
+    def hit(self, for_merging: Sequence[str] | None = None) -> dict[str, Any]:
+        """
+        Return the hit, with where it comes from in front of what was computed for it.
+
+        Args:
+            for_merging: Whoever asks merges hits of several nodes: it is told what they are
+                ranked by, and the values of these fields where the hit does not show them.
+        """
         hit = self.finding.hit(self.ranked)
         extra = {name: hit.pop(name) for name in _COMPUTED if name in hit}
         hit["_federation"] = {
@@ -48,6 +55,11 @@ class Candidate:
             "queriesPosition": self.query,
             "weightedRankingScore": self.score,
         }
+        if for_merging is not None:
+            hit["_federation"] |= {
+                "weightedScoreValues": told_values(self.ranked.details, self.weight),
+                "extra_document": self.finding.unshown(self.ranked, for_merging),
+            }
         return {**hit, **extra}
 
     @property
@@ -70,6 +82,7 @@ def candidates_of(finding: Finding, query: int, index: str, weight: float) -> li
             query=query,
             index=index,
             score=global_score(ranked.details) * weight,
+            weight=weight,
             values=values_of(ranked.details, weight),
             ranked=ranked,
             finding=finding,

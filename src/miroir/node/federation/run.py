@@ -6,7 +6,7 @@ lock, so that all of them see the same documents. Errors name the query they bel
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -79,6 +79,11 @@ class Pages:
         }
 
 
+def require_network(features: Mapping[str, bool]) -> None:
+    """Refuse what nodes of a network say to each other; ApiError unless it is enabled."""
+    require_feature(features, "network", "Performing a remote federated search")
+
+
 @contextmanager
 def inside(position: int | None) -> Iterator[None]:
     """Put the place of a query in front of its errors; an unknown index is a bad request."""
@@ -126,9 +131,7 @@ class FederatedSearch:
             ]
             self._check_unused_facets({query.index for query in queries})
             hits, semantic_hits = self._merged(lists, pages)
-            shown = [candidate.hit() for candidate in hits]
-            rows = (self._rows[candidate.index] for candidate in hits)
-            hydrate(self.asker.node, zip(rows, shown, strict=True))
+            shown = self._shown(hits)
         found: dict[str, Any] = {"hits": shown}
         if any(query.body.get("retrieveVectors") for query in queries):
             found["queryVectors"] = dict(sorted(self.vectors.items(), key=lambda v: int(v[0])))
@@ -145,11 +148,31 @@ class FederatedSearch:
             found["performanceDetails"] = performance(started)
         return found
 
+    def _shown(self, hits: Sequence[Candidate]) -> list[dict[str, Any]]:
+        """Return hits as they are shown; for whoever merges them they stay as they are found."""
+        if self.asker.merges:
+            return [candidate.hit(self._compared(candidate.index)) for candidate in hits]
+        shown = [candidate.hit() for candidate in hits]
+        rows = (self._rows[candidate.index] for candidate in hits)
+        hydrate(self.asker.node, zip(rows, shown, strict=True))
+        return shown
+
+    def _compared(self, uid: str) -> list[str]:
+        """Return the fields of an index that are needed to merge hits by `distinct`."""
+        distinct = self.federation.get("distinct")
+        if distinct is None:
+            return []
+        counter = self.asker.node.catalog.engine(self._rows[uid].iid).facets()
+        wanted = (self.federation.get("facetsByIndex") or {}).get(uid) or ()
+        return [distinct, *counter.named(wanted)]
+
     def _checked(self, bodies: list[dict[str, Any]]) -> list[Query]:
         """Refuse what needs no index: rights, filters, then the other parameters."""
         for position, body in enumerate(bodies):
             with inside(position):
                 self.asker.access.require(body["indexUid"])
+        if self.asker.merges:
+            require_network(self.asker.node.features)
         queries = []
         for position, body in enumerate(bodies):
             uid = body["indexUid"]
@@ -180,7 +203,7 @@ class FederatedSearch:
         features = self.asker.node.features
         options = body.get("federationOptions") or {}
         if options.get("remote") is not None:
-            require_feature(features, "network", "Performing a remote federated search")
+            require_network(features)
             name = options["remote"]
             message = f"Invalid `.federation_options.remote`: remote `{name}` is not registered"
             raise ApiError("invalid_multi_search_remote", message)

@@ -19,6 +19,7 @@ from miroir.node.json_text import Raw, decode_loosely, encode, encode_text, raw_
 from miroir.node.query import Parameter, comma_list, count, flag, star_or_list, text
 from miroir.node.routes.base import Call, Route
 from miroir.node.search_parameters import engine_features, require_filter, split_sort
+from miroir.node.searching import PROXY_HEADER
 from miroir.node.validate import (
     Member,
     Place,
@@ -32,7 +33,6 @@ from miroir.node.validate import (
     unsigned,
 )
 
-_PROXY: Final = "meili-proxy-search"
 _METADATA: Final = {"customMetadata": Parameter(text, "invalid_index_custom_metadata")}
 
 
@@ -176,7 +176,7 @@ def _browse(call: Call, asked: dict[str, Any]) -> Response:
     total, documents = _chosen(call, row, asked, (offset, limit))
     vectors = asked.get("retrieveVectors", False)
     shown = [_shown(row, raw, fields, vectors=vectors) for raw in documents.values()]
-    if call.request.headers.get(_PROXY) == "true" and call.request.method == "POST":
+    if call.request.headers.get(PROXY_HEADER) == "true" and call.request.method == "POST":
         shown = _with_values(call, row, asked.get("sort") or (), list(documents), shown)
     return answer({
         "results": shown,

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from miroir.node.errors import ApiError
 from miroir.node.federation.request import MULTI_SEARCH
-from miroir.node.federation.run import FederatedSearch, inside
+from miroir.node.federation.run import FederatedSearch, inside, require_network
 from miroir.node.http import Response, answer
 from miroir.node.routes.base import Call, Route
 from miroir.node.routes.search import asker_of
@@ -22,7 +22,9 @@ def _multi(call: Call) -> Response:
     asker = asker_of(call)
     if body.get("federation") is not None:
         federation = body["federation"]
-        require_supported({"personalize": federation.get("personalize")}, call.node.features)
+        if not asker.merges:  # who merges them may order them anew; this node need not be able to
+            personalize = {"personalize": federation.get("personalize")}
+            require_supported(personalize, call.node.features)
         return answer(FederatedSearch(asker, federation).answer(body["queries"]))
     for position, query in enumerate(body["queries"]):
         with inside(position):
@@ -35,6 +37,8 @@ def _one(asker: Asker, position: int, query: dict[str, Any]) -> dict[str, Any]:
         uid = query.pop("indexUid")
         if query.pop("federationOptions", None) is not None:
             raise ApiError("invalid_multi_search_federation_options", _OPTIONS_ALONE)
+        if asker.merges:
+            require_network(asker.node.features)
         return {"indexUid": uid, **run_search(asker, uid, query)}
 
 
