@@ -17,13 +17,14 @@ or writes HTTP.
 import asyncio
 import ssl
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from miroir.adapters.http_answer import AnswerReader
 from miroir.adapters.http_call import Call, Observe, Outcome
 from miroir.adapters.http_connection import HttpConnection
 from miroir.adapters.http_request import Endpoint, HeadEncoder
 from miroir.ports.node import NodeReply, NodeRequest
+from miroir.telemetry import KnownSecrets
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,14 @@ class Target:
         endpoint: Where it listens.
         encoder: Writes request heads for it; holds the key.
         tls: Set for https.
+        secrets: Taken out of whatever the node says no with.
     """
 
     node_id: str
     endpoint: Endpoint
     encoder: HeadEncoder
     tls: ssl.SSLContext | None
+    secrets: KnownSecrets = field(default_factory=KnownSecrets)
 
 
 class NodePool:
@@ -191,6 +194,8 @@ class NodePool:
         else:
             self._discard(connection)
             self._open_for_waiting()
+        if reply.status >= 400:
+            reply = replace(reply, body=self._target.secrets.out_of_body(reply.body))
         call.finish(reply)
 
     def broken(self, connection: HttpConnection, reason: str) -> None:

@@ -8,12 +8,14 @@ instance a proxy's page or a 404 without an error object, so that no stranger's 
 """
 
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
 import orjson
 
 from miroir.core.features import engine_class
+from miroir.core.secret_places import told
 from miroir.core.swaps import Swaps
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import NodeRefused, NodeUnreachable
@@ -26,6 +28,7 @@ from miroir.ports.node import (
     NodeTransport,
     Settings,
 )
+from miroir.telemetry import KnownSecrets
 
 _PAGES_MAX: Final = 5000
 """Of 200 tasks each: as many as a node keeps (a million)."""
@@ -46,6 +49,7 @@ class NodeControlHttp:
         health_timeout_s: float = 3.0,
         indexes_per_page: int = 1000,
         tasks_per_page: int = 200,
+        secrets: KnownSecrets | None = None,
     ) -> None:
         """
         Take what to send with.
@@ -57,7 +61,9 @@ class NodeControlHttp:
             indexes_per_page: Asked for at once.
             tasks_per_page: Asked for at once; settings tasks carry their whole patch, so that a
                 page of them can be large.
+            secrets: Never to be heard from a task that failed; those that are sent are learnt.
         """
+        self._secrets = secrets or KnownSecrets()
         self._transport = transport
         self._timeout_s = timeout_s
         self._health_timeout_s = health_timeout_s
@@ -130,6 +136,7 @@ class NodeControlHttp:
 
     async def patch_settings(self, node_id: NodeId, index_uid: IndexUid, patch: Settings) -> int:
         """See `NodeControl.patch_settings`."""
+        self._secrets.learn(told(patch))
         path = _path(index_uid) + "/settings"
         return await self._enqueue(node_id, "PATCH", path, dict(patch))
 
@@ -144,12 +151,12 @@ class NodeControlHttp:
             part = uids[start : start + self._tasks_per_page]
             wanted = ",".join(map(str, part))
             answer = await self._get(node_id, f"/tasks?uids={wanted}&limit={len(part)}")
-            found += _tasks(node_id, answer)
+            found += self._tasks(node_id, answer)
         return tuple(found)
 
     async def newest_task_uid(self, node_id: NodeId) -> int:
         """See `NodeControl.newest_task_uid`."""
-        newest = _tasks(node_id, await self._get(node_id, "/tasks?limit=1"))
+        newest = self._tasks(node_id, await self._get(node_id, "/tasks?limit=1"))
         return newest[0].uid if newest else -1
 
     async def feed(self, node_id: NodeId, after_uid: int) -> tuple[NodeTask, ...]:
@@ -159,7 +166,7 @@ class NodeControlHttp:
         start = after_uid + 1
         for _ in range(_PAGES_MAX):
             answer = _object(node_id, await self._get(node_id, f"/tasks?{query}&from={start}"))
-            found += _tasks(node_id, answer)
+            found += self._tasks(node_id, answer)
             following = answer.get("next")
             if following is None:
                 return tuple(found)
@@ -176,6 +183,17 @@ class NodeControlHttp:
         return reply
 
     # ------------------------------------------------------------ steps
+
+    def _tasks(self, node_id: NodeId, answer: Json) -> list[NodeTask]:
+        return [self._discreet(_task(node_id, one)) for one in _objects(node_id, answer)]
+
+    def _discreet(self, task: NodeTask) -> NodeTask:
+        """Return a task whose error quotes no secret."""
+        if task.error is None:
+            return task
+        hide = self._secrets.out_of
+        error = {k: hide(v) if isinstance(v, str) else v for k, v in task.error.items()}
+        return replace(task, error=error)
 
     async def _version(self, node_id: NodeId) -> str:
         answer = _object(node_id, await self._get(node_id, "/version"))
@@ -278,10 +296,6 @@ def _optional_object(node_id: NodeId, one: dict[str, Json], key: str) -> dict[st
 def _index(node_id: NodeId, one: dict[str, Json]) -> NodeIndex:
     uid = IndexUid(_text(node_id, one, "uid"))
     return NodeIndex(uid, _optional_text(node_id, one, "primaryKey"))
-
-
-def _tasks(node_id: NodeId, answer: Json) -> list[NodeTask]:
-    return [_task(node_id, one) for one in _objects(node_id, answer)]
 
 
 def _task(node_id: NodeId, one: dict[str, Json]) -> NodeTask:

@@ -24,6 +24,7 @@ from miroir.adapters.http_pool import HttpLimits, NodePool, Target
 from miroir.adapters.http_request import HeadEncoder, endpoint_of
 from miroir.core.topology import NodeId
 from miroir.ports.node import NodeReply, NodeRequest
+from miroir.telemetry import KnownSecrets
 
 __all__ = ["HttpLimits", "NodeHttp", "Observe"]
 
@@ -44,6 +45,7 @@ class NodeHttp:
         limits: HttpLimits | None = None,
         tls: ssl.SSLContext | None = None,
         observe: Observe | None = None,
+        secrets: KnownSecrets | None = None,
     ) -> None:
         """
         Connect to nothing yet.
@@ -54,6 +56,7 @@ class NodeHttp:
             limits: Maxima.
             tls: For https urls; by default the system's authorities are trusted.
             observe: Told of each ended call; must not raise.
+            secrets: Never to be heard from a node that says no (4xx, 5xx).
 
         Raises:
             ValueError: A url, or the key, cannot be used; the message repeats neither.
@@ -70,6 +73,7 @@ class NodeHttp:
                 endpoint,
                 HeadEncoder(endpoint, master_key),
                 tls if endpoint.tls else None,
+                secrets or KnownSecrets(),
             )
             self._pools[node_id] = NodePool(target, limits, observe, loop)
 

@@ -8,7 +8,7 @@ import typer
 
 from miroir.config import load_config
 from miroir.runtime import serve as run
-from miroir.telemetry import set_up_logs
+from miroir.telemetry import KnownSecrets, set_up_logs
 
 _DEFAULT: Final = Path("miroir.yaml")
 
@@ -32,6 +32,6 @@ def serve(
     if check:
         typer.echo(f"{config or 'environment'}: fine")
         return
-    secrets = [secret.reveal() for secret in checked.secrets]
+    secrets = KnownSecrets(secret.reveal() for secret in checked.secrets)
     set_up_logs(checked.logging.format, checked.logging.level, secrets=secrets)
-    run(checked)
+    run(checked, secrets)

@@ -5,14 +5,16 @@ Secret are, within `embedders`: every `apiKey` at any depth, headers that author
 query or a user in it, and what a body that is sent to an embedding server (`request`, fragments)
 has under a telling name, or in the form of a token. Nodes mask only the outermost `apiKey`; the
 others they show, so whatever is printed or written goes through `redacted` or `referenced` first,
-and what a node says in its own words through `scrubbed`. A reference is `env:NAME` or `file:PATH`,
-and only at these places: elsewhere such a text is a word like any other. Pure: what a reference
-stands for is looked up by the caller.
+and what a node says in its own words through `scrubbed`. What `told` names is not heard from
+Miroir at all (`telemetry/known_secrets.py`). A reference is `env:NAME` or `file:PATH`, and only at
+these places: elsewhere such a text is a word like any other. Pure: what a reference stands for is
+looked up by the caller.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from miroir.core.settings import EMBEDDERS
 
@@ -40,6 +42,7 @@ _TOKEN: Final = re.compile(
     re.IGNORECASE,
 )
 """Forms in which well-known services give out keys, and HTTP sends them."""
+_SCHEMES: Final = frozenset({"bearer", "basic", "token"})
 _FILLED_IN: Final = re.compile(r"\s*\{\{[^{}]*\}\}\s*")
 _IN_TEXT: Final = (
     (re.compile(r"(\w://)[^/\s`'\"@]+@"), rf"\1{HIDDEN}@"),
@@ -80,7 +83,11 @@ def _is_secret_of_body(names: Path, value: str) -> bool:
         return True
     if _URL.match(value) and _ADDRESS.search(value):
         return True
-    return any(word.lower() in _WORDS for name in names for word in _WORD.findall(name))
+    return any(map(_is_telling, names))
+
+
+def _is_telling(name: str) -> bool:
+    return any(word.lower() in _WORDS for word in _WORD.findall(name))
 
 
 def scrubbed(text: str, secrets: Iterable[str] = ()) -> str:
@@ -98,6 +105,29 @@ def places(settings: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     for path, value in _strings(settings.get(EMBEDDERS), ()):
         if is_secret(EMBEDDERS, path, value):
             yield path, value
+
+
+def told(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield every text that would give a secret of complete or partial settings away."""
+    for _, value in places(settings):
+        yield value
+        scheme, _, credential = value.partition(" ")
+        if scheme.lower() in _SCHEMES:
+            yield credential
+        if _URL.match(value):
+            yield from _told_by_url(value)
+
+
+def _told_by_url(url: str) -> Iterator[str]:
+    """Yield what opens a door: others may see where it is."""
+    try:
+        parts = urlsplit(url)
+        pairs = parse_qsl(parts.query)
+    except ValueError:
+        return  # No URL at all: the whole of it is known.
+    if parts.password:
+        yield unquote(parts.password)
+    yield from (said for name, said in pairs if _is_telling(name) or _TOKEN.search(said))
 
 
 def redacted(key: str, value: Any, path: Path = ()) -> Any:

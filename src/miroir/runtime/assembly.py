@@ -219,7 +219,7 @@ def _settings_side(
         config, outside, leader=common.leader, intake=intake, prober=prober, drift=drift
     )
     common.health.on_change(leftovers.nudge)
-    commons = make_commons_side(config, tools, common.health)
+    commons = make_commons_side(config, tools, common.health, outside.secrets)
     return SettingsSide(
         prober=prober,
         broadcaster=broadcaster,

@@ -22,7 +22,7 @@ from miroir.services.intake import Intake
 from miroir.services.intent_run import Tools
 from miroir.services.keys import KeyRing
 from miroir.services.steward import Steward, StewardTools
-from miroir.telemetry import Metrics
+from miroir.telemetry import KnownSecrets, Metrics
 
 _WAIT_S = 30.0
 """How long a client waits for its key or feature to be on every node."""
@@ -39,10 +39,17 @@ class CommonsSide:
     steward: Steward
 
 
-def make_commons_side(config: Config, tools: Tools, health: Health) -> CommonsSide:
-    """Make the services of the commons out of what the broadcaster of indexes works with."""
-    key = config.master_key.reveal() if config.master_key else None
-    derived: ValueOf | None = partial(value_of, key) if key is not None else None
+def make_commons_side(
+    config: Config, tools: Tools, health: Health, secrets: KnownSecrets
+) -> CommonsSide:
+    """
+    Make the services of the commons out of what the broadcaster of indexes works with.
+
+    The value of each key becomes one of the known secrets.
+    """
+    derived: ValueOf | None = None
+    if config.master_key is not None:
+        derived = partial(_derived, config.master_key.reveal(), secrets)
     commons = _commons(config, tools, derived or _no_keys)
     flags = Flags(commons=commons, control=tools.control, health=health)
     ring = KeyRing(commons=commons, control=tools.control, clock=tools.clock, value_of=derived)
@@ -105,6 +112,12 @@ def _note_health(
 ) -> None:
     """Tell the view of the commons, too."""
     commons.apply_health(node_id, healthy=healthy, engine=indexes.view.engines.get(node_id))
+
+
+def _derived(master_key: str, secrets: KnownSecrets, uid: str) -> str:
+    value = value_of(master_key, uid)
+    secrets.learn([value])
+    return value
 
 
 def _no_keys(_uid: str) -> str:

@@ -12,6 +12,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 
@@ -31,6 +32,7 @@ from miroir.api.app import App
 from miroir.api.auth import Guard
 from miroir.api.edge import Edge
 from miroir.config import Config
+from miroir.core.secret_places import told
 from miroir.core.topology import Topology
 from miroir.errors import ConfigError
 from miroir.ports.clock import SystemClock, system_chance
@@ -39,14 +41,16 @@ from miroir.runtime.facts import check_facts
 from miroir.runtime.listener import Sweeper, make_server
 from miroir.runtime.outside import Outside
 from miroir.services.progress import ProgressReader
-from miroir.telemetry import Metrics
+from miroir.telemetry import KnownSecrets, Metrics
 
 _GC_AFTER_OBJECTS = 20_000
 _log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def outside_world(config: Config, topology: Topology) -> AsyncIterator[Outside]:
+async def outside_world(
+    config: Config, topology: Topology, secrets: KnownSecrets
+) -> AsyncIterator[Outside]:
     """Open the store and the connections to the nodes; close them at the end."""
     key = config.master_key.reveal() if config.master_key else None
     metrics = Metrics(
@@ -60,37 +64,49 @@ async def outside_world(config: Config, topology: Topology) -> AsyncIterator[Out
         connections_max=config.limits.connections_per_node_max,
         connect_max_s=config.limits.connect_timeout_s,
     )
-    transport = NodeHttp(urls, master_key=key, limits=limits, observe=metrics.node_call)
-    # On connections of its own: no health check may wait behind searches.
-    typed = NodeHttp(urls, master_key=key, limits=limits, observe=metrics.node_call)
+    to_nodes = partial(
+        NodeHttp,
+        urls,
+        master_key=key,
+        limits=limits,
+        observe=metrics.node_call,
+        secrets=secrets,
+    )
+    transport = to_nodes()
+    typed = to_nodes()  # On connections of its own: no health check may wait behind searches.
     try:
         control = NodeControlHttp(
             typed,
             timeout_s=config.limits.control_timeout_s,
             health_timeout_s=config.health.timeout_s,
+            secrets=secrets,
         )
-        yield Outside(control, transport, store, SystemClock(), system_chance(), metrics)
+        yield Outside(
+            control, transport, store, SystemClock(), system_chance(), metrics, secrets=secrets
+        )
     finally:
         await transport.aclose()
         await typed.aclose()
         await store.aclose()
 
 
-def serve(config: Config) -> None:
-    """Run Miroir until SIGTERM or SIGINT."""
+def serve(config: Config, secrets: KnownSecrets) -> None:
+    """Run Miroir until SIGTERM or SIGINT; what becomes known as a secret is added to `secrets`."""
     with asyncio.Runner(loop_factory=_loop_factory) as runner:
-        runner.run(_serve(config))
+        runner.run(_serve(config, secrets))
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, secrets: KnownSecrets) -> None:
     topology = config.topology.to_core()
     listener = _socket(config)
-    async with outside_world(config, topology) as outside:
+    async with outside_world(config, topology, secrets) as outside:
         await check_facts(outside.store, topology)
         services = make_services(config, topology, outside)
         services.common.health.on_found_down(outside.transport.break_off)
         await services.common.health.check_all()
         await services.common.cluster.load(outside.store)
+        for settings in services.common.cluster.view.settings():
+            secrets.learn(told(settings))
         await services.settings.commons.cluster.load(outside.store)
         await services.settings.drift.inspector.rules.load()
         services.settings.commons.steward.begin()

@@ -4,7 +4,7 @@ What the hot path reads: the cluster at one moment, and how one step leads to th
 Values and pure functions; who replaces one view by the next is `cluster.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from miroir.core.broadcast_judge import stranded, verified_anew
@@ -96,6 +96,13 @@ class View:
                 source = sources(intent.swaps)[index_uid]
                 exists = source is not None and self.will_exist(source, intent.intent_id)
         return exists
+
+    def settings(self) -> Iterator[Settings]:
+        """Yield all settings that nodes may have been sent: in force, wanted, or to go back to."""
+        for index in self.indexes.values():
+            yield index.record.settings or {}
+            for intent in index.accepted:
+                yield from (intent.target, intent.undo)
 
     def last_target(self, index_uid: IndexUid, before: int | None = None) -> Settings | None:
         """Settings when all accepted changes have been carried out; None: those of a new index."""

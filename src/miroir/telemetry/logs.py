@@ -9,28 +9,25 @@ library. Masking is the last step before rendering; nothing may be put behind it
 import logging
 import re
 import sys
-from collections.abc import Collection, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final, Literal, TextIO
 
 import structlog
 
-MASK: Final = "***"
+from miroir.telemetry.known_secrets import MASK, KnownSecrets
+
 _SENSITIVE: Final = re.compile(r"key|authorization|secret|password|token", re.IGNORECASE)
 # Names with "key" in them that hold no secret, and without which an event says little.
 _HARMLESS: Final = frozenset({"primary_key", "primaryKey", "settings_key", "settings_keys"})
 _DEPTH_MAX: Final = 8
-_SECRET_CHARS_MIN: Final = 4
 _EVENT_KEYS: Final = frozenset({"event", "level", "timestamp", "logger"})
 
 
 class Redactor:
     """A structlog processor that masks secrets in the whole event."""
 
-    def __init__(self, secrets: Collection[str]) -> None:
-        # Longest first: a secret that is part of another must not leave the rest of it standing.
-        # Shorter texts than four characters would blot out ordinary words.
-        known = sorted((s for s in secrets if len(s) >= _SECRET_CHARS_MIN), key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+    def __init__(self, secrets: KnownSecrets) -> None:
+        self._secrets = secrets
 
     def __call__(
         self, _logger: object, _method: str, event: MutableMapping[str, Any]
@@ -40,10 +37,6 @@ class Redactor:
             key: value if key.startswith("_") else self._named(key, value, 0)
             for key, value in event.items()
         }
-
-    def text(self, text: str) -> str:
-        """Return the text with every known secret masked."""
-        return self._known.sub(MASK, text) if self._known else text
 
     def _named(self, key: object, value: object, depth: int) -> object:
         name = str(key)
@@ -59,12 +52,12 @@ class Redactor:
             return MASK
         if isinstance(value, Mapping):
             return {
-                self.text(str(key)): self._named(key, inner, depth + 1)
+                self._secrets.out_of(str(key)): self._named(key, inner, depth + 1)
                 for key, inner in value.items()
             }
         if isinstance(value, list | tuple | set | frozenset):
             return [self._value(item, depth + 1) for item in value]
-        return self.text(
+        return self._secrets.out_of(
             value.decode(errors="replace") if isinstance(value, bytes) else str(value)
         )
 
@@ -73,7 +66,7 @@ def set_up_logs(
     style: Literal["auto", "json", "console"],
     level: Literal["debug", "info", "warning", "error"],
     *,
-    secrets: Collection[str] = (),
+    secrets: KnownSecrets,
     stream: TextIO | None = None,
 ) -> None:
     """

@@ -12,6 +12,7 @@ from miroir.core.secret_places import (
     resolved,
     scrubbed,
     shown,
+    told,
 )
 
 LIVE = {
@@ -146,9 +147,9 @@ def test_references_within_lists_are_filled_in_at_their_place():
 )
 def test_what_an_engine_says_is_told_without_secrets(said):
     """It quotes addresses and answers of embedding servers word by word."""
-    told = scrubbed(said, ["planted", "env:PLANTED", ""])
-    assert "planted" not in told
-    assert HIDDEN in told
+    clean = scrubbed(said, ["planted", "env:PLANTED", ""])
+    assert "planted" not in clean
+    assert HIDDEN in clean
     assert said == "known to be planted" or "planted" not in scrubbed(said)
 
 
@@ -158,3 +159,23 @@ def test_an_embedder_may_be_called_anything():
         embedders = {name: {"request": {"api_key": "planted"}, "url": "http://h/?k=planted"}}
         assert "planted" not in str(shown({"embedders": embedders})), name
         assert len(list(places({"embedders": embedders}))) == 2
+
+
+def test_what_gives_a_secret_away_is_less_than_its_place():
+    """Engines quote a part: the key of a header without its scheme, the password of a URL."""
+    embedder = {
+        "apiKey": "planted-1",
+        "headers": {"Authorization": "Bearer planted-2", "Accept": "json"},
+        "url": "https://user:planted%2B3@host/v1?api-version=2024-02-01&api_key=planted+4&b=c",
+        "request": {"proxy": "http://[planted-5?x=1", "model": "small"},
+    }
+    assert set(told({"embedders": {"e": embedder}, "stopWords": ["planted"]})) == {
+        "planted-1",
+        "Bearer planted-2",
+        "planted-2",
+        embedder["url"],
+        "planted+3",
+        "planted 4",
+        "http://[planted-5?x=1",
+    }
+    assert list(told({})) == []
