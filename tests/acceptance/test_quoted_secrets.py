@@ -13,7 +13,7 @@ import pytest
 
 from miroir.cli.layout import Shape
 from tests.support.command_line import CommandLine
-from tests.support.live_cluster import PROBE, until
+from tests.support.live_cluster import PROBE
 
 SHAPE = Shape(2, 2)
 OLD = 'PLANTED+"old"/\\0123456789'
@@ -210,18 +210,3 @@ def test_a_search_cannot_be_embedded(cluster, uid, ears):
     answer = ears.hear(cluster.send("POST", f"/indexes/{uid}/search", body, key=ears.key))
     assert (answer.status, REFUSED in answer.body["message"]) == (400, True)
     ears.nothing_else()
-
-
-def test_a_foreign_change_fails(cluster, uid, ears):
-    """What is found by the feed is told in the log, and in the list of drift."""
-    name = cluster.nodes[0]
-    cluster.faults(name, failing(ears, uid))
-    patch = {"stopWords": ["a"]}
-    cluster.on_node(name).request("PATCH", f"/indexes/{uid}/settings", patch).ok()
-    until(lambda: _found(cluster, uid), "found")
-    until(lambda: cluster.proved(uid)[name] == cluster.version(uid), "judged")
-    assert OLD not in cluster.local.miroir.command.log.read_text()
-
-
-def _found(cluster, uid):
-    return [e for e in cluster.log() if e["event"] == "foreign_task" and e["index"] == uid]
