@@ -5,7 +5,7 @@ For what Miroir answers itself. What nodes answer is judged by the nodes.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -70,6 +70,16 @@ def flag(query: Mapping[str, str], name: str, code: str) -> bool:
             "expected either `true` or `false`",
         )
     return text == "true"
+
+
+def choice(query: Mapping[str, str], name: str, allowed: Sequence[str], code: str) -> str | None:
+    """Return a parameter that must be one of these words; None if absent."""
+    text = query.get(name)
+    if text is None or text in allowed:
+        return text
+    raise BadParameter(
+        code, f"Unknown value `{text}` for parameter `{name}`: {instead(text, allowed)}"
+    )
 
 
 def listed(

@@ -5,13 +5,21 @@ from typing import Final
 
 from miroir.api.edge import Edge, uid_of
 from miroir.api.http import Reply, Request, reply_json
-from miroir.api.parameters import body_object, check_names, number, text_field
+from miroir.api.parameters import (
+    body_object,
+    check_names,
+    choice,
+    flag,
+    number,
+    text_field,
+)
 from miroir.api.router import Access, Route
 from miroir.api.swap_body import read_swaps
 from miroir.api.views import index_view, task_summary
 from miroir.core.rights import covers
 from miroir.core.topology import IndexUid
 from miroir.errors import BadParameter, InvalidApiKey, InvalidIndexUid
+from miroir.services.catalog import StatsQuery
 from miroir.services.intake import check_uid
 
 _IMMUTABLE: Final = {
@@ -104,17 +112,27 @@ class Indexes:
 
     async def stats(self, request: Request, named: Mapping[str, str]) -> Reply:
         """`GET /indexes/{uid}/stats`, summed over one replica of each shard."""
+        asked = _stats_query(request)
         authorization = self._edge.guard.for_nodes(request)
         index = self._edge.index(named["uid"])
-        answer = await self._edge.catalog.index_stats(index, authorization)
+        answer = await self._edge.catalog.index_stats(index, authorization, asked)
         return Reply(answer.status, answer.body, answer.headers)
 
     async def all_stats(self, request: Request, _named: Mapping[str, str]) -> Reply:
         """`GET /stats`, of every index of the cluster that the key opens."""
-        stats = await self._edge.catalog.stats()
+        stats = await self._edge.catalog.stats(_stats_query(request))
         stats["indexes"] = {u: s for u, s in stats["indexes"].items() if _open_to(request, u)}
         return reply_json(stats)
 
 
 def _open_to(request: Request, index_uid: str) -> bool:
     return request.confined is None or covers(request.confined, index_uid)
+
+
+def _stats_query(request: Request) -> StatsQuery:
+    query = request.query
+    check_names(query, ("showInternalDatabaseSizes", "sizeFormat"))
+    code = "invalid_stats_show_internal_database_sizes"
+    inside = flag(query, "showInternalDatabaseSizes", code)
+    form = choice(query, "sizeFormat", ("human", "raw"), "invalid_stats_size_format")
+    return StatsQuery(inside=inside, in_words=form == "human")

@@ -40,6 +40,25 @@ class Incoming(Protocol):
 
 
 @dataclass(frozen=True)
+class StatsQuery:
+    """
+    What is to be shown of statistics.
+
+    Attributes:
+        inside: The sizes of a node's inner databases, too.
+        in_words: Sizes as text.
+    """
+
+    inside: bool = False
+    in_words: bool = False
+
+    @property
+    def question(self) -> str:
+        """The query string for nodes, which tell sizes in bytes."""
+        return "?showInternalDatabaseSizes=true" if self.inside else ""
+
+
+@dataclass(frozen=True)
 class DocumentQuery:
     """
     Whose documents are read, and under which conditions.
@@ -185,27 +204,30 @@ class Catalog:
         reply = await self._anyone(request)
         return reply if 400 <= reply.status < 500 and reply.status != 404 else None
 
-    async def index_stats(self, index: IndexView, authorization: str | None) -> Answer:
+    async def index_stats(
+        self, index: IndexView, authorization: str | None, asked: StatsQuery
+    ) -> Answer:
         """Return the statistics of one index."""
         uid = index.record.uid
-        request = NodeRequest("GET", f"/indexes/{quote(uid)}/stats", authorization=authorization)
+        path = f"/indexes/{quote(uid)}/stats{asked.question}"
+        request = NodeRequest("GET", path, authorization=authorization)
         gathered = await self._scatter.ask(Wish(IndexUid(uid), request, timeout_s=self._timeout_s))
         if (refusal := gathered.refusal) is not None:
             return Answer(refusal.status, refusal.body, gathered.headers)
         bodies = [reply.body for reply in gathered.replies]
-        if len(bodies) == 1:
-            return Answer(200, bodies[0], gathered.headers)
-        return Answer(200, merge.merge_index_stats(bodies), gathered.headers)
+        merged = merge.merge_index_stats(bodies, in_words=asked.in_words)
+        return Answer(200, merged, gathered.headers)
 
-    async def stats(self) -> dict[str, Any]:
+    async def stats(self, asked: StatsQuery) -> dict[str, Any]:
         """Return the statistics of all indexes of the cluster, hidden ones left out."""
         view = self._cluster.view
         bodies: list[bytes] = []
         for column in view.topology.columns:
             lags = {n: sum(n in i.out_of_sync for i in view.indexes.values()) for n in column}
             complete_first = sorted(column, key=lags.__getitem__)
-            bodies.append((await self._anyone(NodeRequest("GET", "/stats"), complete_first)).body)
-        merged: dict[str, Any] = orjson.loads(merge.merge_stats(bodies))
+            request = NodeRequest("GET", f"/stats{asked.question}")
+            bodies.append((await self._anyone(request, complete_first)).body)
+        merged: dict[str, Any] = orjson.loads(merge.merge_stats(bodies, in_words=asked.in_words))
         merged["indexes"] = {
             uid: stats for uid, stats in merged["indexes"].items() if view.live(uid) is not None
         }

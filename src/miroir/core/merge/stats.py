@@ -2,7 +2,8 @@
 Statistics of the shards -> those of the cluster.
 
 The caller passes one replica's answer per shard, so that documents are counted once. Counts and
-sizes add up; an average is weighted by documents; something indexes if anybody does.
+sizes add up; an average is weighted by documents; something indexes if anybody does. Nodes are
+asked for sizes in bytes, since words do not add up; the client may have words: `4 KiB`.
 """
 
 from collections import Counter
@@ -10,8 +11,14 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from miroir.errors import NodeAnswerUnreadable
+
+_UNITS: Final = ("KiB", "MiB", "GiB", "TiB", "PiB")
+_STEP: Final = 1024
+_SIZES: Final = ("databaseSize", "usedDatabaseSize", "rawDocumentDbSize", "avgDocumentSize")
+_SIZES_INSIDE: Final = "internalDatabaseSizes"
 
 
 class _IndexStats(msgspec.Struct, rename="camel"):
@@ -19,6 +26,7 @@ class _IndexStats(msgspec.Struct, rename="camel"):
     raw_document_db_size: int = 0
     avg_document_size: int = 0
     is_indexing: bool = False
+    internal_database_sizes: dict[str, int] | UnsetType = UNSET
     number_of_embeddings: int = 0
     number_of_embedded_documents: int = 0
     field_distribution: dict[str, int] = {}
@@ -35,21 +43,28 @@ _decode_index: Final = msgspec.json.Decoder(_IndexStats).decode
 _decode_all: Final = msgspec.json.Decoder(_Stats).decode
 
 
-def merge_index_stats(answers: Sequence[bytes]) -> bytes:
+def merge_index_stats(answers: Sequence[bytes], *, in_words: bool = False) -> bytes:
     """
-    Merge `GET /indexes/{uid}/stats` of one replica per shard.
+    Merge `GET /indexes/{uid}/stats` (sizes in bytes) of one replica per shard.
+
+    Args:
+        answers: The nodes' bodies.
+        in_words: Show sizes as text.
 
     Raises:
         NodeAnswerUnreadable: An answer is no statistics.
     """
-    return msgspec.json.encode(
-        _merged([_read(_decode_index, a, i) for i, a in enumerate(answers)])
-    )
+    parts = [_read(_decode_index, a, i) for i, a in enumerate(answers)]
+    return msgspec.json.encode(_shown(_merged(parts), in_words=in_words))
 
 
-def merge_stats(answers: Sequence[bytes]) -> bytes:
+def merge_stats(answers: Sequence[bytes], *, in_words: bool = False) -> bytes:
     """
-    Merge `GET /stats` (sizes in bytes, not in words) of one replica per shard.
+    Merge `GET /stats` (sizes in bytes) of one replica per shard.
+
+    Args:
+        answers: The nodes' bodies.
+        in_words: Show sizes as text.
 
     Raises:
         NodeAnswerUnreadable: An answer is no statistics.
@@ -64,20 +79,27 @@ def merge_stats(answers: Sequence[bytes]) -> bytes:
         max(updates, key=lambda time: time.removesuffix("Z"), default=None),
         {uid: _merged([p.indexes[uid] for p in parts if uid in p.indexes]) for uid in uids},
     )
-    return msgspec.json.encode(merged)
+    shown = _shown(merged, in_words=in_words)
+    shown["indexes"] = {
+        uid: _shown(stats, in_words=in_words) for uid, stats in merged.indexes.items()
+    }
+    return msgspec.json.encode(shown)
 
 
 def _merged(parts: Sequence[_IndexStats]) -> _IndexStats:
     documents = sum(part.number_of_documents for part in parts)
     weighted = sum(part.avg_document_size * part.number_of_documents for part in parts)
     fields: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
     for part in parts:
         fields.update(part.field_distribution)
+        sizes.update(part.internal_database_sizes or {})
     return _IndexStats(
         documents,
         sum(part.raw_document_db_size for part in parts),
         weighted // documents if documents else 0,
         any(part.is_indexing for part in parts),
+        dict(sizes) or UNSET,
         sum(part.number_of_embeddings for part in parts),
         sum(part.number_of_embedded_documents for part in parts),
         dict(sorted(fields.items())),
@@ -89,3 +111,24 @@ def _read(decode: Any, answer: bytes, position: int) -> Any:
         return decode(answer)
     except msgspec.DecodeError as error:
         raise NodeAnswerUnreadable(f"not statistics: {error}", position) from None
+
+
+def _shown(stats: _IndexStats | _Stats, *, in_words: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(stats)
+    if in_words:
+        for name in shown.keys() & set(_SIZES):
+            shown[name] = human_size(shown[name])
+        if _SIZES_INSIDE in shown:
+            sizes = shown[_SIZES_INSIDE]
+            shown[_SIZES_INSIDE] = {name: human_size(size) for name, size in sizes.items()}
+    return shown
+
+
+def human_size(size_bytes: int) -> str:
+    """Return a size in the largest unit of which it has at least one."""
+    value, unit = float(size_bytes), "B"
+    for larger in _UNITS:
+        if value < _STEP:
+            break
+        value, unit = value / _STEP, larger
+    return f"{value:.2f}".rstrip("0").rstrip(".") + f" {unit}"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from miroir.core.merge.stats import merge_index_stats, merge_stats
+from miroir.core.merge.stats import human_size, merge_index_stats, merge_stats
 from miroir.errors import NodeAnswerUnreadable
 
 # The members of a 1.50 node's answer, in its order.
@@ -82,6 +82,36 @@ def test_a_cluster_without_any_update_has_none():
     """A fresh node says null."""
     fresh = {"databaseSize": 1, "usedDatabaseSize": 1, "lastUpdate": None, "indexes": {}}
     assert json.loads(merge_stats(encoded(fresh, fresh)))["lastUpdate"] is None
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1 KiB"),
+        (1280, "1.25 KiB"),
+        (20480, "20 KiB"),
+        (5 * 1024**2, "5 MiB"),
+        (1024**6, "1024 PiB"),
+    ],
+)
+def test_sizes_are_told_in_words_as_nodes_tell_them(size, words):
+    """In the largest unit of which there is one."""
+    assert human_size(size) == words
+
+
+def test_sizes_are_added_up_before_they_are_told_in_words():
+    """Words do not add up."""
+    one = ONE | {"internalDatabaseSizes": {"main": 1024, "documents": 512}}
+    both = encoded(one, OTHER | {"internalDatabaseSizes": {"documents": 512}})
+    found = json.loads(merge_index_stats(both, in_words=True))
+    assert found["internalDatabaseSizes"] == {"main": "1 KiB", "documents": "1 KiB"}
+    assert (found["rawDocumentDbSize"], found["avgDocumentSize"]) == ("4.1 KiB", "410 B")
+    parts = [{"databaseSize": 1000, "usedDatabaseSize": 24, "indexes": {"m": one}}] * 2
+    whole = json.loads(merge_stats(encoded(*parts), in_words=True))
+    assert (whole["databaseSize"], whole["usedDatabaseSize"]) == ("1.95 KiB", "48 B")
+    assert whole["indexes"]["m"]["internalDatabaseSizes"]["main"] == "2 KiB"
 
 
 @pytest.mark.parametrize("merge", [merge_stats, merge_index_stats])
