@@ -1,5 +1,5 @@
 """
-Content codings of HTTP bodies: gzip, deflate and, where its library is installed, br.
+Content codings of HTTP bodies: gzip, deflate and br.
 
     undone    a coded body -> the body, bounded            (requests; answers of nodes)
     chosen    Accept-Encoding -> the coding for an answer

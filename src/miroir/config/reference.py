@@ -42,9 +42,9 @@ topology:
 `MIROIR_LISTEN__PORT=7800`, `MIROIR_SETTINGS_BROADCAST__PROBE_WAIT_S=5`. Values are YAML:
 `true`, `5`, `[http://a:7700, http://b:7700]`.
 
-**Secrets** are never written in the file. `master_key`, `admin_key` and `secret_key` take
-`{env: NAME}` or `{file: PATH}` (one line; a relative path starts at the folder of the file). The
-variables `MIROIR_MASTER_KEY`, `MIROIR_ADMIN_KEY` and `MIROIR_SECRET_KEY` hold the secret itself.
+**Secrets** are never written in the file. Their keys take `{env: NAME}` or `{file: PATH}` (one line;
+a relative path starts at the folder of the file). Variables named after them, such as
+`MIROIR_MASTER_KEY`, hold the secret itself.
 """
 
 

@@ -31,7 +31,8 @@ SECRET_KEYS: Final = (
 # Variables of the command line; no keys of the configuration.
 OTHER_VARIABLES: Final = frozenset(
     {
-        *("MIROIR_CONFIG", "MIROIR_MEILISEARCH_BIN", "MIROIR_NODE_MASTER_KEY", "MIROIR_URL"),
+        *("MIROIR_CONFIG", "MIROIR_MEILISEARCH_BIN", "MIROIR_NODE_MASTER_KEY"),
+        *("MIROIR_URL", "MIROIR_KEY", "MIROIR_API_KEY", "MIROIR_BY"),
         "MIROIR_SECRET_KEY_OLD",
     }
 )

@@ -1,10 +1,13 @@
 """What an operator reads when the configuration cannot be used, word for word."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from miroir import cli
 from miroir.config import Config, Secret, load_config
+from miroir.config.source import SECRET_KEYS
 from miroir.errors import ConfigError
 
 LONG_FORM = """\
@@ -287,6 +290,15 @@ def test_a_misspelt_variable_is_refused_by_its_name(faults):
         in said
     )
     assert "environment MIROIR_DATADIR: datadir: unknown key; did you mean `data_dir`?" in said
+
+
+def test_the_variables_of_commands_are_none_of_ours(load):
+    """Whoever has set them for `miroir settings` starts `miroir serve` in the same shell."""
+    told = "".join(path.read_text() for path in Path(cli.__file__).parent.rglob("*.py"))
+    named = set(re.findall(r"\bMIROIR_[A-Z]+(?:_[A-Z]+)*\b", told))
+    secrets = {f"MIROIR_{key.upper()}" for key in SECRET_KEYS}
+    assert {"MIROIR_KEY", "MIROIR_BY"} <= named
+    load(ONE_NODE, **dict.fromkeys(named - secrets, "x"))
 
 
 def test_the_variables_that_kubernetes_adds_are_none_of_ours(load):
