@@ -42,8 +42,8 @@ topology:
 `MIROIR_LISTEN__PORT=7800`, `MIROIR_SETTINGS_BROADCAST__PROBE_WAIT_S=5`. Values are YAML:
 `true`, `5`, `[http://a:7700, http://b:7700]`.
 
-**Secrets** are never written in the file. Their keys take `{env: NAME}` or `{file: PATH}` (one line;
-a relative path starts at the folder of the file). Variables named after them, such as
+**Secrets** are never written in the file. Their keys take `{env: NAME}` or `{file: PATH}` (one
+line; a relative path starts at the folder of the file). Variables named after them, such as
 `MIROIR_MASTER_KEY`, hold the secret itself.
 """
 
