@@ -401,6 +401,20 @@ def test_what_a_plain_node_cannot_do_is_refused_before_anything_is_sent(
     assert client.request("GET", "/indexes/movies").status == 404
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("thaw", "movies"), "freezes nothing"),
+        (("cancel", 1), "POST /tasks/cancel?uids="),
+        (("confirm", "movies"), "asks in its own terminal"),
+    ],
+)
+def test_what_only_miroir_has_is_refused_by_its_reason(miroir, words, says):
+    """Not by a 404 of a route that nobody has heard of."""
+    ran = miroir("settings", *words)
+    assert (ran.status, says in " ".join(ran.err.split())) == (2, True), ran
+
+
 def test_a_local_history_leads_back_to_the_beginning(client, miroir):
     """Also to what was there before the tool was."""
     change(client, {"stopWords": ["first"]})

@@ -16,10 +16,11 @@ from miroir.cli.settings.edit import edit
 from miroir.cli.settings.plan import plan, validate
 from miroir.cli.settings.pull import pull
 from miroir.cli.settings.status import status, watch
-from miroir.cli.settings.versions import confirm, history, rollback, show, thaw
+from miroir.cli.settings.versions import cancel, confirm, history, rollback, show, thaw
 
 _COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
-    pull, validate, plan, apply, diff, edit, history, show, rollback, confirm, thaw, status, watch,
+    pull, validate, plan, apply, diff, edit, history, show, rollback, cancel, confirm, thaw,
+    status, watch,
 )  # fmt: skip
 
 settings: Final = typer.Typer(

@@ -233,12 +233,12 @@ class StatusDocument(Document):
 
 
 class DoneDocument(Document):
-    """`miroir settings confirm`, `thaw`, `miroir drift repair`, `adopt`: an order was taken."""
+    """`settings cancel`, `confirm`, `thaw`, `drift repair`, `adopt`: an order was taken."""
 
     kind: Literal["Done"] = "Done"
     server: Server
     index: str
-    done: Literal["confirmed", "thawed", "repair ordered", "adoption ordered"]
+    done: Literal["canceled", "confirmed", "thawed", "repair ordered", "adoption ordered"]
 
 
 class DriftForm(Form):

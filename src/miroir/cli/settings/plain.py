@@ -174,6 +174,13 @@ class PlainTarget:
         said = reason or f"back to version {number}"
         return self.submit(Order(index, patch, target, base, by=by, reason=said))
 
+    def cancel(self, change: int) -> str:  # noqa: ARG002
+        """Refuse: what waits there is a task, and waits for other tasks alone."""
+        raise Unfit(
+            "one plain Meilisearch has its changes in its queue of tasks; take one out with "
+            "`POST /tasks/cancel?uids=`"
+        )
+
     def confirm(self, index: str, version: int | None) -> Json:  # noqa: ARG002
         """Refuse: the command that made the change waits for it itself."""
         raise Unfit(

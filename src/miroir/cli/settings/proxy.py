@@ -169,6 +169,13 @@ class ProxyTarget:
         ticket = self._ticket(Order(index, {}, {}, base, by=by, reason=reason), answer.ok())
         return None if ticket.intent is None else ticket
 
+    def cancel(self, change: int) -> str:
+        """Take a change back."""
+        answer = self._admin.request("POST", f"/_miroir/intents/{change}/cancel")
+        if answer.status in {404, 409}:
+            raise Unfit(f"{answer.body['message']} See what waits with `miroir settings watch`")
+        return str(answer.ok()["index"])
+
     def confirm(self, index: str, version: int | None) -> Json:
         """Confirm a change that would undo itself."""
         wanted = version if version is not None else self.live(index).version
@@ -190,7 +197,7 @@ class ProxyTarget:
         return tuple(
             Running(
                 i["index"],
-                f"{i['kind']} {i['id']} by {i['by']}",
+                f"{i['kind']} {i['id']} by {i['by']}{_waits(i)}",
                 _progress(i),
                 self._left_s(i, now) if at < _GUESSES_MAX else None,
             )
@@ -312,6 +319,11 @@ class ProxyTarget:
 
 def _path(index: str) -> str:
     return f"/_miroir/settings/{quote(index, safe='')}"
+
+
+def _waits(intent: Mapping[str, Any]) -> str:
+    nodes = ", ".join(intent["waitsFor"])
+    return f", waits for {nodes}" if nodes else ""
 
 
 def _busy(seen: Mapping[str, Any]) -> list[str]:

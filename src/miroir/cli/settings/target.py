@@ -244,6 +244,10 @@ class Target(Protocol):
         """Start bringing a former version back; None: it is in force already."""
         ...
 
+    def cancel(self, change: int) -> str:
+        """Take a change back that no node was asked for; return the name of its index."""
+        ...
+
     def confirm(self, index: str, version: int | None) -> Json:
         """Keep a change that would undo itself."""
         ...

@@ -1,4 +1,4 @@
-"""`miroir settings history`, `show`, `rollback`, `confirm` and `thaw`: versions and ways back."""
+"""`miroir settings history`, `show`, and the ways back: `rollback`, `cancel`, `confirm`, `thaw`."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
@@ -134,6 +134,28 @@ def confirm(
     target.confirm(index, version)
     document = DoneDocument(server=server(target), index=index, done="confirmed")
     Outlet(output).answer(document, Text(f"the settings of {index} stay"))
+
+
+def cancel(
+    change: Annotated[int, typer.Argument(metavar="CHANGE", min=1, help="Its number.")],
+    url: Url = URL,
+    key: Key = None,
+    output: Output = "table",
+) -> None:
+    """
+    Take back a change that waits: of settings, or a swap; `watch` shows its number.
+
+    Possible until the first node has been asked for something.
+
+    For example:
+
+        miroir settings cancel 41
+    """
+    target = connect(url, key)
+    index = target.cancel(change)
+    document = DoneDocument(server=server(target), index=index, done="canceled")
+    said = Text(f"change {change} of {index} is taken back; no node was asked for anything")
+    Outlet(output).answer(document, said)
 
 
 def thaw(index: Index, url: Url = URL, key: Key = None, output: Output = "table") -> None:
