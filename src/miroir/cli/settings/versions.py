@@ -1,4 +1,4 @@
-"""`miroir settings history`, `show`, and the ways back: `rollback`, `cancel`, `confirm`, `thaw`."""
+"""`miroir settings history`, `show`, and ways back: `rollback`, `cancel`, `confirm`, `thaw`."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
