@@ -18,6 +18,7 @@ from miroir.core.broadcast_types import Broadcast, Decision, Phase
 from miroir.core.topology import IndexUid, NodeId
 from miroir.ports.clock import Clock
 from miroir.ports.records import (
+    Backlog,
     BatchPage,
     CommitRecord,
     HistoryEntry,
@@ -49,6 +50,7 @@ from tests.support.memory_tables import (
     first_of,
     matches,
     stored,
+    within,
 )
 
 P = ParamSpec("P")
@@ -582,9 +584,19 @@ class MemoryStore:
         return self._tables.webhooks.pop(uuid, None) is not None
 
     @_durable
-    def notices(self, uuid: str, limit: int) -> tuple[Notice, ...]:
+    def notices(self, uuid: str, limit: Backlog) -> tuple[Notice, ...]:
         """See `Store.notices`."""
-        return tuple(n for to, n in self._tables.notices if to == uuid)[:limit]
+        mine = [n for to, n in self._tables.notices if to == uuid]
+        return tuple(mine[: within(mine, limit)])
+
+    @_durable
+    def trim_notices(self, uuid: str, limit: Backlog) -> int:
+        """See `Store.trim_notices`."""
+        mine = [n for to, n in reversed(self._tables.notices) if to == uuid]
+        gone = {n.number for n in mine[within(mine, limit) :]}
+        kept = [(to, n) for to, n in self._tables.notices if n.number not in gone]
+        self._tables.notices = kept
+        return len(gone)
 
     @_durable
     def drop_notices(self, uuid: str, up_to: int) -> None:

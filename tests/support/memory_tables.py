@@ -7,6 +7,7 @@ compare two opinions. Nothing asynchronous here.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
@@ -18,6 +19,7 @@ from miroir.ports.clock import Clock
 from miroir.ports.records import (
     NOT_CREATED,
     OF_ONE_INDEX,
+    Backlog,
     BatchPage,
     CommitRecord,
     HistoryEntry,
@@ -396,6 +398,12 @@ def batch_matches(uid: int, tasks: list[TaskRecord], query: TaskQuery) -> bool:
         among = tasks if field_name == "enqueued" else heads
         wanted.append(not bounds or any(all(in_time(t, *b) for b in bounds) for t in among))
     return all(wanted)
+
+
+def within(notices: list[Notice], limit: Backlog) -> int:
+    """Return how many of them, from the first on, are within a limit; one is in any case."""
+    chars = accumulate(len(msgspec.json.encode(n.task)) for n in notices[: limit.count])
+    return max(1, sum(total <= limit.chars for total in chars))
 
 
 def first_of(known: int | None, now: int) -> int:

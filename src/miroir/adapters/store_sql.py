@@ -21,6 +21,7 @@ from miroir.adapters.store_transaction import Database, Transaction
 from miroir.core.broadcast_types import Broadcast
 from miroir.core.topology import IndexUid, NodeId
 from miroir.ports.records import (
+    Backlog,
     BatchPage,
     CommitRecord,
     HistoryEntry,
@@ -323,9 +324,13 @@ class SqlStore:
         """See `Store.drop_webhook`."""
         return await self._run(store_webhooks.drop, uuid)
 
-    async def notices(self, uuid: str, limit: int) -> tuple[Notice, ...]:
+    async def notices(self, uuid: str, limit: Backlog) -> tuple[Notice, ...]:
         """See `Store.notices`."""
         return await self._run(store_webhooks.notices, uuid, limit)
+
+    async def trim_notices(self, uuid: str, limit: Backlog) -> int:
+        """See `Store.trim_notices`."""
+        return await self._run(store_webhooks.trim_notices, uuid, limit)
 
     async def drop_notices(self, uuid: str, up_to: int) -> None:
         """See `Store.drop_notices`."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from miroir.adapters import store_codec as codec
 from miroir.adapters.store_transaction import Transaction
-from miroir.ports.records import Notice, TaskRecord, Webhook
+from miroir.ports.records import Backlog, Notice, TaskRecord, Webhook
 
 WEBHOOK_LABEL: Final = "webhook.definition"
 
@@ -48,11 +48,16 @@ def tell(tx: Transaction, task: TaskRecord) -> None:
         )
 
 
-def notices(tx: Transaction, uuid: str, limit: int) -> tuple[Notice, ...]:
+def notices(tx: Transaction, uuid: str, limit: Backlog) -> tuple[Notice, ...]:
     """See `Store.notices`."""
     rows = tx.rows(
-        "SELECT number, task FROM webhook_notice WHERE uuid = ? ORDER BY number LIMIT ?",
-        *(uuid, limit),
+        """SELECT number, task FROM (
+            SELECT number, task, sum(length(task)) OVER (ORDER BY number) AS chars,
+                row_number() OVER (ORDER BY number) AS place
+            FROM (SELECT number, task FROM webhook_notice WHERE uuid = ?
+                ORDER BY number LIMIT ?) AS oldest) AS counted
+        WHERE place = 1 OR chars <= ? ORDER BY number""",
+        *(uuid, limit.count, limit.chars),
     )
     return tuple(Notice(row["number"], codec.task_from_text(row["task"])) for row in rows)
 
@@ -60,3 +65,16 @@ def notices(tx: Transaction, uuid: str, limit: int) -> tuple[Notice, ...]:
 def drop_notices(tx: Transaction, uuid: str, up_to: int) -> None:
     """See `Store.drop_notices`."""
     tx.run("DELETE FROM webhook_notice WHERE uuid = ? AND number <= ?", uuid, up_to)
+
+
+def trim_notices(tx: Transaction, uuid: str, limit: Backlog) -> int:
+    """See `Store.trim_notices`."""
+    return tx.run(
+        """DELETE FROM webhook_notice WHERE number IN (
+            SELECT number FROM (
+                SELECT number, sum(length(task)) OVER (ORDER BY number DESC) AS chars,
+                    row_number() OVER (ORDER BY number DESC) AS place
+                FROM webhook_notice WHERE uuid = ?) AS counted
+            WHERE place > ? OR (place > 1 AND chars > ?))""",
+        *(uuid, limit.count, limit.chars),
+    )

@@ -55,7 +55,8 @@ A task is Miroir's, with Miroir's number; so is a batch: one task, or a cancelat
 has cancelled. `POST /tasks/cancel` takes writes back before they are sent, or on the nodes, and
 changes before they have begun; a change that has begun goes on (docs/adr/0009). `DELETE /tasks`
 deletes ended tasks here, not those of nodes. `/webhooks` tell of Miroir's tasks, each at least
-once, and for a day at most; nodes tell nobody anything.
+once; what a receiver does not take is tried again for a day, of the newest 10,000 tasks (64 MiB);
+nodes tell nobody anything.
 
 Settings are read with an `ETag` and written, where the client asks for it, only at the version
 that it has seen (docs/reference/headers.md). Lists of intents and versions are read newest first:

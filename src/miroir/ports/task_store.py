@@ -18,6 +18,7 @@ The contract is that of `ports/store.py`.
 from typing import Protocol
 
 from miroir.ports.records import (
+    Backlog,
     BatchPage,
     Intent,
     NewTask,
@@ -105,8 +106,12 @@ class TaskStore(Protocol):
         """Delete a webhook and its notices; False if there is none of this uuid."""
         ...
 
-    async def notices(self, uuid: str, limit: int) -> tuple[Notice, ...]:
-        """Return the oldest notices of a webhook."""
+    async def notices(self, uuid: str, limit: Backlog) -> tuple[Notice, ...]:
+        """Return the oldest notices of a webhook within the limit; one of them in any case."""
+        ...
+
+    async def trim_notices(self, uuid: str, limit: Backlog) -> int:
+        """Forget all but the newest notices of a webhook within the limit; return how many."""
         ...
 
     async def drop_notices(self, uuid: str, up_to: int) -> None:

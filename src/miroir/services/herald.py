@@ -6,8 +6,9 @@ Tells webhooks of tasks that have ended.
                                                           └▶ not taken   ─▶ again, ever later
 
 A task is told at least once: a notice is forgotten only after it was taken, so that a process that
-dies in between tells it again. A receiver that takes nothing for `_KEPT_MS` misses what is older
-than that; nobody else waits for it. No URL and no header is ever logged.
+dies in between tells it again. A receiver that takes nothing misses what is older than `_KEPT_MS`
+or beyond the newest `_KEPT`, and the log says so; nobody else waits for it. (A node tries once.)
+No URL and no header is ever logged.
 """
 
 import asyncio
@@ -22,15 +23,16 @@ import structlog
 
 from miroir.ports.clock import Clock
 from miroir.ports.receiver import Receivers
-from miroir.ports.records import Notice, TaskRecord, Webhook
+from miroir.ports.records import Backlog, Notice, TaskRecord, Webhook
 from miroir.ports.store import Store
 from miroir.services.patience import until_stored
 
 _LOOK_S: Final = 0.5
-_PAGE_MAX: Final = 500
+_PAGE: Final = Backlog(count=500, chars=8 * 1024 * 1024)
 _AGAIN_FIRST_S: Final = 1.0
 _AGAIN_MAX_S: Final = 60.0
 _KEPT_MS: Final = 24 * 3600 * 1000
+_KEPT: Final = Backlog(count=10_000, chars=64 * 1024 * 1024)
 _OWN: Final = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
 _log = structlog.get_logger(__name__)
 
@@ -80,17 +82,16 @@ class Herald:
         clock, store = self._tools.clock, self._tools.store
         pause_s = _AGAIN_FIRST_S
         while True:
-            notices = await until_stored(clock, partial(store.notices, uuid, _PAGE_MAX))
+            notices = await until_stored(clock, partial(store.notices, uuid, _PAGE))
             if not notices:
                 await clock.sleep(_LOOK_S)
                 continue
             fault = await self._tell(self._webhooks[uuid], notices)
+            await self._forget(uuid, notices, told=fault is None)
             if fault is None:
-                await self._forget(uuid, notices)
                 pause_s = _AGAIN_FIRST_S
                 continue
             _log.warning("webhook_not_told", webhook=uuid, why=fault, again_in_s=pause_s)
-            await self._forget(uuid, [n for n in notices if self._is_old(n)])
             await clock.sleep(pause_s)
             pause_s = min(_AGAIN_MAX_S, pause_s * 2)
 
@@ -99,10 +100,16 @@ class Herald:
         headers = {**_OWN, **webhook.headers}
         return await self._tools.receivers.post(webhook.url, headers, gzip.compress(lines))
 
-    async def _forget(self, uuid: str, notices: "tuple[Notice, ...] | list[Notice]") -> None:
-        if notices:
-            drop = partial(self._tools.store.drop_notices, uuid, notices[-1].number)
-            await until_stored(self._tools.clock, drop)
+    async def _forget(self, uuid: str, notices: tuple[Notice, ...], *, told: bool) -> None:
+        """Forget what was told, else what was kept long enough; and what is too much to keep."""
+        clock, store = self._tools.clock, self._tools.store
+        over = notices if told else tuple(n for n in notices if self._is_old(n))
+        if over:
+            await until_stored(clock, partial(store.drop_notices, uuid, over[-1].number))
+        dropped = await until_stored(clock, partial(store.trim_notices, uuid, _KEPT))
+        dropped += 0 if told else len(over)
+        if dropped:
+            _log.warning("notices_dropped", webhook=uuid, count=dropped)
 
     def _is_old(self, notice: Notice) -> bool:
         ended_ms = notice.task.finished_at_ms

@@ -12,15 +12,16 @@ from tests.support.store_contract import (
 from miroir.adapters.store_seal import AesSeal, NoSeal
 from miroir.adapters.store_sqlite import DATABASE_NAME, open_store
 from miroir.errors import SecretsRefused
-from miroir.ports.records import TaskQuery, Webhook
+from miroir.ports.records import Backlog, TaskQuery, Webhook
 
 ONE = Webhook("00000000-0000-4000-8000-000000000001", "https://a/hook", {"Authorization": "Pst!"})
+ALL = Backlog(count=100, chars=1 << 20)
 TWO = Webhook("00000000-0000-4000-8000-000000000002", "https://b/hook")
 
 
 async def told(store, webhook):
     """Return the uids of the tasks that a webhook is still to be told of."""
-    return [notice.task.uid for notice in await store.notices(webhook.uuid, 100)]
+    return [notice.task.uid for notice in await store.notices(webhook.uuid, ALL)]
 
 
 @contract
@@ -51,7 +52,7 @@ async def test_every_task_leaves_one_notice_per_webhook_when_it_ends(store):
     await store.finish_task(waiting.uid, **end)
 
     assert await told(store, ONE) == await told(store, TWO) == [done.uid, waiting.uid]
-    last = (await store.notices(ONE.uuid, 100))[-1]
+    last = (await store.notices(ONE.uuid, ALL))[-1]
     assert last.task == await store.task(waiting.uid)
 
 
@@ -72,7 +73,7 @@ async def test_notices_are_forgotten_in_order_for_each_webhook_alone(store):
     for _ in range(3):
         await store.open_task(new_task(), status="succeeded")
 
-    first, second = await store.notices(ONE.uuid, 2)
+    first, second = await store.notices(ONE.uuid, Backlog(count=2, chars=1 << 20))
     assert first.number < second.number
     await store.drop_notices(ONE.uuid, second.number)
     assert await told(store, ONE) == [2]
@@ -91,7 +92,32 @@ async def test_a_notice_outlives_its_task(store):
     task = await store.open_task(new_task(), status="succeeded")
     await store.delete_tasks(TaskQuery(uids=(task.uid,)), new_task(None, type="taskDeletion"))
 
-    assert [n.task for n in await store.notices(ONE.uuid, 1)] == [task]
+    assert [n.task for n in await store.notices(ONE.uuid, ALL)][:1] == [task]
+
+
+@contract
+async def test_notices_are_read_and_kept_within_a_limit(store):
+    """Settings tasks carry whole patches: ten thousand of them are more than a disk."""
+    await store.put_webhook(ONE)
+    await store.put_webhook(TWO)
+    for _ in range(5):
+        await store.open_task(new_task(details={"x": "y" * 1000}), status="succeeded")
+
+    def uids(notices):
+        return [notice.task.uid for notice in notices]
+
+    assert uids(await store.notices(ONE.uuid, Backlog(count=3, chars=1 << 20))) == [0, 1, 2]
+    assert uids(await store.notices(ONE.uuid, Backlog(count=3, chars=3500))) == [0, 1]
+    assert uids(await store.notices(ONE.uuid, Backlog(count=3, chars=1))) == [0], "never stuck"
+
+    assert await store.trim_notices(ONE.uuid, Backlog(count=5, chars=1 << 20)) == 0
+    assert await store.trim_notices(ONE.uuid, Backlog(count=4, chars=1 << 20)) == 1
+    assert await told(store, ONE) == [1, 2, 3, 4]
+    assert await store.trim_notices(ONE.uuid, Backlog(count=4, chars=3500)) == 2
+    assert await told(store, ONE) == [3, 4]
+    assert await store.trim_notices(ONE.uuid, Backlog(count=4, chars=1)) == 1
+    assert await told(store, ONE) == [4], "the newest is told, however long it is"
+    assert await told(store, TWO) == [0, 1, 2, 3, 4]
 
 
 def test_no_secret_of_a_webhook_is_on_the_disk(tmp_path):

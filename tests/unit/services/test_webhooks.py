@@ -8,11 +8,12 @@ from tests.support.store_contract import FixedClock, new_task
 
 from miroir.core.webhooks import NIL, Definition
 from miroir.errors import BadParameter, WebhookNotFound
-from miroir.ports.records import Webhook
+from miroir.ports.records import Backlog, Webhook
 from miroir.services.herald import Herald, HeraldTools
 from miroir.services.webhooks import Webhooks
 
 CONFIGURED = Definition("https://a/", {"Authorization": "Bearer 0123456789abcdef"})
+ALL = Backlog(count=20_000, chars=1 << 30)
 DAY_MS = 24 * 3600 * 1000
 
 
@@ -101,7 +102,7 @@ def told(clock, faults, ended_at_ms):
         await receiver.done.wait()
         await asyncio.sleep(0)
         running.cancel()
-        return receiver.posts, [n.task.uid for n in await store.notices("one", 10)]
+        return receiver.posts, [n.task.uid for n in await store.notices("one", ALL)]
 
     return asyncio.run(scene())
 
@@ -128,3 +129,37 @@ def test_what_is_older_than_a_day_is_not_tried_for_ever():
     first, second = (body for _, _, body in posts)
     assert len(first) > len(second), "the old task was told once, and then forgotten"
     assert left == []
+
+
+class Silent:
+    """Takes nothing, for as many posts as are asked for."""
+
+    def __init__(self, posts):
+        self.left = posts
+        self.done = asyncio.Event()
+
+    async def post(self, url, headers, body):
+        """See `Receivers.post`."""
+        self.left -= 1
+        if self.left == 0:
+            self.done.set()
+        return "gone"
+
+
+def test_of_more_than_can_be_kept_the_newest_are():
+    """A thousand tasks a minute, and nobody there for days: that must not fill the disk either."""
+
+    async def scene():
+        store, silent = MemoryStore(Clock()), Silent(posts=2)
+        await store.put_webhook(Webhook("one", "https://a/"))
+        for at_ms in range(10_003):
+            await store.open_task(new_task(at_ms=at_ms), status="succeeded")
+        herald = Herald(HeraldTools(store, Clock(), silent, lambda task: {"uid": task.uid}))
+        herald.look()
+        running = asyncio.create_task(herald.run())
+        await silent.done.wait()
+        running.cancel()
+        kept = [n.task.uid for n in await store.notices("one", ALL)]
+        assert (kept[0], kept[-1], len(kept)) == (3, 10_002, 10_000)
+
+    asyncio.run(scene())

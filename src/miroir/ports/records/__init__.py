@@ -35,12 +35,13 @@ from miroir.ports.records.tasks import (
     TaskRecord,
     WritePart,
 )
-from miroir.ports.records.webhooks import Notice, Webhook
+from miroir.ports.records.webhooks import Backlog, Notice, Webhook
 
 __all__ = [
     "NOT_CREATED",
     "NOT_MOVED",
     "OF_ONE_INDEX",
+    "Backlog",
     "BatchPage",
     "Care",
     "CommitRecord",

@@ -23,6 +23,20 @@ class Webhook:
 
 
 @dataclass(frozen=True)
+class Backlog:
+    """
+    How many notices at most.
+
+    Attributes:
+        count: So many.
+        chars: So long together, as they are stored; settings tasks carry their whole patch.
+    """
+
+    count: int
+    chars: int
+
+
+@dataclass(frozen=True)
 class Notice:
     """
     One task to be told to one webhook.
