@@ -85,6 +85,10 @@ class Engine(Protocol):
         """Return what known ids are sorted by."""
         ...
 
+    def fields_with(self, names: set[str], /) -> int:
+        """Return how many top-level fields there are, with those of `names`."""
+        ...
+
     def __len__(self) -> int:
         """Return the number of documents."""
 

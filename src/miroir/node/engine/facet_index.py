@@ -46,13 +46,17 @@ def facet_value(value: Any) -> Value | None:
     return None
 
 
+_TUPLE_MAX: Final = 16
+"""Beyond that the values of a document are a list, which grows without being copied."""
+
+
 class FieldValues:
     """The values of one field in all documents."""
 
     def __init__(self) -> None:
         self.numbers: dict[float, BitMap] = {}
         self.strings: dict[str, BitMap] = {}
-        self.of: dict[int, tuple[Value, ...]] = {}
+        self.of: dict[int, tuple[Value, ...] | list[Value]] = {}
         self.exists = BitMap()
         self.null = BitMap()
         self.empty = BitMap()
@@ -82,14 +86,19 @@ class FieldValues:
         return self.numbers.get(value, BitMap())
 
     def _add_value(self, document: int, value: Value) -> None:
-        known = self.of.get(document, ())
-        if value in known:
-            return
-        self.of[document] = (*known, value)
         if isinstance(value, str):
-            self.strings.setdefault(value, BitMap()).add(document)
+            holders = self.strings.setdefault(value, BitMap())
         else:
-            self.numbers.setdefault(value, BitMap()).add(document)
+            holders = self.numbers.setdefault(value, BitMap())
+        if document in holders:
+            return
+        holders.add(document)
+        known = self.of.get(document, ())
+        if isinstance(known, list):
+            known.append(value)
+        else:
+            many = len(known) >= _TUPLE_MAX
+            self.of[document] = [*known, value] if many else (*known, value)
 
     def _drop(self, document: int, value: Value) -> None:
         bitmap = self.documents(value)

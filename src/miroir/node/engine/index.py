@@ -132,6 +132,10 @@ class SearchIndex:
         numbers = [self._store.number_of[id_] for id_ in ids]
         return sort_values(self._store, numbers, by)
 
+    def fields_with(self, names: set[str]) -> int:
+        """Return how many top-level fields there are, with those of `names`, or a few more."""
+        return self._store.fields_with(names)
+
     def field_names(self) -> list[str]:
         """Return the paths of all fields that documents have or had, sorted."""
         return self._store.known_fields()

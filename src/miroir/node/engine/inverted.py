@@ -3,7 +3,8 @@ The inverted index: word -> document -> positions.
 
 A position is one integer, `field << 16 | place`. Places count words: +1 per word, +8 across a hard
 separator and between the values of one field. A word that occurs once in a document, as most do,
-costs one integer; several are a tuple. Bitmaps of documents per word are made on first use.
+costs one integer; several are a tuple, many a list. Bitmaps of documents per word are made on
+first use.
 
     postings["sea"] == {12: 0x20003, 14: (0x20001, 0x20009)}
 
@@ -20,12 +21,14 @@ from pyroaring import BitMap
 from miroir.node.engine.fields import Searchable, scalar_text, walk
 from miroir.node.engine.tokenize import WORD_BYTES_MAX, Tokenizer, normalize
 
-Places = int | tuple[int, ...]
+Places = int | tuple[int, ...] | list[int]
 Posting = dict[int, Places]
 FIELD_SHIFT: Final = 16
 PLACE_MASK: Final = (1 << FIELD_SHIFT) - 1
 GAP: Final = 8
 COUNTED_WORDS_MAX: Final = 30
+_TUPLE_MAX: Final = 16
+"""Beyond that a word of a document has a list, which grows without being copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +186,11 @@ class InvertedIndex:
             return
         if isinstance(known, int):
             posting[document] = (known, place)
+        elif isinstance(known, list):
+            known.append(place)
         else:
-            posting[document] = (*known, place)
+            many = len(known) >= _TUPLE_MAX
+            posting[document] = [*known, place] if many else (*known, place)
 
 
 class Dictionary:
@@ -216,4 +222,4 @@ class Dictionary:
 
 def as_tuple(places: Places) -> tuple[int, ...]:
     """Return the positions as a tuple, however many there are."""
-    return (places,) if isinstance(places, int) else places
+    return (places,) if isinstance(places, int) else tuple(places)

@@ -20,6 +20,8 @@ from miroir.node.engine.tokenize import Tokenizer
 from miroir.node.engine.vectors import VectorStore
 
 Document = dict[str, Any]
+FIELDS_MAX: Final = 65_536
+"""How many top-level fields the documents of an index may have together."""
 
 # The settings that each part is built from; a part is kept when none of its settings changed.
 _TEXT_SETTINGS: Final = (
@@ -129,6 +131,11 @@ class IndexStore:
     def knows(self, path: str) -> bool:
         """Tell whether any document ever had this field; nested fields go by their path."""
         return path in self._known
+
+    def fields_with(self, names: set[str]) -> int:
+        """Return how many top-level fields there are, with those of `names`, or a few more."""
+        most = len(names) + len(self._known)
+        return most if most <= FIELDS_MAX else len(names.union(*self.contents.values()))
 
     def known_fields(self) -> list[str]:
         """Return the paths of all fields that any document ever had, sorted."""

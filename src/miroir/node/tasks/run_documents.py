@@ -18,10 +18,11 @@ from miroir.node.documents.table import (
 )
 from miroir.node.documents.vectors import VectorWriter
 from miroir.node.engine import Features
+from miroir.node.engine.store import FIELDS_MAX
 from miroir.node.engine.vectors import FIELD
 from miroir.node.errors import ApiError
 from miroir.node.indexes import IndexRow, set_primary_key, touch_index
-from miroir.node.json_text import Raw, RawDocument, decode, encode, raw_fields, raw_items
+from miroir.node.json_text import RawDocument, decode, encode, raw_fields, raw_items
 from miroir.node.tasks.bench import Bench, Plan, ensure_index, index_of, named
 from miroir.node.tasks.model import Task
 
@@ -39,8 +40,10 @@ def add_documents(bench: Bench, task: Task) -> Plan:
         return Plan(store=lambda _: {"indexedDocuments": 0})
     asked, first = task.request.get("primaryKey"), field_names(payload[0])
     key = primary_key_of(row.primary_key, asked, first)
+    fields = [raw_fields(raw) for raw in payload]
+    _require_few_fields(bench, row, fields)
     with _naming_vectors(row.uid):
-        indexed, documents = _resulting(bench, row, task, key, payload)
+        indexed, documents = _resulting(bench, row, task, key, fields)
     parsed = [(name, decode(raw)) for name, raw in documents.items()]
     keyed = replace(row, primary_key=key)
     beside = _engine_beside(bench, keyed, parsed)
@@ -60,6 +63,17 @@ def add_documents(bench: Bench, task: Task) -> Plan:
         return {"indexedDocuments": indexed}
 
     return Plan(store, memory, reload=row.uid)
+
+
+def _require_few_fields(bench: Bench, row: IndexRow, documents: list[RawDocument]) -> None:
+    """Refuse a payload that has too many fields itself, or with what is in the index."""
+    names = set[str]().union(*documents)
+    text = "A document cannot contain more than 65,535 fields."  # as Meilisearch says, less one
+    error = ApiError("max_fields_limit_exceeded", text)
+    if len(names) > FIELDS_MAX:
+        raise error
+    if bench.catalog.engine(row.iid).fields_with(names) > FIELDS_MAX:
+        raise named(error, row.uid)
 
 
 @contextmanager
@@ -103,10 +117,9 @@ _BESIDE_RATIO: Final = 4
 
 
 def _resulting(
-    bench: Bench, row: IndexRow, task: Task, key: str, payload: list[Raw]
+    bench: Bench, row: IndexRow, task: Task, key: str, fields: list[RawDocument]
 ) -> tuple[int, dict[str, bytes]]:
     """Return how many documents are meant, and those to store, by id."""
-    fields = [raw_fields(raw) for raw in payload]
     ids = [document_id(document, key) for document in fields]
     update, skip = task.request["update"], task.request.get("skipCreation")
     vectors = VectorWriter(row.settings.get("embedders") or {})
