@@ -15,7 +15,7 @@ from miroir.errors import IndexNotFound, InvalidFloor
 from miroir.ports.clock import Clock
 from miroir.ports.store import Store
 from miroir.services.adoption import Adoption
-from miroir.services.catalog import Catalog
+from miroir.services.catalog import Catalog, DocumentQuery
 from miroir.services.cluster import Cluster, IndexView
 from miroir.services.confirmations import Confirmations
 from miroir.services.facet_searcher import FacetSearcher
@@ -134,6 +134,14 @@ class Edge:
         if refusal is not None:
             raise RefusedByNode(refusal)
         return self.index(index_uid)
+
+    async def document_query(self, request: Request, index_uid: str) -> DocumentQuery:
+        """Return whose documents are asked for, on which conditions; raises as `index_to_read`."""
+        return DocumentQuery(
+            index=await self.index_to_read(request, index_uid),
+            authorization=self.guard.for_nodes(request),
+            floor=floor_of(request, index_uid),
+        )
 
 
 def uid_of(named: Mapping[str, str]) -> IndexUid:

@@ -14,9 +14,8 @@ from miroir.api.edge import Edge
 from miroir.api.http import Reply, Request, reply_json
 from miroir.api.router import Route
 from miroir.api.views import COUNTED, duration, moment, task_view
-from miroir.core.numbers import U32_MAX, unsigned
-from miroir.errors import BadParameter, BatchNotFound
-from miroir.ports.records import BatchPage, TaskQuery, TaskRecord
+from miroir.errors import BatchNotFound
+from miroir.ports.records import TaskQuery, TaskRecord
 
 _ALONE: Final = frozenset(
     {"indexCreation", "indexUpdate", "indexSwap", "taskCancelation", "indexCompaction"}
@@ -40,13 +39,7 @@ class BatchRoutes:
 
     async def get(self, request: Request, named: Mapping[str, str]) -> Reply:
         """`GET /batches/{uid}`."""
-        text = named["batch"]
-        uid = unsigned(text, U32_MAX)
-        if uid is None:
-            raise BadParameter(
-                "invalid_batch_uids",
-                f"Batch uid `{text}` is invalid. It should only contain numeric characters.",
-            )
+        uid = task_filters.uid_in(named["batch"], "batch")
         query = TaskQuery(batches=(uid,), open_to=request.confined)
         for number, tasks in (await self._edge.store.batches(query)).results:
             return reply_json(batch_view(number, tasks))
@@ -55,17 +48,9 @@ class BatchRoutes:
     async def list(self, request: Request, _named: Mapping[str, str]) -> Reply:
         """`GET /batches`."""
         asked = task_filters.of_list(request)
-        page = BatchPage((), 0, None) if asked is None else await self._edge.store.batches(asked)
-        results = [batch_view(uid, tasks) for uid, tasks in page.results]
-        return reply_json(
-            {
-                "results": results,
-                "total": page.total,
-                "limit": task_filters.limit_of(request),
-                "from": results[0]["uid"] if results else None,
-                "next": page.next_uid,
-            }
-        )
+        page = None if asked is None else await self._edge.store.batches(asked)
+        views = [batch_view(uid, tasks) for uid, tasks in page.results] if page else []
+        return task_filters.page_of(request, page, views)
 
 
 def batch_view(uid: int, tasks: Sequence[TaskRecord]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from miroir.api.edge import Edge, floor_of, uid_of
+from miroir.api.edge import Edge, uid_of
 from miroir.api.http import Reply, Request, reply_json
 from miroir.api.parameters import check_names
 from miroir.api.router import Access, Route
@@ -12,7 +12,6 @@ from miroir.core.consistency import LEVELS, Consistency
 from miroir.core.topology import IndexUid
 from miroir.errors import BadParameter, InvalidConsistency
 from miroir.ports.records import TaskRecord
-from miroir.services.catalog import DocumentQuery
 from miroir.services.write_plan import DocumentsWrite, Terms, shortage
 
 _WRITE_PARAMETERS = ("primaryKey", "csvDelimiter", "customMetadata", "skipCreation")
@@ -104,11 +103,7 @@ class Documents:
 
     async def get(self, request: Request, named: Mapping[str, str]) -> Reply:
         """`GET /indexes/{uid}/documents/{id}`, from a replica of its shard."""
-        query = DocumentQuery(
-            index=await self._edge.index_to_read(request, named["uid"]),
-            authorization=self._edge.guard.for_nodes(request),
-            floor=floor_of(request, named["uid"]),
-        )
+        query = await self._edge.document_query(request, named["uid"])
         answer = await self._edge.catalog.document(query, named["id"], request.query_string)
         return Reply(answer.status, answer.body, answer.headers)
 
@@ -121,11 +116,7 @@ class Documents:
         return await self._page(request, named)
 
     async def _page(self, request: Request, named: Mapping[str, str]) -> Reply:
-        query = DocumentQuery(
-            index=await self._edge.index_to_read(request, named["uid"]),
-            authorization=self._edge.guard.for_nodes(request),
-            floor=floor_of(request, named["uid"]),
-        )
+        query = await self._edge.document_query(request, named["uid"])
         answer = await self._edge.catalog.documents(query, request)
         return Reply(answer.status, answer.body, answer.headers)
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
-from miroir.api.edge import Edge, floor_of, uid_of
+from miroir.api.edge import Edge, uid_of
 from miroir.api.http import Reply, Request, reply_json
 from miroir.api.router import Access, Route
 from miroir.api.views import task_summary
-from miroir.services.catalog import DocumentQuery
 
 
 def routes(edge: Edge) -> tuple[Route, ...]:
@@ -26,11 +25,7 @@ class Fields:
 
     async def fields(self, request: Request, named: Mapping[str, str]) -> Reply:
         """`POST /indexes/{uid}/fields`."""
-        query = DocumentQuery(
-            index=await self._edge.index_to_read(request, named["uid"]),
-            authorization=self._edge.guard.for_nodes(request),
-            floor=floor_of(request, named["uid"]),
-        )
+        query = await self._edge.document_query(request, named["uid"])
         answer = await self._edge.catalog.fields(query, request)
         return Reply(answer.status, answer.body, answer.headers)
 

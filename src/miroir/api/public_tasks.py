@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from miroir.api import task_filters
 from miroir.api.edge import Edge
 from miroir.api.http import Reply, Request, reply_json
 from miroir.api.router import Route
 from miroir.api.views import task_summary, task_view
-from miroir.core.numbers import U32_MAX, unsigned
 from miroir.core.rights import covers
-from miroir.errors import BadParameter, MissingTaskFilters, TaskNotFound
-from miroir.ports.records import OF_ONE_INDEX, TaskPage, TaskQuery, TaskRecord
+from miroir.errors import MissingTaskFilters, TaskNotFound
+from miroir.ports.records import OF_ONE_INDEX, TaskQuery, TaskRecord
 
 _FILTERS: Final = (
     "`uids`, `indexUids`, `statuses`, `types`, `canceledBy`, `beforeEnqueuedAt`, "
@@ -41,13 +40,7 @@ class TaskRoutes:
 
     async def get(self, request: Request, named: Mapping[str, str]) -> Reply:
         """`GET /tasks/{uid}`."""
-        text = named["task"]
-        uid = unsigned(text, U32_MAX)
-        if uid is None:
-            raise BadParameter(
-                "invalid_task_uids",
-                f"Task uid `{text}` is invalid. It should only contain numeric characters.",
-            )
+        uid = task_filters.uid_in(named["task"], "task")
         task = await self._edge.store.task(uid)
         if task is None or not _open_to(request, task):
             raise TaskNotFound(f"Task `{uid}` not found.")
@@ -56,17 +49,9 @@ class TaskRoutes:
     async def list(self, request: Request, _named: Mapping[str, str]) -> Reply:
         """`GET /tasks`."""
         asked = task_filters.of_list(request)
-        page = TaskPage((), 0, None) if asked is None else await self._edge.store.tasks(asked)
-        results: list[dict[str, Any]] = [task_view(task) for task in page.results]
-        return reply_json(
-            {
-                "results": results,
-                "total": page.total,
-                "limit": task_filters.limit_of(request),
-                "from": results[0]["uid"] if results else None,
-                "next": page.next_uid,
-            }
-        )
+        page = None if asked is None else await self._edge.store.tasks(asked)
+        views = [task_view(task) for task in page.results] if page else []
+        return task_filters.page_of(request, page, views)
 
     async def cancel(self, request: Request, _named: Mapping[str, str]) -> Reply:
         """`POST /tasks/cancel`: what has not begun on any node is cancelled for certain."""

@@ -1,15 +1,16 @@
 """
-The filters of tasks and batches: query parameters -> `TaskQuery`, with Meilisearch's words.
+What is asked of tasks and batches, and the pages that are answered.
 
+Query parameters and paths -> `TaskQuery` and numbers, with Meilisearch's words for what is wrong.
 `GET /tasks`, `GET /batches`, `POST /tasks/cancel` and `DELETE /tasks` know the same filters; only
 lists have pages. A list that is empty, or names nothing that exists, matches nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from miroir.api.http import Request
+from miroir.api.http import Reply, Request, reply_json
 from miroir.api.parameters import (
     check_names,
     flag,
@@ -20,8 +21,9 @@ from miroir.api.parameters import (
     one_of,
     task_number,
 )
-from miroir.core.numbers import U32_MAX
-from miroir.ports.records import TaskQuery
+from miroir.core.numbers import U32_MAX, unsigned
+from miroir.errors import BadParameter
+from miroir.ports.records import BatchPage, TaskPage, TaskQuery
 
 STATUSES: Final = ("enqueued", "processing", "succeeded", "failed", "canceled")
 TYPES: Final = (
@@ -82,6 +84,42 @@ def of_change(request: Request) -> TaskQuery | None:
 def limit_of(request: Request) -> int:
     """Return how long a page may be."""
     return number(request.query, "limit", _LIMIT, "invalid_task_limit", most=U32_MAX)
+
+
+def uid_in(path: str, what: str) -> int:
+    """
+    Return the number in a path.
+
+    Args:
+        path: Its last part.
+        what: `task` or `batch`.
+
+    Raises:
+        BadParameter: It is none.
+    """
+    uid = unsigned(path, U32_MAX)
+    if uid is None:
+        raise BadParameter(
+            f"invalid_{what}_uids",
+            f"{what.capitalize()} uid `{path}` is invalid. It should only contain numeric "
+            "characters.",
+        )
+    return uid
+
+
+def page_of(
+    request: Request, page: TaskPage | BatchPage | None, views: Sequence[Mapping[str, Any]]
+) -> Reply:
+    """Return the answer to a list; `page` is None if nothing could match."""
+    return reply_json(
+        {
+            "results": views,
+            "total": page.total if page else 0,
+            "limit": limit_of(request),
+            "from": views[0]["uid"] if views else None,
+            "next": page.next_uid if page else None,
+        }
+    )
 
 
 def _filtered(request: Request) -> TaskQuery | None:
