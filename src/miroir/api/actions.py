@@ -1,8 +1,9 @@
 """
 What a key must be allowed to do for each public route: Meilisearch's action, route by route.
 
-A route of Miroir's that Meilisearch has too asks for what Meilisearch asks for; a route that is
-not here opens with the master key alone.
+A route of Miroir's that Meilisearch has too asks for what Meilisearch asks for, also one that is
+not offered: who may not use it learns that first. A route that is not here opens with the master
+key alone.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,8 @@ from typing import Final
 
 _INDEX: Final = "/indexes/{uid}"
 _DOCUMENTS: Final = f"{_INDEX}/documents"
+_CHAT: Final = "/chats/{workspace}"
+_RULES: Final = "/dynamic-search-rules"
 
 _ACTIONS: Final[Mapping[tuple[str, str], str]] = {
     ("GET", "/indexes"): "indexes.get",
@@ -58,6 +61,31 @@ _ACTIONS: Final[Mapping[tuple[str, str], str]] = {
     ("DELETE", "/keys/{key}"): "keys.delete",
     ("GET", "/experimental-features"): "experimental.get",
     ("PATCH", "/experimental-features"): "experimental.update",
+    # Not offered (public_system.py).
+    ("GET", "/tasks/{task}/documents"): "tasks.get",
+    ("POST", "/tasks/compact"): "tasks.compact",
+    ("POST", "/dumps"): "dumps.create",
+    ("POST", "/snapshots"): "snapshots.create",
+    ("POST", "/export"): "export",
+    ("GET", "/metrics"): "metrics.get",
+    ("GET", "/network"): "network.get",
+    ("PATCH", "/network"): "network.update",
+    ("POST", "/network/control"): "network.update",
+    ("POST", "/logs/stream"): "metrics.get",
+    ("DELETE", "/logs/stream"): "metrics.get",
+    ("POST", "/logs/stderr"): "metrics.get",
+    ("GET", "/chats"): "chats.get",
+    ("GET", _CHAT): "chats.get",
+    ("DELETE", _CHAT): "chats.delete",
+    ("GET", f"{_CHAT}/settings"): "chatsSettings.get",
+    ("PATCH", f"{_CHAT}/settings"): "chatsSettings.update",
+    ("DELETE", f"{_CHAT}/settings"): "chatsSettings.update",
+    ("POST", f"{_CHAT}/chat/completions"): "chatCompletions",
+    ("POST", _RULES): "dynamicSearchRules.get",
+    ("DELETE", _RULES): "dynamicSearchRules.delete",
+    ("GET", f"{_RULES}/{{rule}}"): "dynamicSearchRules.get",
+    ("PATCH", f"{_RULES}/{{rule}}"): "dynamicSearchRules.update",
+    ("DELETE", f"{_RULES}/{{rule}}"): "dynamicSearchRules.delete",
 }
 _CREATE: Final = frozenset({"documents.add", "settings.update"})
 

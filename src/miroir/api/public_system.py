@@ -66,7 +66,7 @@ def routes(edge: Edge) -> tuple[Route, ...]:
     """Return the rows of these routes."""
     system = System(edge)
     refusals = tuple(
-        Route(method, path, partial(_refuse, method, path, why), Access.OPEN)
+        Route(method, path, partial(_refuse, method, path, why))
         for method, path, why in UNSUPPORTED
     )
     return (

@@ -216,6 +216,27 @@ def test_another_spelling_than_bearer_is_no_token(edges, scheme):
 
 
 @pytest.mark.parametrize(
+    ("value", "status", "code"),
+    [
+        ("Bearer", 403, "invalid_api_key"),
+        ("Bearer  {key}", 403, "invalid_api_key"),
+        ("Bearer {key} more", 403, "invalid_api_key"),
+        ("Bearer {key}", 200, None),
+        ("{key}", 401, "missing_authorization_header"),
+    ],
+)
+def test_the_header_is_read_as_nodes_read_it(edges, value, status, code):
+    """Who uses a client that works with one node has one that works here."""
+    headers = {"Authorization": value.format(key=key_of(edges))}
+
+    answer = send(edges.local.url, None, "GET", "/indexes", headers=headers)
+    node = send(edges.local.nodes["n0"].url, None, "GET", "/indexes", headers=headers)
+
+    assert (answer.status_code, answer.json().get("code")) == (status, code)
+    assert (node.status_code, node.json().get("code")) == (status, code)
+
+
+@pytest.mark.parametrize(
     "request_",
     [
         ("GET", "/indexes/unknown/search?limit=x", None, {}),

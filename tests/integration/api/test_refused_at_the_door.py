@@ -155,7 +155,10 @@ def test_a_route_that_is_not_offered_says_so_by_name(cluster, method, path):
 
     answer = ask(cluster, method, concrete, content=b"{}", headers=JSON)
 
+    wrong = send(cluster.local.url, "wrong", method, concrete, content=b"{}", headers=JSON)
+
     assert_error(answer, 501, "miroir_route_not_supported")
+    assert_error(wrong, 403, "invalid_api_key")
     assert f"`{method} {path}`" in answer.json()["message"]
     assert cluster.all_tasks() == before
 

@@ -4,6 +4,7 @@ import pytest
 
 from miroir.api import reference
 from miroir.api.actions import action_of
+from miroir.api.public_system import UNSUPPORTED
 from miroir.api.router import Access
 from miroir.core import rights
 
@@ -11,6 +12,15 @@ from miroir.core import rights
 def public():
     """Every public route that is answered, but for those that are open to all."""
     return [r for r in reference.offered() if r.access in {Access.MASTER, Access.NODES}]
+
+
+@pytest.mark.parametrize("row", UNSUPPORTED, ids=lambda row: f"{row[0]} {row[1]}")
+def test_a_route_that_is_not_offered_asks_for_a_key_first(row):
+    """Like any other: who may not use it is told so, as on one node."""
+    action = action_of(row[0], row[1])
+    assert action is not None
+    assert rights.allows({"actions": ["*"]}, action)
+    assert not rights.allows({"actions": ["search"]}, action)
 
 
 @pytest.mark.parametrize("route", public(), ids=lambda r: f"{r.method} {r.pattern}")
