@@ -78,21 +78,30 @@ def delete_ids(body: bytes) -> tuple[str, ...]:
         raise MissingPayload("A json payload is missing.")
     first = body.lstrip(b" \t\r\n")[:1]
     if first == b"{":
-        raise _no_list("map")
+        raise _no_list("map", 0)
     try:
         values = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         fault = json_fault(body, "object") or error.msg
         raise MalformedPayload(f"The json payload provided is malformed. `{fault}`.") from None
     if not isinstance(values, list):
-        raise _no_list({b'"': "string", b"t": "boolean", b"f": "boolean", b"n": "null"}.get(first))
+        raise _no_list(_named(values), len(body.rstrip()))
     return tuple(v if isinstance(v, str) else orjson.dumps(v).decode() for v in values)
 
 
-def _no_list(what: str | None) -> RequestRefused:
+def _named(value: str | float | bool | None) -> str:
+    """Return a value as nodes name it where a list should be."""
+    text = orjson.dumps(value).decode()
+    if value is None or isinstance(value, str):
+        return text if value is None else f"string {text}"
+    kinds = {bool: "boolean", int: "integer", float: "floating point"}
+    return f"{kinds[type(value)]} `{text}`"
+
+
+def _no_list(what: str, column: int) -> RequestRefused:
     return RequestRefused(
-        f"Json deserialize error: invalid type: {what or 'number'}, expected a sequence "
-        "at line 1 column 0"
+        f"Json deserialize error: invalid type: {what}, expected a sequence "
+        f"at line 1 column {column}"
     )
 
 

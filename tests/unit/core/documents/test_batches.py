@@ -9,6 +9,7 @@ from miroir.core.documents import Batch, check_ids, delete_ids, parse_payload, s
 from miroir.core.routing import shard_of, slot_table
 
 TABLE = slot_table(3)
+NO_LIST = "Json deserialize error: invalid type: {}, expected a sequence at line 1 column {}"
 
 
 def batches(body: bytes, content_type: str, key: str = "id") -> dict[int, Batch]:
@@ -69,8 +70,13 @@ def test_ids_to_delete_are_read_as_a_node_reads_them():
     [
         (b"", errors.MissingPayload, "A json payload is missing."),
         (b"[1", errors.MalformedPayload, "The json payload provided is malformed. `"),
-        (b"{}", errors.RequestRefused, "Json deserialize error: invalid type: map, expected a"),
-        (b"1", errors.RequestRefused, "Json deserialize error: invalid type: number"),
+        (b"{}", errors.RequestRefused, NO_LIST.format("map", 0)),
+        (b"1", errors.RequestRefused, NO_LIST.format("integer `1`", 1)),
+        (b"-5", errors.RequestRefused, NO_LIST.format("integer `-5`", 2)),
+        (b"1.5 ", errors.RequestRefused, NO_LIST.format("floating point `1.5`", 3)),
+        (b"true", errors.RequestRefused, NO_LIST.format("boolean `true`", 4)),
+        (b"null", errors.RequestRefused, NO_LIST.format("null", 4)),
+        (b' "x"', errors.RequestRefused, NO_LIST.format('string "x"', 4)),
     ],
 )
 def test_a_body_that_is_no_list_of_ids_is_refused(body: bytes, error: type, message: str):
