@@ -15,6 +15,7 @@ from typing import Any, Final
 from miroir.node.documents.identity import id_text
 from miroir.node.documents.table import find_documents
 from miroir.node.engine import EvaluationError
+from miroir.node.engine.filter_eval import require_features
 from miroir.node.engine.filter_parser import parse_filter
 from miroir.node.engine.filter_text import rendered
 from miroir.node.engine.filter_tree import And, Filter, Foreign, In, Not, Or, Piece, foreigns
@@ -23,9 +24,12 @@ from miroir.node.errors import ApiError
 from miroir.node.indexes import IndexRow, require_index
 from miroir.node.instance import Node
 from miroir.node.json_text import decode
+from miroir.node.search_parameters import engine_features
 
 _IDS_MAX: Final = 100
 _FEATURE: Final = "foreignKeys"
+_CODE: Final = "invalid_search_filter"
+"""Of what is wrong with foreign parts, whatever the request is."""
 
 
 def resolved(node: Node, row: IndexRow, filter_: Any, code: str) -> Any:
@@ -35,23 +39,44 @@ def resolved(node: Node, row: IndexRow, filter_: Any, code: str) -> Any:
     root = parse_filter(filter_, code=code)
     if root is None or not any(foreigns(root)):
         return filter_
-    return rendered(_replaced(node, row, root, code))
+    require_features(root, engine_features(node.features))
+    return _replaced(node, row, root)
 
 
-def _replaced(node: Node, row: IndexRow, root: Filter, code: str) -> Filter:
+def resolved_text(node: Node, row: IndexRow, filter_: Any) -> Any:
+    """Return the same for a search, which knows filters as text: errors point into that."""
+    found = resolved(node, row, filter_, _CODE)
+    return rendered(found) if isinstance(found, Filter) else found
+
+
+def resolved_together(node: Node, filters: Iterable[tuple[str, Any]]) -> list[Any]:
+    """
+    Return the filters of a federated search, each given with the name of its index.
+
+    With foreign keys Meilisearch looks at indexes and foreign parts before it takes query by
+    query, so these errors name no query, and an index that does not exist is not found.
+    """
+    every = list(filters)
+    if not node.features[_FEATURE]:
+        return [filter_ for _, filter_ in every]
+    rows = [require_index(node.store, uid) for uid, _ in every]
+    return [resolved_text(node, row, f) for row, (_, f) in zip(rows, every, strict=True)]
+
+
+def _replaced(node: Node, row: IndexRow, root: Filter) -> Filter:
     match root:
         case Not(inner):
-            return Not(_replaced(node, row, inner, code))
+            return Not(_replaced(node, row, inner))
         case And(parts) | Or(parts):
-            return replace(root, parts=tuple(_replaced(node, row, p, code) for p in parts))
+            return replace(root, parts=tuple(_replaced(node, row, part) for part in parts))
         case Foreign():
-            return _as_ids(node, row, root, code)
+            return _as_ids(node, row, root)
         case _:
             return root
 
 
-def _as_ids(node: Node, row: IndexRow, condition: Foreign, code: str) -> In:
-    path = condition.field.text
+def _as_ids(node: Node, row: IndexRow, condition: Foreign) -> In:
+    path, code = condition.field.text, _CODE
     uid = next((uid for uid, field in _keys_of(row) if field == path), None)
     if uid is None:
         raise ApiError(code, f"Index `{row.uid}`: Field `{path}` is not a foreign key")

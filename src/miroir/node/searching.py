@@ -16,7 +16,7 @@ from miroir.node.auth import Access
 from miroir.node.engine import EvaluationError
 from miroir.node.errors import ApiError
 from miroir.node.features import require_feature
-from miroir.node.foreign import hydrate, resolved
+from miroir.node.foreign import hydrate, resolved_text
 from miroir.node.indexes import IndexRow, require_index
 from miroir.node.instance import Node
 from miroir.node.search_parameters import require_filter, search_query
@@ -62,7 +62,7 @@ def run_search(asker: Asker, uid: str, body: dict[str, Any]) -> dict[str, Any]:
         row = require_index(node.store, uid)
         require_supported(body, node.features)
         require_filter(body["filter"], "invalid_search_filter")
-        body["filter"] = resolved(node, row, body["filter"], "invalid_search_filter")
+        body["filter"] = resolved_text(node, row, body["filter"])
         try:
             result = node.catalog.engine(row.iid).search(search_query(body, node.features))
         except EvaluationError as error:

@@ -84,7 +84,7 @@ class FilterEvaluator:
         if (found := next(foreigns(root), None)) is not None:
             message = "Filter condition `_foreign` is not supported for this endpoint."
             raise ApiError(self._code, found.field.error(message))
-        if self._code == _SEARCH_CODE:
+        if self._code == _SEARCH_CODE and root is not value:
             root = parse_expression(rendered(root))
             assert root is not None, "a rendered filter is never empty"
         self._check(root)
@@ -241,16 +241,19 @@ _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 
 def require_features(root: Filter, features: Features) -> None:
     """Refuse operators of experimental features that are off (`feature_not_enabled`)."""
-    for node in nodes(root):
-        match node:
-            case Compare(operator="CONTAINS") if not features.contains_filter:
+    every = list(nodes(root, of_foreign=True))
+    if not features.contains_filter:
+        for node in every:
+            if isinstance(node, Compare) and node.operator == "CONTAINS":
                 raise ApiError("feature_not_enabled", node.keyword.error(_CONTAINS_IS_OFF))
-            case Foreign() if not features.foreign_keys:
-                raise ApiError("feature_not_enabled", node.field.error(_FOREIGN_IS_OFF))
-            case Vectors() if not features.multimodal:
+    if not features.multimodal:
+        for node in every:
+            if isinstance(node, Vectors):
                 raise ApiError("feature_not_enabled", node.field.error(_VECTORS_ARE_OFF))
-            case _:
-                pass
+    if not features.foreign_keys:
+        for node in every:
+            if isinstance(node, Foreign):
+                raise ApiError("feature_not_enabled", node.field.error(_FOREIGN_IS_OFF))
 
 
 def _not_allowed(path: str, operator: str, rule: FilterableRule, number: int) -> str:

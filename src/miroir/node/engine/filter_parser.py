@@ -191,6 +191,7 @@ class _Parser:
             return vectors
         if scan.whole_word("_foreign"):
             if scan.rest().raw.startswith("(") or not scan.rest().raw:
+                scan.context = scan.whole[start:]
                 return self._foreign(depth)
             scan.at = start
             scan.skip_space()

@@ -67,12 +67,14 @@ class Scanner:
     def __init__(self, whole: str) -> None:
         self.whole = whole
         self.at = 0
+        self.context = whole
+        """What errors show as the filter: Meilisearch's shows no more than its last `_foreign`."""
 
     def piece(self, start: int, end: int, text: str | None = None) -> Piece:
         """Return a part of the expression; columns count from the last line break."""
         raw = self.whole[start:end]
         column = start - (self.whole.rfind("\n", 0, start) + 1) + 1
-        return Piece(raw if text is None else text, raw, column, self.whole)
+        return Piece(raw if text is None else text, raw, column, self.context)
 
     def rest(self, start: int | None = None) -> Piece:
         """Return everything from the cursor, or from `start`, to the end."""

@@ -166,15 +166,17 @@ def conditions(root: Filter) -> Iterator[Compare | Between | In | Is]:
                 pass  # these name no field of this index
 
 
-def nodes(root: Filter) -> Iterator[Filter]:
-    """Yield every part of a filter, from left to right; not what is inside `_foreign`."""
+def nodes(root: Filter, *, of_foreign: bool = False) -> Iterator[Filter]:
+    """Yield every part of a filter, from left to right; what is inside `_foreign` if asked."""
     yield root
     match root:
         case Not(inner):
-            yield from nodes(inner)
+            yield from nodes(inner, of_foreign=of_foreign)
         case And(parts) | Or(parts):
             for part in parts:
-                yield from nodes(part)
+                yield from nodes(part, of_foreign=of_foreign)
+        case Foreign(_, inner) if of_foreign:
+            yield from nodes(inner, of_foreign=True)
         case _:
             pass
 

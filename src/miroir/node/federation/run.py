@@ -23,7 +23,7 @@ from miroir.node.features import require_feature
 from miroir.node.federation.facets import FacetOrders, IndexFacets, added_up, shown_by_index
 from miroir.node.federation.merge import Candidate, FacetKey, candidates_of, merged
 from miroir.node.federation.rules import Ranked, Rules, require_comparable
-from miroir.node.foreign import hydrate, resolved
+from miroir.node.foreign import hydrate, resolved_together
 from miroir.node.indexes import IndexRow, require_index
 from miroir.node.json_text import encode_text
 from miroir.node.search_parameters import engine_features, require_filter, search_query
@@ -43,6 +43,10 @@ class Query:
     index: str
     body: dict[str, Any]
     weight: float
+
+    def under(self, filter_: Any) -> "Query":
+        """Return the same query under another filter."""
+        return replace(self, body={**self.body, "filter": filter_})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +89,12 @@ def require_network(features: Mapping[str, bool]) -> None:
 
 
 @contextmanager
-def inside(position: int | None) -> Iterator[None]:
+def inside(position: int | None, *, bad_index: bool = True) -> Iterator[None]:
     """Put the place of a query in front of its errors; an unknown index is a bad request."""
     try:
         yield
     except ApiError as error:
-        status = 400 if error.code == "index_not_found" else None
+        status = 400 if bad_index and error.code == "index_not_found" else None
         place = "" if position is None else f"Inside `.queries[{position}]`: "
         raise ApiError(error.code, f"{place}{error.message}", status=status) from error
 
@@ -125,6 +129,10 @@ class FederatedSearch:
         queries = self._checked(bodies)
         pages = Pages.of(self.federation)
         with self.asker.node.catalog.lock:
+            if not self.asker.merges:
+                given = ((query.index, query.body["filter"]) for query in queries)
+                filters = resolved_together(self.asker.node, given)
+                queries = [query.under(f) for query, f in zip(queries, filters, strict=True)]
             lists = [
                 self._of_index(uid, [query for query in queries if query.index == uid], pages)
                 for uid in sorted({query.index for query in queries})
@@ -245,7 +253,7 @@ class FederatedSearch:
     def _engine_query(self, query: Query, row: IndexRow) -> SearchQuery:
         """Return the query for the engine, once its rules fit those of the others."""
         node = self.asker.node
-        body = {**query.body, "filter": resolved(node, row, query.body["filter"], _CODE)}
+        body = query.body
         require_supported(body, node.features)
         asked = search_query(body, node.features)
         how: Ranked = "keyword" if asked.q and asked.q.strip() else "placeholder"

@@ -33,7 +33,7 @@ def _multi(call: Call) -> Response:
 
 
 def _one(asker: Asker, position: int, query: dict[str, Any]) -> dict[str, Any]:
-    with inside(position):
+    with inside(position, bad_index=not asker.node.features["foreignKeys"]):
         uid = query.pop("indexUid")
         if query.pop("federationOptions", None) is not None:
             raise ApiError("invalid_multi_search_federation_options", _OPTIONS_ALONE)

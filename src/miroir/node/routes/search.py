@@ -4,15 +4,19 @@ import time
 from typing import Any, Final
 
 from miroir.node.documents.identity import id_text
+from miroir.node.engine.filter_eval import require_features
+from miroir.node.engine.filter_parser import parse_filter
+from miroir.node.engine.filter_tree import Filter
 from miroir.node.errors import ApiError
 from miroir.node.foreign import resolved
 from miroir.node.http import Response, answer
-from miroir.node.indexes import require_index
+from miroir.node.indexes import IndexRow, require_index
 from miroir.node.routes.base import Call, Route
 from miroir.node.search_parameters import (
     FACET_BODY,
     SEARCH_BODY,
     SEARCH_PARAMETERS,
+    engine_features,
     facet_query,
     from_query_string,
     require_filter,
@@ -52,13 +56,24 @@ def _facet_search(call: Call) -> Response:
         row = require_index(call.node.store, uid)
         require_supported(body, features)
         require_filter(body["filter"], "invalid_search_filter")
-        body["filter"] = resolved(call.node, row, body["filter"], "invalid_search_filter")
+        body["filter"] = _parsed(call, row, body["filter"])
         result = call.node.catalog.engine(row.iid).facet_search(facet_query(body, features))
     return answer({
         "facetHits": result.hits,
         "facetQuery": result.facet_query,
         "processingTimeMs": int((time.monotonic() - started) * 1000),
     })  # fmt: skip
+
+
+def _parsed(call: Call, row: IndexRow, filter_: Any) -> Filter | None:
+    """Return the filter of a facet search: unlike that of a search it is not written anew."""
+    found = resolved(call.node, row, filter_, "invalid_search_filter")
+    if found is None or isinstance(found, Filter):
+        return found
+    root = parse_filter(found, code="invalid_search_filter")
+    if root is not None:
+        require_features(root, engine_features(call.node.features))
+    return root
 
 
 def _post_similar(call: Call) -> Response:
