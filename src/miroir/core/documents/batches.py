@@ -89,7 +89,7 @@ def delete_ids(body: bytes) -> tuple[str, ...]:
     return tuple(v if isinstance(v, str) else orjson.dumps(v).decode() for v in values)
 
 
-def _named(value: str | float | bool | None) -> str:
+def _named(value: object) -> str:
     """Return a value as nodes name it where a list should be."""
     text = orjson.dumps(value).decode()
     if value is None or isinstance(value, str):
