@@ -193,13 +193,12 @@ def test_a_node_may_drop_a_hit_for_the_sake_of_one_that_is_dropped_here(engine):
     assert ids(engine.merged(query)) == [1]
 
 
-def test_long_values_are_compared_whole_by_distinct(engine):
-    """A node compares the first 468 bytes."""
-    same = "x" * 500
+def test_of_long_values_distinct_compares_the_first_bytes(engine):
+    """A node indexes 468 of them; that may cut a letter in two."""
+    same = "x" * 467 + "é"
     engine.load([[grouped(1, 1, same + "a")], [grouped(2, 2, same + "b")]], DISTINCT)
     query = {"distinct": "group", "sort": ["rank:asc"]}
-    assert ids(engine.one_node(query)) == [1]
-    assert ids(engine.merged(query)) == [1, 2]
+    assert ids(engine.merged(query)) == ids(engine.one_node(query)) == [1]
 
 
 def test_a_number_and_a_text_of_one_spelling_are_counted_together(engine):

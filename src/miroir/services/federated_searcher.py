@@ -6,6 +6,7 @@ one way) no part of the request shows: with several indexes a node looks at the 
 no hits. A single index on a single shard is answered by the node itself.
 """
 
+from functools import partial
 from uuid import uuid4
 
 from miroir.core import merge
@@ -66,7 +67,10 @@ class FederatedSearcher:
         self, request: MultiRequest, plan: FederatedPlan, uid: str, parts: dict[str, Gathered]
     ) -> None:
         places = plan.places[uid]
-        parts[uid] = await self._nodes.gather(request, uid, plan.bodies[uid], places)
+        gathered = await self._nodes.gather(request, uid, plan.bodies[uid], places)
+        if uid in plan.hides:
+            gathered = await self._nodes.looked_up(gathered, uid, partial(plan.hidden_of, uid))
+        parts[uid] = gathered
 
     def _settings(self, index_uid: str) -> SearchSettings:
         index = self._cluster.view.live(IndexUid(index_uid))

@@ -46,10 +46,13 @@ async def search_hybrid(plan: HybridPlan, ask: Ask) -> tuple[Gathered, bytes | N
 
 
 async def _rounds(plan: HybridPlan, ask: Ask) -> tuple[Gathered, Gathered | None]:
+    """Return both lists, or the keywords alone: they are good enough, or a refusal."""
     if plan.brings_vector:
         both = [_of(ask, plan.keywords), _of(ask, plan.meaning)]
         keywords, meaning = await side_by_side(*both)
-        return keywords, meaning
+        if keywords.refusal is not None or meaning.refusal is not None:
+            return keywords, meaning
+        return keywords, None if merge.good_enough(_bodies(keywords), plan) else meaning
     keywords = await ask(plan.keywords)
     if keywords.refusal is not None or merge.good_enough(_bodies(keywords), plan):
         return keywords, None
@@ -61,9 +64,8 @@ async def _of(ask: Ask, body: Mapping[str, Any]) -> Gathered:
 
 
 def _merged(keywords: Gathered, meaning: Gathered | None, plan: HybridPlan) -> bytes:
-    first = _bodies(keywords)
-    second = None if meaning is None or merge.good_enough(first, plan) else _bodies(meaning)
-    merged = merge.merge_hybrid(first, second, plan, str(uuid4()))
+    second = None if meaning is None else _bodies(meaning)
+    merged = merge.merge_hybrid(_bodies(keywords), second, plan, str(uuid4()))
     if isinstance(merged, CannotMerge):
         raise CannotBeMerged(merged.reason)
     return merged

@@ -15,12 +15,14 @@ from typing import Any, Final
 import orjson
 
 from miroir.core.merge import MultiSearch
+from miroir.core.merge.hidden import HiddenOf
 from miroir.core.merge.multi_search import with_place
 from miroir.core.rights import covers
 from miroir.core.topology import IndexUid, ShardId
 from miroir.errors import InvalidApiKey, NoCoveringSet, NodeError, RequestRefused
 from miroir.ports.node import NodeControl, NodeReply, NodeRequest
 from miroir.services.cluster import Cluster
+from miroir.services.hidden_values import with_bodies, with_hidden_values
 from miroir.services.registrar import RefusedByNode
 from miroir.services.scatter import Gathered, Scatter, Wish
 
@@ -95,6 +97,25 @@ class MultiNodes:
             if _code(refusal) != "index_not_found":
                 raise QueryRefused(index_uid, refusal, places)
         raise NoCoveringSet(f"nodes that should have the index `{index_uid}` do not")
+
+    async def looked_up(self, gathered: Gathered, index_uid: str, hidden_of: HiddenOf) -> Gathered:
+        """
+        Return what was gathered with what its hits are ordered by and do not show.
+
+        Raises:
+            Unavailable: See `Scatter.ask`.
+        """
+        bodies = [reply.body for reply in gathered.replies]
+        found = await self.looked_up_in(bodies, index_uid, hidden_of)
+        return with_bodies(gathered, found)
+
+    async def looked_up_in(
+        self, bodies: Sequence[bytes], index_uid: str, hidden_of: HiddenOf
+    ) -> list[bytes]:
+        """Do so for answers of one search, in shard order."""
+        return await with_hidden_values(
+            bodies, hidden_of, self._scatter, index_uid, timeout_s=self._timeout_s
+        )
 
     async def judged(self, request: MultiRequest, asked: MultiSearch | None) -> NodeReply:
         """

@@ -4,13 +4,11 @@ Many searches in one request: each index answered by one covering set, at one se
 With one shard each result is the node's own. With more, each query is merged like a single search.
 """
 
-from typing import Any
 from uuid import uuid4
 
 import orjson
 
-from miroir.core import merge
-from miroir.core.merge import Asked, CannotMerge, MultiSearch, SearchSettings
+from miroir.core.merge import MultiSearch, SearchSettings
 from miroir.core.merge.multi_search import (
     join_results,
     read_multi_search,
@@ -18,9 +16,10 @@ from miroir.core.merge.multi_search import (
     with_index,
 )
 from miroir.core.topology import IndexUid
-from miroir.errors import CannotBeMerged, IndexNotFound
+from miroir.errors import IndexNotFound
 from miroir.services.cluster import Cluster
 from miroir.services.federated_searcher import FederatedSearcher
+from miroir.services.index_queries import IndexQueries, planned
 from miroir.services.multi_nodes import MultiNodes, MultiRequest, QueryRefused, headers_of
 from miroir.services.scatter import Gathered
 from miroir.services.searcher import Answer, settings_of
@@ -82,45 +81,19 @@ class MultiSearcher:
             gathered = await self._nodes.gather(request, index_uid, {"queries": queries}, places)
             return results_of(gathered.replies[0].body, 0, len(queries)), gathered
         settings = self._settings(index_uid)
-        rewritten = [
-            rewrite(query, shards, settings, place)
+        plans = [
+            planned(query, shards, settings, place)
             for query, place in zip(queries, places, strict=True)
         ]
-        body = {"queries": [query for query, _ in rewritten]}
-        gathered = await self._nodes.gather(request, index_uid, body, places)
-        per_shard = [
-            results_of(reply.body, shard, len(queries))
-            for shard, reply in enumerate(gathered.replies)
-        ]
-        results: list[bytes] = []
-        for number, (_, wanted) in enumerate(rewritten):
-            bodies = [results_of_shard[number] for results_of_shard in per_shard]
-            merged = merge.merge_search(bodies, wanted, request_uid, mixed=gathered.inconsistent)
-            if isinstance(merged, CannotMerge):
-                raise cannot(merged, places[number])
-            results.append(with_index(index_uid, merged))
-        return results, gathered
+        asking = IndexQueries(self._nodes, request, index_uid, plans=plans, places=places)
+        results, gathered = await asking.answered(request_uid)
+        return [with_index(index_uid, result) for result in results], gathered
 
     def _settings(self, index_uid: str) -> SearchSettings:
         index = self._cluster.view.live(IndexUid(index_uid))
         if index is None:
             raise IndexNotFound(f"Index `{index_uid}` not found.")
         return settings_of(index)
-
-
-def rewrite(
-    query: Any, shards: int, settings: SearchSettings, place: int
-) -> tuple[dict[str, Any], Asked]:
-    """Return what each shard is asked instead of a query, and what the client asked."""
-    rewritten = merge.rewrite_search(query, shards, settings)
-    if isinstance(rewritten, CannotMerge):
-        raise cannot(rewritten, place)
-    return rewritten.body, rewritten.asked
-
-
-def cannot(why: CannotMerge, place: int) -> CannotBeMerged:
-    """Return the refusal of one query."""
-    return CannotBeMerged(f"Inside `.queries[{place}]`: {why.reason}")
 
 
 def _readable(request: MultiRequest) -> MultiSearch | None:

@@ -17,12 +17,14 @@ import orjson
 
 from miroir.core import merge
 from miroir.core.merge import CannotMerge, SearchSettings
+from miroir.core.merge.hidden import Hidden
 from miroir.core.numbers import unsigned
 from miroir.core.topology import IndexUid, NodeId, ShardId
 from miroir.errors import CannotBeMerged
 from miroir.ports.node import NodeRequest
 from miroir.ports.records import IndexRecord
 from miroir.services.cluster import IndexView
+from miroir.services.hidden_values import with_bodies, with_hidden_values
 from miroir.services.hybrid_searcher import search_hybrid
 from miroir.services.scatter import Gathered, Scatter, Wish
 
@@ -104,6 +106,8 @@ class Searcher:
         if (refusal := gathered.refusal) is not None:
             return Answer(refusal.status, refusal.body, gathered.headers)
         bodies = [reply.body for reply in gathered.replies]
+        if rewritten.asked.hidden is not None:
+            bodies = await self._looked_up(request, bodies, rewritten.asked.hidden)
         mixed = gathered.inconsistent and request.only is None
         merged = merge.merge_search(bodies, rewritten.asked, _new_uid(), mixed=mixed)
         if isinstance(merged, CannotMerge):
@@ -117,13 +121,32 @@ class Searcher:
             return None
         if isinstance(plan, CannotMerge):
             raise CannotBeMerged(plan.reason)
-        said, body = await search_hybrid(
-            plan, lambda body: self._ask(request, _with_query(request, body))
-        )
+
+        async def ask(body: Mapping[str, Any]) -> Gathered:
+            gathered = await self._ask(request, _with_query(request, body))
+            if plan.asked.hidden is None or gathered.refusal is not None:
+                return gathered
+            bodies = [reply.body for reply in gathered.replies]
+            found = await self._looked_up(request, bodies, plan.asked.hidden)
+            return with_bodies(gathered, found)
+
+        said, body = await search_hybrid(plan, ask)
         if body is not None:
             return Answer(200, body, said.headers)
         assert said.refusal is not None, "no body without a refusal"
         return Answer(said.refusal.status, said.refusal.body, said.headers)
+
+    async def _looked_up(
+        self, request: SearchRequest, bodies: list[bytes], hidden: Hidden
+    ) -> list[bytes]:
+        return await with_hidden_values(
+            bodies,
+            lambda _: hidden,
+            self._scatter,
+            request.index.record.uid,
+            timeout_s=self._timeout_s,
+            only=request.only,
+        )
 
     def _settings_of(self, index: IndexView) -> SearchSettings:
         """See `settings_of`; the last ones of each index are kept."""

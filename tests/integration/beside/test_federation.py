@@ -187,6 +187,48 @@ def test_a_distinct_attribute_keeps_one_hit_of_each_value(pair):
     assert refusal(pair, asking(uids, [{}, {}])).startswith("several federated queries")
 
 
+@pytest.mark.parametrize(
+    ("window", "count"),
+    [({}, 3), ({"offset": 1, "limit": 2}, 2), ({"page": 2, "hitsPerPage": 2}, 1)],
+)
+@pytest.mark.parametrize("shown", [{}, {"attributesToRetrieve": ["title"]}], ids=str)
+def test_a_distinct_attribute_of_all_queries_keeps_one_hit_of_each_value(
+    pair, window, count, shown
+):
+    """Over queries and indexes; it takes the place of that of an index."""
+    settings = {"rankingRules": ["sort", "words", "typo"], "distinctAttribute": "size"}
+    uids = [pair.load(documents(seed), {**SETTINGS, **settings}) for seed in (7, 8)]
+    sort = {"sort": ["rank:asc"], **shown}
+    queries = [{"q": "red", **sort}, {"q": "hat", **sort}, {"q": "", "indexUid": 1, **sort}]
+    whole, found = pair.both("POST", PATH, asking(uids, queries, distinct="kind", **window))
+    assert len(whole["hits"]) == count
+    assert found["hits"] == whole["hits"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_of_each_distinct_value_the_best_hit_is_kept(pair, uids, seed):
+    """Ranked by relevancy, whatever words and weights."""
+    chance = random.Random(seed)
+    queries = [
+        {
+            "indexUid": chance.randrange(2),
+            "q": " ".join(chance.choices(WORDS, k=2)),
+            "matchingStrategy": "all",
+            "federationOptions": {"weight": chance.choice([0.5, 1, 1.7])},
+        }
+        for _ in range(3)
+    ]
+    attribute = chance.choice(["kind", "size"])
+    whole, found = pair.both("POST", PATH, asking(uids, queries, distinct=attribute))
+    scores = [
+        [hit["_federation"]["weightedRankingScore"] for hit in answer["hits"]]
+        for answer in (whole, found)
+    ]
+    assert scores[0] == scores[1]
+    values = [hit[attribute] for hit in found["hits"]]
+    assert len(values) == len(set(values))
+
+
 VECTORS = {"embedders": {"own": {"source": "userProvided", "dimensions": 2}}}
 
 
@@ -223,7 +265,6 @@ def test_what_cannot_be_merged_is_refused(pair, uids):
     """Rather than guessed."""
     by_rank = {"q": "red", "sort": ["rank:asc"]}
     assert "in the midst" in refusal(pair, asking(uids, [by_rank, {**by_rank, "q": "shoe"}]))
-    assert "`federation.distinct`" in refusal(pair, asking(uids, [{}], distinct="kind"))
 
 
 @pytest.mark.parametrize(

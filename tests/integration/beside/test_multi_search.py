@@ -61,6 +61,34 @@ def test_each_result_is_that_of_one_node(pair):
     assert [list(r) for r in found["results"]] == [list(r) for r in whole["results"]]
 
 
+def test_hybrid_queries_are_answered_as_one_by_one(pair):
+    """Among others, with vectors of the client's; some are good enough by keywords."""
+    chance = random.Random(11)
+    vectors = [
+        {**document, "_vectors": {"own": [chance.uniform(-1, 1), chance.uniform(-1, 1)]}}
+        for document in documents(11)
+    ]
+    embedders = {"own": {"source": "userProvided", "dimensions": 2}}
+    uid = pair.load(vectors, {**SETTINGS, "embedders": embedders})
+    queries = [
+        {
+            "q": chance.choice(WORDS),
+            "vector": [chance.uniform(-1, 1), chance.uniform(-1, 1)],
+            "hybrid": {"embedder": "own", "semanticRatio": ratio},
+            "limit": chance.choice([1, 5, 20]),
+            "showRankingScore": True,
+        }
+        for ratio in (0.1, 0.3, 0.5, 0.7, 0.9, 0.0, 1.0)
+    ]
+    queries.insert(3, {"q": "red", "limit": 3, "showRankingScore": True})
+    whole, found = pair.both("POST", PATH, asking([uid], *queries))
+    assert len({result.get("semanticHitCount") for result in found["results"]}) > 2
+    for theirs, ours in zip(whole["results"], found["results"], strict=True):
+        scores = [[hit["_rankingScore"] for hit in r.pop("hits")] for r in (theirs, ours)]
+        assert scores[1] == pytest.approx(scores[0])
+        assert ours == theirs
+
+
 def test_no_queries_have_no_results(pair):
     """As on one node."""
     whole, found = pair.both("POST", PATH, {"queries": []})

@@ -15,7 +15,8 @@ caller passes the answers that it has.
 """
 
 from miroir.core.merge.facet_search import check_facet_search, merge_facet_search
-from miroir.core.merge.federated import FederatedPlan, merge_federated, plan_federated
+from miroir.core.merge.federated import merge_federated
+from miroir.core.merge.federated_plan import FederatedPlan, plan_federated
 from miroir.core.merge.fields import merge_fields, rewrite_fields
 from miroir.core.merge.hybrid import HybridPlan, good_enough, merge_hybrid, plan_hybrid
 from miroir.core.merge.multi_search import MultiSearch

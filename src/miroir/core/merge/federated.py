@@ -1,17 +1,17 @@
 """
 Federated searches: one list of hits of several queries, over indexes and shards.
 
-    plan_federated -> per index: its queries, federated, up to the window's end, to every shard
-                   -> merge_federated: hits per query over the shards (ranking.py), per
-                                       index over its queries, then over indexes (weighted.py)
+    plan_federated (federated_plan.py) -> one answer per index and shard
+    merge_federated: hits per query over the shards (ranking.py), per index over its queries, then
+                     over indexes (weighted.py)
 
 A document lives on one shard, so the shard has shown it once, with the query that fits it best.
-Positions of queries are the client's in the answer and count per index in what nodes are asked.
+With `federation.distinct` each value comes once in all hits; what was dropped for that is taken
+from the total, as far as it was looked at, and not from facets.
 """
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
@@ -20,39 +20,16 @@ from msgspec import UNSET, Raw, UnsetType
 
 from miroir.core.merge.distinct import Value, distinct_values
 from miroir.core.merge.facets import FacetStats, merge_distributions, merge_facet_stats
+from miroir.core.merge.federated_plan import FederatedPlan, head_of
+from miroir.core.merge.hidden import redacted
 from miroir.core.merge.hits import Hit, cut
 from miroir.core.merge.known_rules import Key
-from miroir.core.merge.multi_search import MultiSearch
-from miroir.core.merge.query import (
-    Asked,
-    CannotMerge,
-    SearchSettings,
-    refused_parameter,
-    rewrite_search,
-    window_of,
-)
+from miroir.core.merge.query import Asked, CannotMerge
 from miroir.core.merge.ranking import Incomparable, Ranking
 from miroir.core.merge.search import as_asked
 from miroir.core.merge.ties import Tie, tie_reader
 from miroir.core.merge.weighted import Candidate, merge_candidates, values_of
 from miroir.errors import NodeAnswerUnreadable
-
-_PAGING: Final = ("offset", "limit", "page", "hitsPerPage")
-_MEMBERS: Final = frozenset(
-    {
-        *_PAGING, "facetsByIndex", "mergeFacets", "distinct", "showPerformanceDetails",
-        "personalize",
-    }
-)  # fmt: skip
-
-
-class _Federation(msgspec.Struct, rename="camel"):
-    queries_position: int
-    weighted_ranking_score: float
-
-
-class _Head(msgspec.Struct):
-    federation: _Federation = msgspec.field(name="_federation")
 
 
 class _Facets(msgspec.Struct):
@@ -72,118 +49,11 @@ class _Answer(msgspec.Struct, rename="camel"):
 
 
 _decode: Final = msgspec.json.Decoder(_Answer).decode
-_decode_head: Final = msgspec.json.Decoder(_Head).decode
 _decode_members: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 _Entry = tuple[Key, Tie, int, Candidate]
 """A hit of a query: its place by the rules, among equals, and its shard."""
-
-
-@dataclass(frozen=True)
-class FederatedPlan:
-    """
-    What is asked, and what was asked for.
-
-    Attributes:
-        bodies: For each index what every shard is asked.
-        places: For each index the places of its queries.
-        asked: For each query what its hits must look like.
-        window: The page, as of a single search.
-        merge_facets: How facets of all indexes become one; None: they do not.
-    """
-
-    bodies: Mapping[str, Mapping[str, Any]]
-    places: Mapping[str, Sequence[int]]
-    asked: Sequence[Asked]
-    settings: Mapping[str, SearchSettings]
-    window: Asked
-    merge_facets: Mapping[str, Any] | None
-
-
-def plan_federated(
-    search: MultiSearch, settings: Mapping[str, SearchSettings]
-) -> FederatedPlan | CannotMerge | None:
-    """Return what every shard of each index is asked; None if only a node can judge it."""
-    federation = search.federation
-    assert federation is not None, "the caller has looked"
-    if not _is_readable(federation):
-        return None
-    if federation.get("distinct") is not None:
-        return CannotMerge("`federation.distinct` cannot be merged over several shards")
-    if (reason := refused_parameter(federation)) is not None:
-        return CannotMerge(reason)
-    rewritten = _rewritten(search, settings)
-    if isinstance(rewritten, CannotMerge):
-        return rewritten
-    queries = [query for query, _ in rewritten]
-    window = window_of(federation, SearchSettings())
-    facets = federation.get("facetsByIndex") or {}
-    bodies: dict[str, dict[str, Any]] = {
-        uid: {
-            "queries": [queries[place] for place in places],
-            "federation": _up_to(window) | {"facetsByIndex": {uid: facets.get(uid)}},
-        }
-        for uid, places in search.by_index.items()
-    }
-    return FederatedPlan(
-        bodies,
-        search.by_index,
-        [asked for _, asked in rewritten],
-        settings,
-        window,
-        federation.get("mergeFacets"),
-    )
-
-
-def _is_readable(federation: Mapping[str, Any]) -> bool:
-    """Whether all that is not passed on to nodes is as they take it."""
-    facets, merge = federation.get("facetsByIndex", {}), federation.get("mergeFacets")
-    most = merge.get("maxValuesPerFacet") if isinstance(merge, dict) else None
-    return (
-        federation.keys() <= _MEMBERS
-        and all(_is_count(federation.get(name, 0)) for name in ("offset", "limit"))
-        and all(_is_count(federation.get(n) or 0) for n in ("page", "hitsPerPage"))
-        and isinstance(facets, dict)
-        and isinstance(merge, dict | None)
-        and (merge is None or merge.keys() <= {"maxValuesPerFacet"})
-        and (most is None or _is_count(most))
-        and isinstance(federation.get("showPerformanceDetails", False), bool)
-        and isinstance(federation.get("distinct"), str | None)
-        and federation.get("personalize", True) not in ({}, [], "", 0)
-    )
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and value >= 0
-
-
-def _rewritten(
-    search: MultiSearch, settings: Mapping[str, SearchSettings]
-) -> list[tuple[dict[str, Any], Asked]] | CannotMerge:
-    """Return what is asked instead of each query: no window, which nodes refuse in a query."""
-    found: list[tuple[dict[str, Any], Asked]] = []
-    for query in search.queries:
-        # With one shard several indexes are merged like several shards.
-        rewritten = rewrite_search(query, 2, settings[query["indexUid"]])
-        if isinstance(rewritten, CannotMerge):
-            return rewritten
-        if rewritten.asked.distinct and len(search.by_index[query["indexUid"]]) > 1:
-            return CannotMerge(
-                "several federated queries of one index with a distinct attribute cannot be merged"
-            )
-        refused = (*_PAGING, "showPerformanceDetails")
-        body = {name: value for name, value in rewritten.body.items() if name not in refused}
-        body |= {name: query[name] for name in refused if name in query}
-        found.append((body, rewritten.asked))
-    return found
-
-
-def _up_to(window: Asked) -> dict[str, Any]:
-    end = window.offset + window.limit if window.limit else 0
-    if window.page is None:
-        return {"offset": 0, "limit": end}
-    return {"page": 1, "hitsPerPage": end}
 
 
 def merge_federated(
@@ -207,12 +77,14 @@ def merge_federated(
         NodeAnswerUnreadable: An answer is none of a federated search.
     """
     parts = {uid: [_read(a, shard) for shard, a in enumerate(answers[uid])] for uid in answers}
+    once = _Once(plan)
     try:
-        page = _page(parts, plan, mixed=mixed)
+        page = _page(parts, plan, once, mixed=mixed)
     except Incomparable as reason:
         return CannotMerge(str(reason))
     hits = b",".join(_body(candidate, plan.asked[candidate.place]) for candidate in page)
-    return b'{"hits":[%b],%b}' % (hits, b",".join(_members(parts, plan, page, request_uid)))
+    members = _members(parts, plan, page, request_uid, dropped=once.dropped)
+    return b'{"hits":[%b],%b}' % (hits, b",".join(members))
 
 
 def _read(answer: bytes, shard: int) -> _Answer:
@@ -222,13 +94,36 @@ def _read(answer: bytes, shard: int) -> _Answer:
         raise NodeAnswerUnreadable(f"not a federated answer: {error}", shard) from None
 
 
+class _Once:
+    """Lets a value of the distinct attribute through once; counts what it has dropped."""
+
+    def __init__(self, plan: FederatedPlan) -> None:
+        self._plan = plan
+        self.dropped = 0
+
+    def first(self, candidates: Iterator[Candidate]) -> Iterator[Candidate]:
+        """Yield the first hit of each value; all of them, if values may come again."""
+        seen: set[Value] = set()
+        for candidate in candidates:
+            attribute = self._plan.asked[candidate.place].distinct
+            if self._plan.distinct and attribute is not None:
+                values = distinct_values(candidate.hit.document, attribute)
+                if not seen.isdisjoint(values):
+                    self.dropped += 1
+                    continue
+                seen |= values
+            yield candidate
+
+
 def _page(
-    parts: Mapping[str, Sequence[_Answer]], plan: FederatedPlan, *, mixed: bool
+    parts: Mapping[str, Sequence[_Answer]], plan: FederatedPlan, once: _Once, *, mixed: bool
 ) -> list[Candidate]:
     start, end = plan.window.offset, plan.window.offset + plan.window.limit
     try:
-        lists = [_of_index(uid, parts[uid], plan, end) for uid in sorted(parts)]
-        return list(islice(merge_candidates(lists), start, end))
+        lists = [_of_index(uid, parts[uid], plan, once) for uid in sorted(parts)]
+        merged = once.first(merge_candidates(lists))
+        # What is dropped behind the window counts as well.
+        return (list(merged) if plan.distinct else list(islice(merged, end)))[start:end]
     except Incomparable:
         if not mixed:
             raise
@@ -236,7 +131,7 @@ def _page(
 
 
 def _of_index(
-    uid: str, parts: Sequence[_Answer], plan: FederatedPlan, end: int
+    uid: str, parts: Sequence[_Answer], plan: FederatedPlan, once: _Once
 ) -> Iterator[Candidate]:
     """Yield the hits of one index; a node shows no more than `maxTotalHits` of it."""
     places = plan.places[uid]
@@ -246,7 +141,7 @@ def _of_index(
     for shard, part in enumerate(parts):
         mine: dict[int, list[_Entry]] = {p: [] for p in places}
         for raw in part.hits:
-            head = _decode_head(raw).federation
+            head = head_of(raw)
             place, score = places[head.queries_position], head.weighted_ranking_score
             hit, details = cut(bytes(raw))
             key = rankings[place].key(details)
@@ -254,8 +149,12 @@ def _of_index(
             mine[place].append((key, tie_of(hit.raw), shard, candidate))
         for place, found in mine.items():
             by_query[place].append(found)
-    lists = [_of_query(by_query[place], plan.asked[place]) for place in places]
-    return islice(merge_candidates(lists), min(end, plan.settings[uid].max_total_hits))
+    lists = [
+        _of_query(by_query[p], None if plan.distinct else plan.asked[p].distinct) for p in places
+    ]
+    end = plan.window.offset + plan.window.limit
+    merged = once.first(merge_candidates(lists))
+    return islice(merged, min(end, plan.settings[uid].max_total_hits))
 
 
 def _by_score(parts: Mapping[str, Sequence[_Answer]], plan: FederatedPlan) -> list[Candidate]:
@@ -263,18 +162,18 @@ def _by_score(parts: Mapping[str, Sequence[_Answer]], plan: FederatedPlan) -> li
     found: list[Candidate] = []
     for uid, of_index in parts.items():
         for raw in (raw for part in of_index for raw in part.hits):
-            head = _decode_head(raw).federation
+            head = head_of(raw)
             place = plan.places[uid][head.queries_position]
             hit, _ = cut(bytes(raw))
             found.append(Candidate(hit, uid, place, head.weighted_ranking_score, None))
     return sorted(found, key=lambda candidate: (-candidate.score, candidate.place))
 
 
-def _of_query(per_shard: Sequence[Sequence[_Entry]], asked: Asked) -> Iterator[Candidate]:
+def _of_query(per_shard: Sequence[Sequence[_Entry]], distinct: str | None) -> Iterator[Candidate]:
     seen: set[Value] = set()
     for *_, candidate in heapq.merge(*per_shard, key=lambda entry: entry[:3]):
-        if asked.distinct is not None:
-            values = distinct_values(candidate.hit.document, asked.distinct)
+        if distinct is not None:
+            values = distinct_values(candidate.hit.document, distinct)
             if not seen.isdisjoint(values):
                 continue
             seen |= values
@@ -284,6 +183,8 @@ def _of_query(per_shard: Sequence[Sequence[_Entry]], asked: Asked) -> Iterator[C
 def _body(candidate: Candidate, asked: Asked) -> bytes:
     """Return the hit as the client wants it, with the place that the client gave its query."""
     hit: Hit = as_asked(candidate.hit, asked)
+    if asked.hidden is not None:
+        hit = redacted(hit)
     members = _decode_members(
         hit.body(show_score=asked.show_score, show_details=asked.show_details)
     )
@@ -298,6 +199,8 @@ def _members(
     plan: FederatedPlan,
     page: Sequence[Candidate],
     request_uid: str,
+    *,
+    dropped: int,
 ) -> Iterator[bytes]:
     firsts = {uid: of_index[0] for uid, of_index in parts.items()}
     everything = [part for of_index in parts.values() for part in of_index]
@@ -306,7 +209,7 @@ def _members(
         yield _member("queryVectors", vectors)
     yield b'"processingTimeMs":%d' % max(part.processing_time_ms for part in everything)
     totals = {uid: sum(map(_total, of_index)) for uid, of_index in parts.items()}
-    yield _pagination(plan.window, sum(totals.values()))
+    yield _pagination(plan.window, max(sum(totals.values()) - dropped, 0))
     yield from _facets(parts, totals, plan)
     yield _member("requestUid", request_uid)
     told = {

@@ -24,6 +24,7 @@ from msgspec import Raw
 
 from miroir.core.merge.distinct import Value, distinct_values
 from miroir.core.merge.hits import Hit, cut, merge_hits
+from miroir.core.merge.identity import identity_of
 from miroir.core.merge.query import (
     Asked,
     CannotMerge,
@@ -172,10 +173,10 @@ def _in_one_order(
         _candidates(_distinct(merge_hits(by_meaning, plan.primary_key), plan), 0, plan.ratio),
         _candidates(keywords, 1, _as_f32(1.0 - plan.ratio)),
     ]
-    seen: set[frozenset[Value]] = set()
+    seen: set[str | None] = set()
     values: set[Value] = set()
     for candidate in merge_candidates(lists):
-        document = distinct_values(candidate.hit.document, plan.primary_key)
+        document = identity_of(candidate.hit.document, plan.primary_key)
         if document in seen:
             continue
         seen.add(document)

@@ -15,7 +15,6 @@ Source: `build_weighted_score_value` in documents.rs; weighted_scores.rs.
 """
 
 import heapq
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +25,9 @@ import msgspec
 from msgspec import Raw
 
 from miroir.core.merge.additions import without
+from miroir.core.merge.distinct import cut_text
 from miroir.core.merge.query import CannotMerge, is_covered
+from miroir.core.merge.sort_rules import split_sort
 from miroir.core.merge.ties import TieOf, tie_reader
 from miroir.core.numbers import U64_MAX
 from miroir.errors import NodeAnswerUnreadable
@@ -35,8 +36,6 @@ PROXY_HEADER: Final = "meili-proxy-search"
 """With `true`, asks a node for `_federation` in each document."""
 _LIMIT: Final = 20
 _FEDERATION: Final = "_federation"
-_BETWEEN: Final = re.compile(r",(?![^(]*\))")
-"""A comma between two sort expressions, not one in `_geoPoint(1,2)`."""
 _NOTHING_FORMATTED: Final = ("*",)
 """A document's own `_formatted` is left as it is."""
 _MANY: Final = 2**62
@@ -142,7 +141,7 @@ def fetch_body(parameters: Mapping[str, Any]) -> dict[str, Any]:
     if "*" in body.get("fields", ()):
         del body["fields"]
     if "sort" in body:
-        body["sort"] = _BETWEEN.split(body["sort"])
+        body["sort"] = split_sort(body["sort"])
     if "filter" in body:
         with suppress(msgspec.DecodeError):  # Else it is text, without quotes.
             body["filter"] = msgspec.json.decode(body["filter"])
@@ -218,7 +217,8 @@ def _key(value: _Value) -> Key:
 
 def _place(value: Any, *, ascending: bool) -> Key:
     if isinstance(value, str):
-        return (1, value if ascending else _Backwards(value))
+        text = cut_text(value)
+        return (1, text if ascending else _Backwards(text))
     if value is None:
         return (2, 0)
     number = float(value)  # As nodes compare numbers.

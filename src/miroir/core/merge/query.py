@@ -6,6 +6,7 @@ Rules:
   score and score details; no more than `maxTotalHits`, which is where one node would stop.
 - Page mode stays page mode: nodes count exhaustively only there.
 - A parameter that a node would refuse is passed on as it is: the node words the refusal.
+- What hits are ordered by and do not show is looked up (hidden.py).
 - `distinct` needs its attribute in the hits, the order of equals the primary key (ties.py); what
   the client did not ask for is asked for and taken out again (additions.py).
 
@@ -17,6 +18,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import msgspec
+
+from miroir.core.merge.hidden import HIDDEN_DISTINCT, Hidden, hidden_rules
+from miroir.core.merge.sort_rules import sort_rules
 
 FacetOrder = Literal["alpha", "count"]
 
@@ -85,6 +89,7 @@ class Asked(msgspec.Struct, frozen=True):
         distinct: The attribute whose values may come once.
         added: Attributes that were added to the hits and are to be taken out.
         kept_formatted: Patterns of those that are to stay in `_formatted`.
+        hidden: What hits are ordered by and do not show.
     """
 
     offset: int = 0
@@ -97,6 +102,7 @@ class Asked(msgspec.Struct, frozen=True):
     distinct: str | None = None
     added: tuple[str, ...] = ()
     kept_formatted: tuple[str, ...] = ()
+    hidden: Hidden | None = None
 
     @property
     def window_end(self) -> int:
@@ -135,15 +141,17 @@ def rewrite_search(
         return CannotMerge(reason)
     body = {name: value for name, value in query.items() if name != _ADDS_ONLY_NOISE}
     distinct = _distinct(query, settings)
-    if distinct and not is_covered(distinct, settings.displayed_attributes):
-        return CannotMerge(
-            f"`{distinct}` is the distinct attribute and not displayed: "
-            "its values cannot be compared over several shards"
-        )
+    hidden: Hidden | CannotMerge | None = None
+    if "*" not in settings.displayed_attributes:
+        hidden = _hidden(query, settings, distinct)
+    if isinstance(hidden, CannotMerge):
+        return hidden
     asked = window_of(query, settings, distinct)
     if added := _missing(query, (distinct, settings.primary_key), settings):
         body["attributesToRetrieve"] = [*query["attributesToRetrieve"], *added]
         asked = msgspec.structs.replace(asked, added=added, kept_formatted=_formatted(query))
+    if hidden is not None:
+        asked = _looked_up(asked, hidden)
     _ask_for_window(body, asked)
     for name in ("showRankingScore", "showRankingScoreDetails"):
         if isinstance(body.get(name, False), bool):
@@ -212,6 +220,30 @@ def _count(value: object, default: int) -> int:
 def _distinct(query: Mapping[str, Any], settings: SearchSettings) -> str | None:
     named = query.get("distinct")
     return named if isinstance(named, str) else settings.distinct_attribute
+
+
+def _hidden(
+    query: Mapping[str, Any], settings: SearchSettings, distinct: str | None
+) -> Hidden | CannotMerge | None:
+    displayed, primary_key = settings.displayed_attributes, settings.primary_key
+    rules = hidden_rules(sort_rules(query.get("sort"), settings.ranking_rules), displayed)
+    unseen = distinct if distinct and not is_covered(distinct, displayed) else None
+    if primary_key is None or not (rules or unseen):
+        return None  # Without a key there are no documents.
+    if not is_covered(primary_key, displayed):
+        return CannotMerge(
+            f"`{primary_key}` is the primary key and not displayed: what hits are ordered by "
+            "cannot be looked up over several shards"
+        )
+    return Hidden(primary_key, rules, unseen)
+
+
+def _looked_up(asked: Asked, hidden: Hidden) -> Asked:
+    """Return what was asked, of hits to which what they hide is added."""
+    if hidden.distinct is None:
+        return msgspec.structs.replace(asked, hidden=hidden)
+    added = (*asked.added, HIDDEN_DISTINCT)
+    return msgspec.structs.replace(asked, hidden=hidden, distinct=HIDDEN_DISTINCT, added=added)
 
 
 def _missing(

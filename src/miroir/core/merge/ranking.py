@@ -14,7 +14,7 @@ Rule by rule, in the order in which the node applied them, smaller is better:
 queries. Every slot of a key begins with a number, so that "skipped" (infinity) compares with
 any rule. A rule that appears twice is shown once by nodes, where it stood first.
 
-What cannot be compared is refused (`Incomparable`): a sort attribute that the node hides, pinned
+What cannot be compared is refused (`Incomparable`): a hidden value that nobody looked up, pinned
 documents, hits ranked by different rules (keyword and vector hits of one hybrid search).
 
 Source: milli's score_details.rs; except that geo distances honour asc, which upstream's own merge
@@ -53,6 +53,8 @@ class Rule(msgspec.Struct, frozen=True):
     value: Any = None
     distance: float | None = None
     similarity: float | None = None
+    hidden: str = ""
+    """The direction of a rule whose attribute is not displayed; its value was found out."""
 
 
 Details = Mapping[str, Rule]
@@ -161,6 +163,8 @@ def _check_same(known: tuple[str, ...], names: tuple[str, ...]) -> None:
 def _slots(name: str, rule: Rule) -> _Slots:
     if name in _FIXED:
         return _FIXED[name]
+    if rule.hidden:
+        return _sort_asc if rule.hidden == "asc" else _sort_desc
     if name.startswith("<hidden-rule-") and rule.value == _HIDDEN:
         raise Incomparable(
             "sorting by an attribute that is not displayed cannot be merged over several shards"

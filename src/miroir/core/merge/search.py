@@ -20,6 +20,7 @@ from msgspec import UNSET, Raw, UnsetType
 from miroir.core.merge.additions import without
 from miroir.core.merge.distinct import Value, distinct_values
 from miroir.core.merge.facets import FacetStats, merge_distributions, merge_facet_stats
+from miroir.core.merge.hidden import redacted
 from miroir.core.merge.hits import Hit, merge_by_score, merge_hits
 from miroir.core.merge.query import Asked, CannotMerge
 from miroir.core.merge.ranking import Incomparable
@@ -95,6 +96,8 @@ def written(
     semantic_hits: int | None,
 ) -> bytes:
     """Return the answer with these hits, and the other members as the parts have them."""
+    if asked.hidden is not None:
+        hits = [redacted(hit) for hit in hits]
     body = b",".join([_body(hit, asked) for hit in hits])
     members = list(_members(parts, asked, request_uid))
     if semantic_hits is not None:

@@ -80,7 +80,7 @@ def values_of(details: Details, weighted_score: float) -> tuple[Value, ...] | No
         elif name.startswith("_geoPoint("):
             values.append((f"geo {name.rpartition(':')[2]}", rule.distance))
         elif not relevant:
-            values.append((f"sort {name.rpartition(':')[2]}", rule.value))
+            values.append((f"sort {rule.hidden or name.rpartition(':')[2]}", rule.value))
         in_run = relevant
     runs = sum(kind == "number" for kind, _ in values)
     return tuple(values) if runs < 2 else None

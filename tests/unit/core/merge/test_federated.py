@@ -45,21 +45,6 @@ def places(answer: dict) -> list[tuple[int, int]]:
     return [(h["id"], h["_federation"]["queriesPosition"]) for h in answer["hits"]]
 
 
-def test_every_index_is_asked_its_queries_up_to_the_end_of_the_window():
-    """Without a window of their own, which nodes refuse in a federated search."""
-    queries = [{"indexUid": "b", "q": "x"}, {"indexUid": "a"}, {"indexUid": "b"}]
-    asked = plan(*queries, offset=2, limit=3, facetsByIndex={"a": ["f"]})
-    assert [q.get("q") for q in asked.bodies["b"]["queries"]] == ["x", None]
-    assert asked.bodies["a"]["federation"] == {
-        "offset": 0,
-        "limit": 5,
-        "facetsByIndex": {"a": ["f"]},
-    }
-    assert not {"limit", "offset"} & asked.bodies["a"]["queries"][0].keys()
-    paged = plan(*queries, page=3, hitsPerPage=4).bodies["a"]["federation"]
-    assert (paged["page"], paged["hitsPerPage"]) == (1, 12)
-
-
 def test_hits_carry_the_clients_place_of_their_query():
     """Shards count the queries of one index."""
     asked = plan({"indexUid": "a"}, {"indexUid": "b"}, {"indexUid": "a"})
@@ -121,42 +106,41 @@ def test_facets_of_all_indexes_are_added_up_in_their_order():
     assert found["facetStats"] == {"f": {"min": 1, "max": 2}}
 
 
-@pytest.mark.parametrize(
-    "federation",
-    [
-        {"limit": "1"},
-        {"limit": None},
-        {"offset": -1},
-        {"page": True},
-        {"other": 1},
-        {"facetsByIndex": []},
-        {"mergeFacets": 1},
-        {"mergeFacets": {"maxValuesPerFacet": "1"}},
-        {"mergeFacets": {"other": 1}},
-        {"distinct": 7},
-        {"personalize": {}},
-        {"showPerformanceDetails": 1},
-    ],
-)
-def test_what_only_a_node_can_judge_is_left_to_it(federation):
-    """What is not passed on to shards would be refused by none of them."""
-    assert plan({"indexUid": "a"}, **federation) is None
+def test_of_all_queries_and_indexes_the_best_hit_of_a_value_is_kept():
+    """`federation.distinct`; what was dropped is no hit, and is taken from the total."""
+    asked = plan({"indexUid": "a"}, {"indexUid": "b"}, {"indexUid": "a"}, distinct="g")
+
+    def of(number: int, position: int, score: float, value: str) -> dict:
+        return {"g": value, **hit(number, position, score)}
+
+    answers = {
+        "a": [
+            answer(of(1, 0, 0.9, "x"), of(2, 1, 0.5, "y"), total=2),
+            answer(of(3, 1, 0.8, "X "), of(4, 0, 0.4, "z"), total=2),
+        ],
+        "b": [answer(of(5, 0, 0.7, "y"), of(6, 0, 0.1, "z"), total=2), answer(total=0)],
+    }
+    found = merged(answers, asked)
+    assert places(found) == [(1, 0), (5, 1), (4, 0)]
+    assert found["estimatedTotalHits"] == 3
 
 
-@pytest.mark.parametrize(
-    ("queries", "federation", "why"),
-    [
-        ([{"indexUid": "a"}], {"distinct": "f"}, "`federation.distinct`"),
-        ([{"indexUid": "a"}], {"personalize": {"userContext": "x"}}, "personalized"),
-        ([{"indexUid": "a", "distinct": "f"}, {"indexUid": "a"}], {}, "several federated queries"),
-        ([{"indexUid": "a", "useNetwork": True}], {}, "`useNetwork`"),
-    ],
-)
-def test_what_cannot_be_merged_is_refused_before_anybody_is_asked(queries, federation, why):
-    """Rather than guessed."""
-    refused = plan(*queries, **federation)
-    assert isinstance(refused, CannotMerge)
-    assert why in refused.reason
+def test_a_hidden_sort_value_is_compared_and_not_shown():
+    """It was looked up, and stands in the details until the hits are in order."""
+    asked = plan(
+        {"indexUid": "a", "sort": ["s:desc"], "showRankingScoreDetails": True},
+        settings={"a": SearchSettings(displayed_attributes=("id",), primary_key="id")},
+    )
+
+    def of(number: int, value: float) -> dict:
+        shown = hit(number, 0, 1.0)
+        rule = {"order": 0, "value": value, "hidden": "desc"}
+        return {**shown, "_rankingScoreDetails": {"<hidden-rule-0>": rule}}
+
+    found = merged({"a": [answer(of(1, 5.0)), answer(of(2, 7.0))]}, asked)
+    assert [h["id"] for h in found["hits"]] == [2, 1]
+    details = {"<hidden-rule-0>": {"order": 0, "value": "<hidden>"}}
+    assert all(h["_rankingScoreDetails"] == details for h in found["hits"])
 
 
 def test_an_answer_to_another_question_is_nobodys_answer():

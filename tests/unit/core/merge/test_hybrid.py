@@ -56,6 +56,13 @@ def test_the_better_of_two_shares_goes_first_and_a_document_comes_once() -> None
     assert (ids(found), found["semanticHitCount"]) == ([1, 3, 2], 2)
 
 
+def test_ids_that_differ_by_their_case_are_two_documents() -> None:
+    """Unlike values of an attribute."""
+    letters = [{**word(0, 0.9), "id": "A"}], []
+    found = merged(list(letters), [[{**near(0, 0.8), "id": "a"}], []])
+    assert [one["id"] for one in found["hits"]] == ["A", "a"]
+
+
 def test_a_tie_goes_to_the_meaning() -> None:
     """As a node merges its two lists."""
     found = merged([[word(1, 0.5)], []], [[near(2, 0.5)], []])

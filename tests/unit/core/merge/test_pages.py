@@ -134,11 +134,13 @@ def test_sorted_documents_are_merged_as_one_node_sorts_them(pages, ids):
     assert found["total"] == len(ids)
 
 
-def test_long_texts_are_compared_whole():
-    """Nodes tell them whole, and compare by what fits into a key of theirs."""
-    answers = [sorted_page((1, asc("x" * 600 + "b"))), sorted_page((2, asc("x" * 600 + "a")))]
+def test_of_long_texts_is_compared_what_a_node_compares():
+    """Nodes tell them whole, and compare by what fits into a key of theirs: 468 bytes."""
+    answers = [sorted_page((2, asc("x" * 600 + "a"))), sorted_page((1, asc("x" * 600 + "b")))]
     found = json.loads(merge_documents_page(answers, PageQuery({}, 0, 20, is_sorted=True)))
+    swapped = json.loads(merge_documents_page(answers[::-1], PageQuery({}, 0, 20, is_sorted=True)))
     assert [document["id"] for document in found["results"]] == [2, 1]
+    assert [document["id"] for document in swapped["results"]] == [1, 2]
 
 
 def test_neighbours_are_told_apart():

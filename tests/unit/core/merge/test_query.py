@@ -158,8 +158,8 @@ def test_the_query_names_another_distinct_attribute():
     [
         (
             {"distinct": "sku"},
-            SearchSettings(displayed_attributes=("id",)),
-            "`sku` is the distinct attribute and not displayed",
+            SearchSettings(displayed_attributes=("title",), primary_key="id"),
+            "`id` is the primary key and not displayed",
         ),
         ({"personalize": {"userContext": "x"}}, None, "personalized results"),
         ({"useNetwork": True}, None, "`useNetwork` is not supported"),
@@ -181,3 +181,38 @@ def test_one_shard_is_never_rewritten():
     """Its bytes pass through; whoever calls this for one shard has a bug."""
     with pytest.raises(AssertionError):
         rewrite_search({}, 1)
+
+
+SECRETIVE = SearchSettings(
+    displayed_attributes=("id", "title", "a"),
+    primary_key="id",
+    ranking_rules=("words", "rank:desc", "sort"),
+)
+
+
+def test_what_orders_the_hits_and_is_not_displayed_is_to_be_looked_up():
+    """By the key of the hit, which is asked for and taken out again."""
+    query = {"sort": ["title:asc", "a.b:asc", "price:desc"], "attributesToRetrieve": ["title"]}
+    found = rewritten(query, SECRETIVE)
+    hidden = found.asked.hidden
+    assert hidden is not None
+    assert [rule.field for rule in hidden.rules] == ["rank", "a.b", "price"]
+    assert (hidden.primary_key, hidden.distinct) == ("id", None)
+    assert (found.body["attributesToRetrieve"], found.asked.added) == (["title", "id"], ("id",))
+
+
+def test_a_distinct_attribute_that_is_not_displayed_is_to_be_looked_up():
+    """Its values are put into the hits, and taken out again."""
+    settings = SearchSettings(displayed_attributes=("id",), primary_key="id")
+    asked = rewritten({"distinct": "sku"}, settings).asked
+    assert asked.hidden is not None
+    assert asked.hidden.fields == ["id", "sku"]
+    assert asked.added == (asked.distinct,) != ("sku",)
+
+
+def test_nothing_is_looked_up_where_everything_is_shown():
+    """Nearly all searches."""
+    shown = SearchSettings(primary_key="id", ranking_rules=("rank:desc", "sort"))
+    assert rewritten({"sort": ["price:desc"], "distinct": "sku"}, shown).asked.hidden is None
+    unsorted = SearchSettings(displayed_attributes=("id",), primary_key="id")
+    assert rewritten({"q": "x"}, unsorted).asked.hidden is None

@@ -1,0 +1,175 @@
+"""
+What the nodes of each index are asked for a federated search, and what was asked for.
+
+    plan_federated -> per index: its queries, federated, up to the window's end, to every shard
+
+Positions of queries are the client's in the answer and count per index in what nodes are asked.
+May not be put here: anything about answers, but how a hit names its query.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from miroir.core.merge.hidden import Hidden
+from miroir.core.merge.multi_search import MultiSearch
+from miroir.core.merge.query import (
+    Asked,
+    CannotMerge,
+    SearchSettings,
+    refused_parameter,
+    rewrite_search,
+    window_of,
+)
+
+_PAGING: Final = ("offset", "limit", "page", "hitsPerPage")
+_MEMBERS: Final = frozenset(
+    {
+        *_PAGING, "facetsByIndex", "mergeFacets", "distinct", "showPerformanceDetails",
+        "personalize",
+    }
+)  # fmt: skip
+
+
+class Federation(msgspec.Struct, rename="camel"):
+    """What a node says of a hit: the place of its query among those asked, and its score."""
+
+    queries_position: int
+    weighted_ranking_score: float
+
+
+class _Head(msgspec.Struct):
+    federation: Federation = msgspec.field(name="_federation")
+
+
+_decode_head: Final = msgspec.json.Decoder(_Head).decode
+
+
+def head_of(raw: bytes | msgspec.Raw) -> Federation:
+    """Return what a node says of a raw hit."""
+    return _decode_head(raw).federation
+
+
+@dataclass(frozen=True)
+class FederatedPlan:
+    """
+    What is asked, and what was asked for.
+
+    Attributes:
+        bodies: For each index what every shard is asked.
+        places: For each index the places of its queries.
+        asked: For each query what its hits must look like.
+        window: The page, as of a single search.
+        merge_facets: How facets of all indexes become one; None: they do not.
+        distinct: Whether a value of an attribute may come once in all hits of all queries.
+    """
+
+    bodies: Mapping[str, Mapping[str, Any]]
+    places: Mapping[str, Sequence[int]]
+    asked: Sequence[Asked]
+    settings: Mapping[str, SearchSettings]
+    window: Asked
+    merge_facets: Mapping[str, Any] | None
+    distinct: bool = False
+
+    @property
+    def hides(self) -> frozenset[str]:
+        """The indexes whose hits are ordered by what they do not show."""
+        return frozenset(
+            uid for uid, places in self.places.items() if any(self.asked[p].hidden for p in places)
+        )
+
+    def hidden_of(self, index_uid: str, raw: bytes) -> Hidden | None:
+        """Return what the query hides that has found this raw hit of an index."""
+        place = self.places[index_uid][head_of(raw).queries_position]
+        return self.asked[place].hidden
+
+
+def plan_federated(
+    search: MultiSearch, settings: Mapping[str, SearchSettings]
+) -> FederatedPlan | CannotMerge | None:
+    """Return what every shard of each index is asked; None if only a node can judge it."""
+    federation = search.federation
+    assert federation is not None, "the caller has looked"
+    if not _is_readable(federation):
+        return None
+    if (reason := refused_parameter(federation)) is not None:
+        return CannotMerge(reason)
+    rewritten = _rewritten(search, settings)
+    if isinstance(rewritten, CannotMerge):
+        return rewritten
+    queries = [query for query, _ in rewritten]
+    window = window_of(federation, SearchSettings())
+    facets, distinct = federation.get("facetsByIndex") or {}, federation.get("distinct")
+    once = {} if distinct is None else {"distinct": distinct}
+    bodies: dict[str, dict[str, Any]] = {
+        uid: {
+            "queries": [queries[place] for place in places],
+            "federation": _up_to(window) | once | {"facetsByIndex": {uid: facets.get(uid)}},
+        }
+        for uid, places in search.by_index.items()
+    }
+    return FederatedPlan(
+        bodies,
+        search.by_index,
+        [asked for _, asked in rewritten],
+        settings,
+        window,
+        federation.get("mergeFacets"),
+        distinct=distinct is not None,
+    )
+
+
+def _is_readable(federation: Mapping[str, Any]) -> bool:
+    """Whether all that is not passed on to nodes is as they take it."""
+    facets, merge = federation.get("facetsByIndex", {}), federation.get("mergeFacets")
+    most = merge.get("maxValuesPerFacet") if isinstance(merge, dict) else None
+    return (
+        federation.keys() <= _MEMBERS
+        and all(_is_count(federation.get(name, 0)) for name in ("offset", "limit"))
+        and all(_is_count(federation.get(n) or 0) for n in ("page", "hitsPerPage"))
+        and isinstance(facets, dict)
+        and isinstance(merge, dict | None)
+        and (merge is None or merge.keys() <= {"maxValuesPerFacet"})
+        and (most is None or _is_count(most))
+        and isinstance(federation.get("showPerformanceDetails", False), bool)
+        and isinstance(federation.get("distinct"), str | None)
+        and federation.get("personalize", True) not in ({}, [], "", 0)
+    )
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _rewritten(
+    search: MultiSearch, settings: Mapping[str, SearchSettings]
+) -> list[tuple[dict[str, Any], Asked]] | CannotMerge:
+    """Return what is asked instead of each query: no window, which nodes refuse in a query."""
+    found: list[tuple[dict[str, Any], Asked]] = []
+    of_all = (search.federation or {}).get("distinct")
+    for query in search.queries:
+        once = {} if of_all is None else {"distinct": of_all}
+        # With one shard several indexes are merged like several shards.
+        rewritten = rewrite_search({**query, **once}, 2, settings[query["indexUid"]])
+        if isinstance(rewritten, CannotMerge):
+            return rewritten
+        several = len(search.by_index[query["indexUid"]]) > 1
+        if rewritten.asked.distinct and several and of_all is None:
+            return CannotMerge(
+                "several federated queries of one index with a distinct attribute cannot be merged"
+            )
+        refused = (*_PAGING, "showPerformanceDetails", *once)
+        body = {name: value for name, value in rewritten.body.items() if name not in refused}
+        body |= {name: query[name] for name in refused if name in query}
+        found.append((body, rewritten.asked))
+    return found
+
+
+def _up_to(window: Asked) -> dict[str, Any]:
+    end = window.offset + window.limit if window.limit else 0
+    if window.page is None:
+        return {"offset": 0, "limit": end}
+    return {"page": 1, "hitsPerPage": end}

@@ -1,0 +1,39 @@
+"""What a search is sorted by, in the order in which nodes apply it."""
+
+from miroir.core.merge.sort_rules import SortRule, sort_rules, split_sort
+
+UP, DOWN = True, False
+
+
+def test_sort_stands_where_the_ranking_rules_have_it() -> None:
+    """A rule that is taken for another would order hits by the wrong value."""
+    found = sort_rules(["b:desc"], ("words", "a:asc", "sort", "typo", "c:desc"))
+    assert found == (SortRule("a", UP), SortRule("b", DOWN), SortRule("c", DOWN))
+
+
+def test_a_field_is_sorted_by_once() -> None:
+    """Nodes leave out a field that has come before, whatever its direction."""
+    found = sort_rules(["a:asc", "b:asc", "a:desc"], ("sort", "b:desc", "sort"))
+    assert found == (SortRule("a", UP), SortRule("b", UP))
+
+
+def test_without_the_rule_nothing_is_sorted() -> None:
+    """`sort` may be missing from the ranking rules."""
+    assert sort_rules(["a:asc"], ("words",)) == ()
+
+
+def test_places_and_what_nodes_refuse_are_no_attributes() -> None:
+    """A distance is shown, and a refusal is the node's to word."""
+    given = ["_geoPoint(1, 2):asc", "a", "b:up", 7, "c.d:x:desc"]
+    assert sort_rules(given, ("sort",)) == (SortRule("c.d:x", DOWN),)
+    assert sort_rules({"a": "asc"}, ("sort",)) == ()
+
+
+def test_a_query_string_is_split_between_expressions() -> None:
+    """The comma within a place is none between rules."""
+    assert split_sort("a:asc,_geoPoint(1,2):asc,b:desc") == [
+        "a:asc",
+        "_geoPoint(1,2):asc",
+        "b:desc",
+    ]
+    assert sort_rules("a:asc,b:desc", ("sort",)) == (SortRule("a", UP), SortRule("b", DOWN))
