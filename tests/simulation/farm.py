@@ -19,7 +19,8 @@ from pathlib import Path
 
 import orjson
 
-from tests.simulation.guards import without
+from tests.simulation.guards import GUARDS
+from tests.simulation.taking_out import taken_out
 from tests.support.sim_faults import FaultPoint
 from tests.support.sim_run import Outcome, simulate
 
@@ -166,7 +167,7 @@ def _work() -> None:
 def _outcome(seed: int, guard: str) -> Outcome:
     if not guard:
         return simulate(seed)
-    with without(guard):
+    with taken_out(GUARDS[guard]):
         outcome = simulate(seed)
     if outcome.failure is not None and (anyway := simulate(seed)).failure is not None:
         return replace(anyway, failure=None)

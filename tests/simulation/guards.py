@@ -7,8 +7,6 @@ missed is either not needed, or is covered by something else, or the simulation 
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
@@ -25,33 +23,9 @@ from miroir.services.intent_run import IntentRun
 from miroir.services.prober import Prober, Verdict
 from miroir.services.scatter import Scatter
 from tests.simulation.guards_around import AROUND
+from tests.simulation.taking_out import Guards, Patch
 from tests.support.memory_store import MemoryStore
 from tests.support.memory_tables import Tables
-from tests.support.sim_run import simulate
-
-Patch = tuple[Any, str, Any]
-"""Owner, attribute, what stands there instead."""
-
-
-@contextmanager
-def without(name: str) -> Iterator[None]:
-    """Run without one guard."""
-    with ExitStack() as stack:
-        for owner, attribute, other in GUARDS[name]():
-            before = owner.__dict__[attribute]
-            stack.callback(setattr, owner, attribute, before)
-            setattr(owner, attribute, other)
-        yield
-
-
-def seeds_to_find(name: str, seeds_max: int, first: int = 0) -> tuple[int, str] | None:
-    """Return how many seeds it took to miss the guard, and what was seen; None: never."""
-    with without(name):
-        for count in range(seeds_max):
-            outcome = simulate(first + count)
-            if outcome.failure is not None:
-                return count + 1, outcome.failure.strip().splitlines()[-1]
-    return None
 
 
 def _commit_once() -> list[Patch]:
@@ -243,7 +217,7 @@ def _unknown_keys_are_sent() -> list[Patch]:
     return [(carriers.SettingsCarrier, "_touched", lambda self, state: ())]
 
 
-GUARDS: Final[Mapping[str, Callable[[], list[Patch]]]] = {
+GUARDS: Final[Guards] = {
     "commit once": _commit_once,
     "compare and set": _compare_and_set,
     "durable, then act": _durable_then_act,

@@ -4,7 +4,6 @@ Guards around a change: searches while it runs, drift, silent nodes, engines, le
 Those of the change itself are in `guards.py`, which has the table.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -17,9 +16,8 @@ from miroir.services.intent_run import IntentRun
 from miroir.services.leftovers import Leftovers
 from miroir.services.scatter import Gathered, Scatter
 from miroir.services.suspects import Suspects
+from tests.simulation.taking_out import Guards, Patch
 from tests.support.memory_tables import Tables
-
-Patch = tuple[Any, str, Any]
 
 
 def _halves() -> list[Patch]:
@@ -204,7 +202,7 @@ def _unknown_outcomes() -> list[Patch]:
     return [(IntentRun, "_apply", hopeful)]
 
 
-AROUND: Final[Mapping[str, Callable[[], list[Patch]]]] = {
+AROUND: Final[Guards] = {
     "one half serves": _halves,
     "changed and restored is changed": _stirred,
     "an answer that may mix says so": _flag,

@@ -6,8 +6,7 @@ seeds it took.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -23,32 +22,9 @@ from miroir.services.planner import Planner
 from miroir.services.resync import Resync
 from miroir.services.swaps import Standstill
 from miroir.services.tickets import TicketOffice
+from tests.simulation.taking_out import Guards, Patch, seeds_to_miss
 from tests.support import memory_swaps
 from tests.support.swap_run import simulate
-
-Patch = tuple[Any, str, Any]
-"""Owner, attribute, what stands there instead."""
-
-
-@contextmanager
-def without(name: str) -> Iterator[None]:
-    """Run without one guard."""
-    with ExitStack() as stack:
-        for owner, attribute, other in GUARDS[name]():
-            before = owner.__dict__[attribute]
-            stack.callback(setattr, owner, attribute, before)
-            setattr(owner, attribute, other)
-        yield
-
-
-def seeds_to_find(name: str, seeds_max: int, first: int = 0) -> tuple[int, str] | None:
-    """Return how many seeds it took to miss the guard, and what was seen; None: never."""
-    with without(name):
-        for count in range(seeds_max):
-            world = simulate(first + count)
-            if world.failure is not None:
-                return count + 1, world.failure.strip().splitlines()[-1]
-    return None
 
 
 def _bare_swaps() -> list[Patch]:
@@ -169,7 +145,7 @@ def _tickets_stay() -> list[Patch]:
     return [(Resync, "_end_swaps", trusting), (TicketOffice, "clear", late)]
 
 
-GUARDS: Final[Mapping[str, Callable[[], list[Patch]]]] = {
+GUARDS: Final[Guards] = {
     "a swap carries a ticket": _bare_swaps,
     "an abort withdraws unused tickets": _no_withdrawal,
     "documents rest before anything moves": _no_standstill,
@@ -185,6 +161,6 @@ GUARDS: Final[Mapping[str, Callable[[], list[Patch]]]] = {
 
 if __name__ == "__main__":
     most = int(sys.argv[1]) if len(sys.argv) > 1 else 60
-    for guard in GUARDS:
-        sys.stdout.write(f"{guard}: {seeds_to_find(guard, most)}\n")
+    for name, guard in GUARDS.items():
+        sys.stdout.write(f"{name}: {seeds_to_miss(guard, simulate, most)}\n")
         sys.stdout.flush()

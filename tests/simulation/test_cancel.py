@@ -12,7 +12,7 @@ import pytest
 from miroir.errors import MiroirError
 from miroir.ports.records import TaskQuery
 from tests.support.docs_run import simulate, three_clients
-from tests.support.docs_world import Gone
+from tests.support.sim_inside import Gone
 
 _SEEDS = range(48)
 _PER_TEST = 16

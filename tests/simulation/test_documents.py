@@ -16,8 +16,9 @@ from miroir.core.topology import IndexUid
 from miroir.errors import MiroirError
 from miroir.services.write_plan import DocumentsWrite
 from tests.support.docs_run import simulate
-from tests.support.docs_world import Gone, plan_for
+from tests.support.docs_world import plan_for
 from tests.support.sim_faults import FaultPlan, FaultPoint as F
+from tests.support.sim_inside import Gone
 
 _SEEDS = range(160)
 _PER_TEST = 20

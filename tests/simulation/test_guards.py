@@ -7,7 +7,8 @@ That measures the simulation itself. Here are those that are missed soon; all of
 
 import pytest
 
-from tests.simulation.guards import GUARDS, seeds_to_find, without
+from tests.simulation.guards import GUARDS
+from tests.simulation.taking_out import seeds_to_miss, taken_out
 from tests.support.sim_run import simulate
 
 _SEEDS = 60
@@ -24,15 +25,14 @@ _ASKED = (
 @pytest.mark.parametrize("name", _ASKED)
 def test_a_missing_guard_is_missed(name: str) -> None:
     """A checker that does not see these holes would see none."""
-    found = seeds_to_find(name, _SEEDS)
-    assert found is not None
+    assert seeds_to_miss(GUARDS[name], simulate, _SEEDS) is not None
 
 
 def test_every_guard_is_put_back() -> None:
     """A test that leaves a hole behind would spoil those after it."""
     assert len(GUARDS) >= 20
     before = simulate(1).digest
-    for name in GUARDS:
-        with without(name):
+    for guard in GUARDS.values():
+        with taken_out(guard):
             pass
     assert simulate(1).digest == before

@@ -10,7 +10,8 @@ replica, and no ticket is left.
 
 import pytest
 
-from tests.simulation.swap_guards import seeds_to_find
+from tests.simulation.swap_guards import GUARDS
+from tests.simulation.taking_out import seeds_to_miss
 from tests.support.sim_faults import FaultPoint as F
 from tests.support.swap_run import simulate
 from tests.support.swap_world import plan_for
@@ -50,7 +51,7 @@ def test_the_seeds_meet_what_they_are_about():
 )
 def test_a_missing_guard_is_missed(name):
     """A judge that does not see these holes would see none; the others: `swap_guards.py`."""
-    assert seeds_to_find(name, 120) is not None
+    assert seeds_to_miss(GUARDS[name], simulate, 120) is not None
 
 
 def test_the_same_seed_gives_the_same_log():

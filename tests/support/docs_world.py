@@ -10,8 +10,7 @@ is from its durable parts; it never asks Miroir what it thinks of its replicas' 
 
 import asyncio
 import random
-import traceback
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -20,11 +19,12 @@ from miroir.core.consistency import Consistency, replicas_needed
 from miroir.core.topology import IndexUid
 from miroir.errors import MiroirError, Unavailable
 from miroir.ports.records import IntentKind, TaskQuery, TaskRecord, WritePart
-from miroir.runtime import Outside, Services, make_services
+from miroir.runtime import Outside, make_services
 from miroir.telemetry import Metrics
 from tests.support.docs_node import DocsNetwork, DocsNode, deletes, edited, parsed
 from tests.support.memory_store import MemoryStore
 from tests.support.sim_faults import CRASHES, NET, FaultPlan, FaultPoint as F
+from tests.support.sim_inside import Inside
 from tests.support.sim_network import TIMEOUT_S
 from tests.support.sim_store import StoreDoor
 from tests.support.virtual_loop import VirtualClock, VirtualLoop
@@ -35,10 +35,6 @@ _ANYTHING: Final = object()
 _FOUND_S: Final = 10.0
 """In this time a late part is found at the latest."""
 _BUSY: Final = {"save_shares", "start_task", "finish_task", "open_write", "set_in_sync", "shares"}
-
-
-class Gone(Exception):
-    """The process died before it answered."""
 
 
 def plan_for(seed: int) -> FaultPlan:
@@ -107,14 +103,13 @@ class LateParts:
         return not lagging and all(len(column) > 1 for column in view.topology.columns)
 
 
-class Process:
+class Process(Inside):
     """One Miroir process."""
 
+    answered: ClassVar[type[Exception]] = MiroirError
+
     def __init__(self, world: "DocsWorld", number: int) -> None:
-        self.name = f"miroir{number}"
-        self.alive = True
-        self.ready = asyncio.Event()
-        self.gone = asyncio.Event()
+        super().__init__(f"miroir{number}")
         self._world = world
         chance = random.Random(f"{world.seed} {self.name}")
         faults: Any = LateParts(world, self)
@@ -127,52 +122,10 @@ class Process:
             world.effect,
         )
         outside = Outside(network, network, store, world.clock, chance, _METRICS)
-        self.services: Services = make_services(world.config, world.topology, outside)
+        self.services = make_services(world.config, world.topology, outside)
         self.services.documents.resync.page_documents = 2  # Many steps, for what may come between.
         self._store = store
-        self._clients: asyncio.TaskGroup | None = None
-        self._root = asyncio.get_running_loop().create_task(self._run(), name=self.name)
-
-    async def _run(self) -> None:
-        try:
-            await self.services.common.health.check_all()
-            await self.services.common.cluster.load(self._store)
-            async with asyncio.TaskGroup() as group:
-                self._clients = group
-                for loop in self.services.loops:
-                    group.create_task(_for_ever(loop), name=f"{self.name} {loop.__qualname__}")
-                await asyncio.sleep(0)
-                self.ready.set()
-        except asyncio.CancelledError:
-            if self.alive:
-                raise
-        except Unavailable:
-            self.die("the store was not there at the start")
-        except BaseException as error:  # noqa: BLE001 - whatever it fell over is the finding
-            if self.alive:
-                self._world.fail(f"{self.name} fell over: {_short(error)}")
-        finally:
-            self.gone.set()
-
-    @property
-    def serves(self) -> bool:
-        return self.alive and self.ready.is_set()
-
-    async def ask(self, work: Callable[[Services], Coroutine[Any, Any, Any]]) -> Any:
-        """Do something for a client; `Gone` if the process dies before it answers."""
-        if not self.serves or self._clients is None:
-            raise Gone(self.name)
-        asked: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._clients.create_task(_into(asked, work(self.services)))
-        leaving = asyncio.ensure_future(self.gone.wait())
-        try:
-            await asyncio.wait({asked, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if not asked.done():
-                raise Gone(self.name)
-            return asked.result()
-        finally:
-            leaving.cancel()
-            asked.cancel()
+        self.begin()
 
     # ---- what the door to the store and the network want of their owner
 
@@ -188,6 +141,9 @@ class Process:
         self.gone.set()
         self._root.cancel()
         self._world.restart()
+
+    def fell_over(self, why: str) -> None:
+        self._world.fail(f"{self.name} fell over: {why}")
 
     def pause(self, why: str) -> None:
         raise AssertionError(why)
@@ -451,26 +407,3 @@ def _config(shards: int, names: list[str]) -> Config:
             "limits": {"write_timeout_s": 3.0},
         }
     )
-
-
-async def _for_ever(loop: Callable[[], Any]) -> None:
-    await loop()
-
-
-async def _into(asked: "asyncio.Future[Any]", work: Coroutine[Any, Any, Any]) -> None:
-    try:
-        result = await work
-    except MiroirError as error:
-        if not asked.done():
-            asked.set_exception(error)
-            asked.exception()
-        return
-    if not asked.done():
-        asked.set_result(result)
-
-
-def _short(error: BaseException) -> str:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    lines = traceback.format_exception(type(error), error, error.__traceback__, limit=-8)
-    return "".join(lines)

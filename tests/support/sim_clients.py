@@ -27,9 +27,9 @@ from miroir.services.registrar import Base, RefusedByNode, Rollback, SettingsWri
 from miroir.services.scatter import Wish
 from tests.support import sim_events as e
 from tests.support.sim_asked import reason_of
+from tests.support.sim_inside import Gone
 from tests.support.sim_keeper import Keeper
 from tests.support.sim_patches import invalid_patch, rotated_key, valid_patch
-from tests.support.sim_process import Gone
 from tests.support.sim_world import World
 
 INDEXES: Final = ("movies", "books")
