@@ -13,6 +13,7 @@ import orjson
 
 from miroir.core import rollback, settings as rules
 from miroir.core.settings_normal import says_null
+from miroir.core.settings_told import told
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import (
     IndexNotFound,
@@ -183,7 +184,7 @@ class Registrar:
         body = orjson.dumps(patch)
         request = NodeRequest("PATCH", "/settings", body, "application/json")
         wish = Wish(IntentKind.ROLLBACK, wanted.by, patch, target, reason=reason)
-        task = self._intake.task(uid, "settingsUpdate", rules.shown(patch))
+        task = self._intake.task(uid, "settingsUpdate", told(patch))
         return await self._accept(uid, wish, request, task)
 
     async def _former(self, wanted: Rollback) -> Settings:
@@ -280,7 +281,7 @@ class Registrar:
         return index if rests else None
 
     def _task(self, write: SettingsWrite, patch: Settings) -> NewTask:
-        details = {} if write.resets and not write.patch else rules.shown(patch)
+        details = {} if write.resets and not write.patch else told(patch)
         return self._intake.task(write.index_uid, "settingsUpdate", details)
 
 
