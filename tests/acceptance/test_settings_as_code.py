@@ -6,7 +6,6 @@ What one plain node can do as well is proved in tests/integration/cli/test_setti
 
 import os
 import signal
-import time
 
 import pytest
 
@@ -66,6 +65,24 @@ def path(cluster, uid, miroir):
 def say(path, uid, settings):
     path.write_text(f"index: {uid}\nsettings:\n{settings}")
     return path
+
+
+def stall(uid):
+    return {"fault": "task_stall", "type": "settingsUpdate", "index": f"^{uid}$"}
+
+
+def hold(cluster, uid):
+    for name in cluster.nodes:
+        cluster.faults(name, stall(uid))
+
+
+def followed(cluster, uid, path, miroir):
+    """Return a command whose change does not end; it tells of its nodes by now."""
+    hold(cluster, uid)
+    say(path, uid, "  stopWords: [kept]\n")
+    started = miroir.start("settings", "apply", path, "--yes")
+    until(lambda: f"{uid}: " in started.said(), "the change is followed")
+    return started
 
 
 def quiet(cluster, uid):
@@ -205,13 +222,7 @@ def test_without_a_second_cover_the_plan_says_so_and_golden_queries_are_refused(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
 def test_an_interrupted_command_loses_nothing(cluster, uid, path, miroir, number):
     """The change is Miroir's; the next command says where it stands, and waits for it."""
-    stall = {"fault": "task_stall", "type": "settingsUpdate", "index": f"^{uid}$"}
-    for name in cluster.nodes:
-        cluster.faults(name, stall)
-    say(path, uid, "  stopWords: [kept]\n")
-    started = miroir.start("settings", "apply", path, "--yes")
-    until(lambda: cluster.look(uid)["intent"], "the change is accepted")
-    time.sleep(0.3)
+    started = followed(cluster, uid, path, miroir)
     os.kill(started.pid, number)
     ended = miroir.ended(started)
     if number == signal.SIGINT:
@@ -232,9 +243,7 @@ def test_an_interrupted_command_loses_nothing(cluster, uid, path, miroir, number
 def test_a_change_tells_how_far_each_node_is(cluster, uid, path, miroir):
     """As the nodes tell themselves; of an ended change nothing is asked any more."""
     say(path, uid, "  stopWords: [slow]\n")
-    stall = {"fault": "task_stall", "type": "settingsUpdate", "index": f"^{uid}$"}
-    for name in cluster.nodes:
-        cluster.faults(name, stall)
+    hold(cluster, uid)
     accepted = miroir("settings", "apply", path, "-y", "--no-wait", "-o", "json").document
     number = accepted["indexes"][0]["intent"]
 
@@ -253,13 +262,7 @@ def test_a_change_tells_how_far_each_node_is(cluster, uid, path, miroir):
 
 def test_miroir_killed_under_an_apply_is_said_and_the_change_ends(cluster, uid, path, miroir):
     """Started again it goes on; the command cannot know how it ended, and says what to do."""
-    stall = {"fault": "task_stall", "type": "settingsUpdate", "index": f"^{uid}$"}
-    for name in cluster.nodes:
-        cluster.faults(name, stall)
-    say(path, uid, "  stopWords: [kept]\n")
-    started = miroir.start("settings", "apply", path, "--yes")
-    until(lambda: cluster.look(uid)["intent"], "the change is accepted")
-    time.sleep(0.3)
+    started = followed(cluster, uid, path, miroir)
     cluster.kill_miroir()
     ended = miroir.ended(started)
     assert ended.status == 1
@@ -277,11 +280,10 @@ def test_drift_is_listed_explained_and_adopted(cluster, uid, path, miroir):
     ran = miroir("drift", "list")
     assert (ran.status, "no node strays" in ran.out) == (0, True)
     name = cluster.nodes[1]
-    stall = {"fault": "task_stall", "type": "settingsUpdate", "index": f"^{uid}$"}
     client = cluster.on_node(name)
     client.request("PATCH", f"/indexes/{uid}/settings", {"stopWords": ["foreign"]}).ok()
     until(lambda: cluster.shown_by(name, uid, "stopWords") == ["foreign"], "changed by hand")
-    cluster.faults(name, stall)  # So that the repair takes its time.
+    cluster.faults(name, stall(uid))  # So that the repair takes its time.
     until(lambda: cluster.drift(uid), "found")
     listed = miroir("drift", "list", "-o", "json")
     assert listed.status == 1

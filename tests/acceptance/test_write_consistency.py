@@ -38,13 +38,18 @@ def takers(cluster, uid, task_uid):
     }
 
 
+def slowed(cluster, ms):
+    """Have one of three replicas take its time for the next write; return it."""
+    name = cluster.column(0)[2]
+    fault = {"fault": "latency", "method": "POST", "path": "/documents", "ms": ms, "times": 1}
+    cluster.faults(name, fault)
+    return name
+
+
 def test_all_have_it_when_a_write_for_all_is_acknowledged(cluster, uid):
     """A slow node is waited for, where the client asks for it."""
     cluster.create(uid, ROWS)
-    slow = cluster.column(0)[2]
-    cluster.faults(
-        slow, {"fault": "latency", "method": "POST", "path": "/documents", "ms": 900, "times": 1}
-    )
+    slow = slowed(cluster, ms=900)
 
     answer = write(cluster, uid, ROWS, "all")
 
@@ -57,10 +62,7 @@ def test_all_have_it_when_a_write_for_all_is_acknowledged(cluster, uid):
 def test_a_majority_does_not_wait_for_the_slowest(cluster, uid):
     """Two of three have it; the third is still thinking, and gets it later."""
     cluster.create(uid, ROWS)
-    slow = cluster.column(0)[2]
-    cluster.faults(
-        slow, {"fault": "latency", "method": "POST", "path": "/documents", "ms": 4000, "times": 1}
-    )
+    slow = slowed(cluster, ms=4000)
 
     answer = write(cluster, uid, ROWS, "majority")
 

@@ -46,6 +46,12 @@ class Started:
     out: Any
     err: Any
 
+    def said(self) -> str:
+        """Return what it has said by now."""
+        # Not read(): the place in the file is shared with the command, which writes there.
+        files = (self.out.fileno(), self.err.fileno())
+        return "".join(os.pread(file, os.fstat(file).st_size, 0).decode() for file in files)
+
 
 @dataclass
 class CommandLine:
