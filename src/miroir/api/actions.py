@@ -53,7 +53,7 @@ _ACTIONS: Final[Mapping[tuple[str, str], str]] = {
     ("GET", "/webhooks/{webhook}"): "webhooks.get",
     ("PATCH", "/webhooks/{webhook}"): "webhooks.update",
     ("DELETE", "/webhooks/{webhook}"): "webhooks.delete",
-    ("POST", "/render-template"): "*.get",
+    ("POST", "/render-template"): "settings.get",
     ("GET", "/keys"): "keys.get",
     ("POST", "/keys"): "keys.create",
     ("GET", "/keys/{key}"): "keys.get",
@@ -87,6 +87,7 @@ _ACTIONS: Final[Mapping[tuple[str, str], str]] = {
     ("PATCH", f"{_RULES}/{{rule}}"): "dynamicSearchRules.update",
     ("DELETE", f"{_RULES}/{{rule}}"): "dynamicSearchRules.delete",
 }
+_SECOND: Final[Mapping[tuple[str, str], str]] = {("POST", "/render-template"): "documents.get"}
 _CREATE: Final = frozenset({"documents.add", "settings.update"})
 
 
@@ -95,6 +96,11 @@ def action_of(method: str, pattern: str) -> str | None:
     if pattern.startswith(f"{_INDEX}/settings"):
         return "settings.get" if method == "GET" else "settings.update"
     return _ACTIONS.get((method, pattern))
+
+
+def second_action_of(method: str, pattern: str) -> str | None:
+    """Return the action that a route asks for besides its first; None, as nearly always."""
+    return _SECOND.get((method, pattern))
 
 
 def may_create(action: str) -> bool:

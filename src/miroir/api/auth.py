@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from miroir.api.actions import action_of
+from miroir.api.actions import action_of, second_action_of
 from miroir.api.http import Request
 from miroir.api.router import Access, Route
 from miroir.config import Secret
@@ -89,7 +89,9 @@ class Guard:
         known = self._known(token.decode("latin-1"), action)
         if known is not None and action is not None:
             key, tenant = known
-            rights.check(key, action, named.get("uid"), now=self.ring.now(), token=tenant)
+            second = second_action_of(route.method, route.pattern)
+            for each in (action,) if second is None else (action, second):
+                rights.check(key, each, named.get("uid"), now=self.ring.now(), token=tenant)
             request.confined = None if "*" in key["indexes"] else tuple(key["indexes"])
             request.may_create = rights.allows(key, "indexes.create")
         elif known is not None or route.access is not Access.NODES:

@@ -3,7 +3,7 @@
 import pytest
 
 from miroir.api import reference
-from miroir.api.actions import action_of
+from miroir.api.actions import action_of, second_action_of
 from miroir.api.public_system import UNSUPPORTED
 from miroir.api.router import Access
 from miroir.core import rights
@@ -52,3 +52,12 @@ def test_reading_needs_less_than_writing():
     assert action_of("POST", "/indexes/{uid}/documents/fetch") == "documents.get"
     assert action_of("POST", "/indexes/{uid}/documents") == "documents.add"
     assert action_of("GET", "/_miroir/keys") is None
+
+
+def test_a_template_shows_settings_and_documents():
+    """A key needs the rights to both; no other route asks for two."""
+    assert action_of("POST", "/render-template") == "settings.get"
+    second = {(r.method, r.pattern): second_action_of(r.method, r.pattern) for r in public()}
+    assert {route: action for route, action in second.items() if action is not None} == {
+        ("POST", "/render-template"): "documents.get"
+    }

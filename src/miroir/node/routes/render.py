@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from miroir.node.auth import authorize
 from miroir.node.documents.table import find_documents
 from miroir.node.engine.fields import Searchable
 from miroir.node.errors import ApiError
@@ -43,9 +44,14 @@ _body: Final = struct(
 
 
 def _render(call: Call) -> Response:
+    header = call.request.headers.get("authorization")
+    authorize(call.node.keys, header, "settings.get", None)  # Besides the route's own right.
     asked = _body(call.request.json(), Place())
     features = call.node.features
     require_feature(features, "renderRoute", "calling the /render-template route")
+    for named in (asked["template"].get("indexUid"), (asked.get("input") or {}).get("indexUid")):
+        if named is not None:
+            call.access.require(named)
     source, row = _source(call, asked["template"])
     try:
         template = Template(source)
