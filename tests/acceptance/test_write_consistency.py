@@ -133,6 +133,33 @@ def test_what_is_degraded_is_said_until_it_is_no_more(cluster, uid):
     until(lambda: "x-miroir-degraded" not in health(), "health says so, too")
 
 
+def test_a_read_is_whole_or_refused_and_never_degraded(cluster, uid):
+    """Whoever searches gets every shard's hits or an error: there is nothing to warn of."""
+    cluster.create(uid, ROWS)
+    first, second, third = cluster.column(1)
+
+    def searched():
+        key = cluster.local.layout.master_key.reveal()
+        return httpx.post(
+            f"{cluster.local.url}/indexes/{uid}/search",
+            json={"limit": 0},
+            headers={"Authorization": f"Bearer {key}"},
+            trust_env=False,
+            timeout=60,
+        )
+
+    for lost in (first, second):
+        cluster.kill(lost)
+        answer = searched()
+        assert (answer.status_code, answer.json()["estimatedTotalHits"]) == (200, len(ROWS))
+        assert "x-miroir-degraded" not in answer.headers
+    cluster.kill(third)
+    assert searched().status_code == 503
+    for lost in (first, second, third):
+        cluster.revive(lost)
+    until(lambda: searched().status_code == 200, "whole again")
+
+
 @pytest.mark.parametrize("level", ["ALL", "Majority"])
 def test_a_level_is_read_in_any_case(cluster, uid, level):
     """Headers are typed by hand."""

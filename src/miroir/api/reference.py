@@ -172,7 +172,8 @@ HEADERS: Final[tuple[tuple[str, str, str], ...]] = (
         "X-Miroir-Degraded",
         "answer",
         "On acknowledged document writes and on `/health`: shards that have fewer replicas in "
-        "sync and up than there are replica groups, e.g. `0=1/2, 2=1/2`; absent when none has.",
+        "sync and up than there are replica groups, e.g. `0=1/2, 2=1/2`; absent when none has. "
+        "Never on searches and other reads: every shard answers them, or they are refused.",
     ),
     (
         "X-Miroir-Timeout-Ms",
