@@ -6,6 +6,7 @@ whatever a client has said is a value. Prefixes are compared by `substr`: LIKE k
 """
 
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Any, Final
 
 from miroir.adapters.store_transaction import marks
@@ -53,16 +54,22 @@ def times(query: TaskQuery, field: str) -> tuple[Condition, ...]:
 
 
 def open_to(patterns: tuple[str, ...]) -> Condition:
-    """Return that the index of a task is one that a key opens."""
+    """
+    Return that the index of a task is one that a key opens.
+
+    One part for each length of a prefix: a key may have thousands of patterns, and SQLite takes no
+    expression that is deeper than a thousand.
+    """
+    exact = tuple(pattern for pattern in patterns if not pattern.endswith("*"))
+    prefixes = sorted((p[:-1] for p in patterns if p.endswith("*")), key=len)
     parts, values = ["1 = 0"], list[Any]()
-    for pattern in patterns:
-        if pattern.endswith("*"):
-            prefix = pattern[:-1]
-            parts.append("substr(index_uid, 1, ?) = ?")
-            values += (len(prefix), prefix)
-        else:
-            parts.append("index_uid = ?")
-            values.append(pattern)
+    for condition, more in is_one("index_uid", exact):
+        parts.append(condition)
+        values += more
+    for length, equally_long in groupby(prefixes, key=len):
+        begin = tuple(equally_long)
+        parts.append(f"substr(index_uid, 1, ?) IN ({marks(begin)})")
+        values += (length, *begin)
     return f"({' OR '.join(parts)})", tuple(values)
 
 

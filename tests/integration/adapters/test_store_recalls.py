@@ -230,6 +230,17 @@ async def test_a_key_is_shown_the_tasks_of_its_indexes_alone(store):
     assert await listed(store, open_to=("ab*",), index_uids=("other", "abX1")) == ([1], 1)
 
 
+@contract
+async def test_a_key_of_thousands_of_indexes_sees_their_tasks(store):
+    """One for each customer: SQLite refuses what is nested a thousand deep."""
+    for uid in ("c1999", "other", "p7-x"):
+        await store.open_task(new_task(uid))
+    exact = tuple(f"c{n}" for n in range(2000))
+    prefixes = tuple(f"p{n}-*" for n in range(2000))
+
+    assert await listed(store, open_to=(*exact, *prefixes)) == ([2, 0], 2)
+
+
 # ---- batches
 
 
