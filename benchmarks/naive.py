@@ -69,5 +69,5 @@ class NaiveTransport:
 
 
 if __name__ == "__main__":
-    serving.NodeHttp = NaiveTransport  # type: ignore[assignment,misc]
+    serving.NodeHttp = NaiveTransport
     main()

@@ -111,14 +111,14 @@ def _running(
     with on_one_core():
         process = subprocess.Popen(argv, env=environ, stderr=subprocess.DEVNULL)
     try:
-        _wait(process, port)
+        _wait(process, Path(argv[0]).name, port)
         yield process
     finally:
         process.terminate()
         process.wait(_START_S)
 
 
-def _wait(process: "subprocess.Popen[bytes]", port: int) -> None:
+def _wait(process: "subprocess.Popen[bytes]", name: str, port: int) -> None:
     deadline_s = time.monotonic() + _START_S
     while time.monotonic() < deadline_s and process.poll() is None:
         try:
@@ -126,4 +126,4 @@ def _wait(process: "subprocess.Popen[bytes]", port: int) -> None:
                 return
         except OSError:
             time.sleep(0.05)
-    raise Unavailable(f"{Path(process.args[0]).name} did not start")  # type: ignore[index,arg-type]
+    raise Unavailable(f"{name} did not start")

@@ -24,15 +24,14 @@ from miroir.ports.records import OF_ONE_INDEX, BatchPage, TaskQuery, TaskRecord
 def find(tx: Transaction, query: TaskQuery) -> BatchPage:
     """See `Store.batches`. One more than asked for is read, as with tasks."""
     where, values = joined(((HAS_BATCH, ()), *_conditions(query)))
-    count = tx.row(f"SELECT count(DISTINCT {BATCH}) AS total FROM task WHERE {where}", *values)  # noqa: S608 - no input
+    count = tx.row(f"SELECT count(DISTINCT {BATCH}) AS total FROM task WHERE {where}", *values)
     assert count is not None
     if query.from_uid is not None:
         where += f" AND {BATCH} {'>=' if query.reverse else '<='} ?"
         values.append(query.from_uid)
     order = "ASC" if query.reverse else "DESC"
     rows = tx.rows(
-        f"SELECT DISTINCT {BATCH} AS batch FROM task WHERE {where}"  # noqa: S608 - no input
-        f" ORDER BY batch {order} LIMIT ?",
+        f"SELECT DISTINCT {BATCH} AS batch FROM task WHERE {where} ORDER BY batch {order} LIMIT ?",
         *(*values, query.limit + 1),
     )
     found: list[int] = [row["batch"] for row in rows]
@@ -45,7 +44,7 @@ def _with_tasks(
 ) -> tuple[tuple[int, tuple[TaskRecord, ...]], ...]:
     tasks: dict[int, list[TaskRecord]] = {batch: [] for batch in batches}
     for row in tx.rows(
-        f"SELECT * FROM task WHERE {BATCH} IN ({marks(batches)}) AND {HAS_BATCH} ORDER BY uid",  # noqa: S608 - no input
+        f"SELECT * FROM task WHERE {BATCH} IN ({marks(batches)}) AND {HAS_BATCH} ORDER BY uid",
         *batches,
     ):
         task = codec.task_record(row)
@@ -91,4 +90,4 @@ def _no_task(condition: Condition) -> Condition:
 def _within(operator: str, conditions: tuple[Condition, ...]) -> Condition:
     where, values = joined(((HAS_BATCH, ()), *conditions))
     inner: tuple[Any, ...] = tuple(values)
-    return f"{BATCH} {operator} (SELECT {BATCH} FROM task WHERE {where})", inner  # noqa: S608 - no input
+    return f"{BATCH} {operator} (SELECT {BATCH} FROM task WHERE {where})", inner

@@ -66,7 +66,7 @@ def history(
         page = " LIMIT ?"
         values.append(limit)
     rows = tx.rows(
-        f"SELECT {_ENTRY} FROM settings_history WHERE index_uid = ?{narrow}"  # noqa: S608
+        f"SELECT {_ENTRY} FROM settings_history WHERE index_uid = ?{narrow}"
         f" ORDER BY version DESC{page}",
         *values,
     )
@@ -103,8 +103,7 @@ def find_intents(tx: Transaction, query: IntentQuery) -> tuple[Intent, ...]:
         conditions.append("intent_id <= ?")
         values.append(query.from_id)
     rows = tx.rows(
-        f"SELECT * FROM intent WHERE {' AND '.join(conditions)}"  # noqa: S608 - ours, no input
-        " ORDER BY intent_id DESC LIMIT ?",
+        f"SELECT * FROM intent WHERE {' AND '.join(conditions)} ORDER BY intent_id DESC LIMIT ?",
         *(*values, query.limit),
     )
     return tuple(codec.intent(row, tx.seal) for row in rows)
@@ -118,7 +117,7 @@ def intent_tasks(
     if not intent_ids:
         return found
     rows = tx.rows(
-        f"SELECT * FROM intent_task WHERE intent_id IN ({marks(intent_ids)})"  # noqa: S608
+        f"SELECT * FROM intent_task WHERE intent_id IN ({marks(intent_ids)})"
         " ORDER BY intent_id, node_id, task_uid",
         *intent_ids,
     )

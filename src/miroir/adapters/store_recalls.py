@@ -23,7 +23,7 @@ def open_cancelation(tx: Transaction, query: TaskQuery, task: NewTask) -> TaskRe
     details = {**task.details, "matchedTasks": _count(tx, where, values), "canceledTasks": None}
     opened = store_tasks.insert(tx, replace(task, details=details))
     tx.run(
-        f"UPDATE task SET recalled_by = ? WHERE {where} AND {UNENDED}"  # noqa: S608 - no input
+        f"UPDATE task SET recalled_by = ? WHERE {where} AND {UNENDED}"
         " AND recalled_by IS NULL AND uid <> ? AND type NOT IN (?, ?)",
         *(opened.uid, *values, opened.uid, *_TO_BE_LEFT),
     )
@@ -74,10 +74,10 @@ def delete_tasks(tx: Transaction, query: TaskQuery, task: NewTask) -> TaskRecord
     """See `Store.delete_tasks`."""
     where, values = store_task_queries.where(query)
     matched = _count(tx, where, values)
-    ended = f"SELECT uid FROM task WHERE {where} AND NOT {UNENDED}"  # noqa: S608 - no input
+    ended = f"SELECT uid FROM task WHERE {where} AND NOT {UNENDED}"
     for table in ("node_task", "write_part"):
-        tx.run(f"DELETE FROM {table} WHERE task_uid IN ({ended})", *values)  # noqa: S608 - no input
-    deleted = tx.run(f"DELETE FROM task WHERE {where} AND NOT {UNENDED}", *values)  # noqa: S608 - no input
+        tx.run(f"DELETE FROM {table} WHERE task_uid IN ({ended})", *values)
+    deleted = tx.run(f"DELETE FROM task WHERE {where} AND NOT {UNENDED}", *values)
     details = {**task.details, "matchedTasks": matched, "deletedTasks": deleted}
     opened = store_tasks.insert(tx, replace(task, details=details))
     store_tasks.finish(
@@ -87,7 +87,7 @@ def delete_tasks(tx: Transaction, query: TaskQuery, task: NewTask) -> TaskRecord
 
 
 def _count(tx: Transaction, where: str, values: list[object]) -> int:
-    row = tx.row(f"SELECT count(*) AS found FROM task WHERE {where}", *values)  # noqa: S608 - no input
+    row = tx.row(f"SELECT count(*) AS found FROM task WHERE {where}", *values)
     assert row is not None
     return int(row["found"])
 

@@ -78,7 +78,7 @@ def finish(
 ) -> None:
     """See `Store.finish_task`."""
     assert status in {"succeeded", "failed", "canceled"}, status
-    before = tx.row(f"SELECT recalled_by FROM task WHERE uid = ? AND {UNENDED}", uid)  # noqa: S608 - no input
+    before = tx.row(f"SELECT recalled_by FROM task WHERE uid = ? AND {UNENDED}", uid)
     if before is None:
         return
     recalled_by = before["recalled_by"]
@@ -116,7 +116,7 @@ def rename_index(tx: Transaction, names: Mapping[str, str], *, before: int) -> N
     """Let tasks below `before` be found under the uids that their indexes have now."""
     cases = " ".join("WHEN ? THEN ?" for _ in names)
     tx.run(
-        f"UPDATE task SET index_uid = CASE index_uid {cases} END"  # noqa: S608 - no input
+        f"UPDATE task SET index_uid = CASE index_uid {cases} END"
         f" WHERE uid < ? AND index_uid IN ({marks(names)})",
         *(text for pair in names.items() for text in pair),
         *(before, *names),
@@ -147,14 +147,14 @@ def unfinished(tx: Transaction) -> Mapping[str, int]:
 def find(tx: Transaction, query: TaskQuery) -> TaskPage:
     """See `Store.tasks`. One more than asked for is read, to know whether there is a next page."""
     where, values = queries.where(query)
-    count = tx.row(f"SELECT count(*) AS total FROM task WHERE {where}", *values)  # noqa: S608 - no input
+    count = tx.row(f"SELECT count(*) AS total FROM task WHERE {where}", *values)
     assert count is not None
     if query.from_uid is not None:
         where += " AND uid >= ?" if query.reverse else " AND uid <= ?"
         values = [*values, query.from_uid]
     order = "ASC" if query.reverse else "DESC"
     rows = tx.rows(
-        f"SELECT * FROM task WHERE {where} ORDER BY uid {order} LIMIT ?",  # noqa: S608 - no input
+        f"SELECT * FROM task WHERE {where} ORDER BY uid {order} LIMIT ?",
         *(*values, query.limit + 1),
     )
     found = tuple(codec.task_record(row) for row in rows)
@@ -219,7 +219,7 @@ def save_shares(
 def unfinished_writes(tx: Transaction) -> tuple[UnfinishedWrite, ...]:
     """See `Store.unfinished_writes`."""
     rows = tx.rows(
-        f"SELECT * FROM task WHERE {UNENDED}"  # noqa: S608 - no input
+        f"SELECT * FROM task WHERE {UNENDED}"
         " AND EXISTS (SELECT 1 FROM node_task WHERE task_uid = uid) ORDER BY uid"
     )
     return tuple(

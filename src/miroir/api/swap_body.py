@@ -31,7 +31,7 @@ def read_swaps(body: Any, opens: Callable[[str], bool]) -> Swaps:
     if not isinstance(body, list):
         raise RequestRefused(f"Invalid value type: expected an array, but found {described(body)}")
     pairs = [_pair(value, f"[{place}]") for place, value in enumerate(body)]
-    swaps = tuple(_swap(uids, rename, opens) for uids, rename in pairs)
+    swaps = tuple(_swap(uids, opens, rename=rename) for uids, rename in pairs)
     if (twice := named_twice(swaps)) is not None:
         raise BadParameter("invalid_swap_duplicate_index_found", twice)
     return swaps
@@ -81,7 +81,7 @@ def _mistyped(code: str, place: str, expected: str, value: Any) -> BadParameter:
     return BadParameter(code, message)
 
 
-def _swap(uids: list[str], rename: bool, opens: Callable[[str], bool]) -> Swap:  # noqa: FBT001
+def _swap(uids: list[str], opens: Callable[[str], bool], *, rename: bool) -> Swap:
     if len(uids) != 2:
         names = ", ".join(orjson.dumps(uid).decode() for uid in uids)
         raise BadParameter(

@@ -18,6 +18,7 @@ from miroir.cli.settings.target import Target
 Level = Literal["ok", "note", "warning", "error"]
 _SKEW: Final = timedelta(seconds=5)
 _INDEXES_MAX: Final = 20
+_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 _SLACK: Final = 3
 _SLACK_MIN: Final = 1 << 30
 
@@ -95,9 +96,7 @@ def _off(change: Mapping[str, Any], part: Mapping[str, Any]) -> timedelta | None
 
 
 def _size(number: int) -> str:
-    value, unit = float(number), "B"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):  # noqa: B007 - the last one is used
-        if value < 1024:
-            break
-        value /= 1024
-    return f"{value:.0f} {unit}" if value >= 10 or unit == "B" else f"{value:.1f} {unit}"
+    step = min(max(number.bit_length() - 1, 0) // 10, len(_UNITS) - 1)
+    value = number / 1024**step
+    digits = 0 if value >= 10 or not step else 1
+    return f"{value:.{digits}f} {_UNITS[step]}"

@@ -6,7 +6,7 @@ the store.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Any, Final
 
 import structlog
 
@@ -117,9 +117,9 @@ class DriftBook:
 
     def forget(self, live: frozenset[IndexUid]) -> None:
         """Drop what is known of indexes that are no more."""
-        kept: tuple[dict[Pair, Literal[0]], ...] = (
+        kept: tuple[dict[Pair, Any], ...] = (
             self.watches, self.drifts, self.left_alone, self.repairs, self.right_s, self.doubts,
-        )  # type: ignore[assignment]  # fmt: skip
+        )  # fmt: skip
         for book in kept:
             for pair in [pair for pair in book if pair[0] not in live]:
                 del book[pair]

@@ -12,6 +12,7 @@ business of the sweep (`reconciler.py`) and of the feed (`feed.py`).
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 import structlog
@@ -352,10 +353,8 @@ class Inspector:
         """A node has lost the documents of an index; siblings can fill it, if there are."""
         left = self._tools.replicas.leave(index_uid, {node_id: why})
         for gone, reason in left.items():
-            await until_stored(
-                self._tools.clock,
-                lambda: self._tools.store.set_out_of_sync(index_uid, gone, reason),  # noqa: B023
-            )
+            mark = partial(self._tools.store.set_out_of_sync, index_uid, gone, reason)
+            await until_stored(self._tools.clock, mark)
 
     async def look_now(self, index_uid: IndexUid) -> None:
         """Look at every node of an index: what is wanted of it has changed."""
