@@ -111,7 +111,10 @@ class Catalog:
             return _only(await self._ask(query, request, ShardId(0)))
         asked = merge.rewrite_page(parameters, shards, query.index.record.primary_key)
         if isinstance(asked, CannotMerge):
-            raise CannotBeMerged(asked.reason)
+            answer = _only(await self._ask(query, request, ShardId(0)))
+            if answer.status < 400:  # A node's own no goes first.
+                raise CannotBeMerged(asked.reason)
+            return answer
         gathered = await self._ask(query, _rewritten(query, request, asked))
         if asked.is_sorted and gathered.refusal is not None:
             # In the words of the route that was asked, and without our header.

@@ -38,11 +38,12 @@ class FacetSearcher:
         """
         query = readable_body(request)
         if self._shard_count == 1 or query is None:
-            gathered = await self._ask(request, ShardId(0))
-            reply = gathered.replies[0]
-            return Answer(reply.status, reply.body, gathered.headers)
+            return await self._pass_on(request)
         if (cannot := merge.check_facet_search(query)) is not None:
-            raise CannotBeMerged(cannot.reason)
+            answer = await self._pass_on(request)  # A node's own no goes first.
+            if answer.status < 400:
+                raise CannotBeMerged(cannot.reason)
+            return answer
         gathered = await self._ask(request, None)
         if (refusal := gathered.refusal) is not None:
             return Answer(refusal.status, refusal.body, gathered.headers)
@@ -53,6 +54,11 @@ class FacetSearcher:
             values_max=settings.max_values_per_facet,
         )
         return Answer(200, merged, gathered.headers)
+
+    async def _pass_on(self, request: SearchRequest) -> Answer:
+        gathered = await self._ask(request, ShardId(0))
+        reply = gathered.replies[0]
+        return Answer(reply.status, reply.body, gathered.headers)
 
     async def _ask(self, request: SearchRequest, shard: ShardId | None) -> Gathered:
         question = f"?{request.query_string}" if request.query_string else ""

@@ -76,6 +76,7 @@ class MultiNodes:
         self._control = control
         self._cluster = cluster
         self._timeout_s = timeout_s
+        self._turn = 0
 
     async def gather(
         self, request: MultiRequest, index_uid: str, body: Any, places: Sequence[int]
@@ -156,33 +157,48 @@ class MultiNodes:
         self, request: MultiRequest, asked: MultiSearch, refused: QueryRefused
     ) -> RefusedByNode:
         """Return a node's no to the whole request; where it has none, its no to the part."""
-        gathered = await self._scatter.ask(
-            Wish(
-                IndexUid(refused.index_uid),
-                self._with_known(request, asked),
-                timeout_s=self._timeout_s,
-                shard=ShardId(0),
-            )
-        )
-        if gathered.refusal is not None:
-            return RefusedByNode(_without_suffix(gathered.refusal))
+        whole = self._with_known(request, asked)
+        refusal = await self._judge(whole, asked, refused.index_uid)
+        if refusal is not None:
+            return RefusedByNode(_without_suffix(refusal))
         error = orjson.loads(refused.reply.body)
         error["message"] = with_place(error["message"], refused.places)
         return RefusedByNode(NodeReply(refused.reply.status, {}, orjson.dumps(error)))
 
     async def check(self, request: MultiRequest, asked: MultiSearch, index_uid: str) -> None:
         """
-        Have a node look at the whole of a federated request, and show nothing of what it finds.
+        Have a node look at the whole of a request, and show nothing of what it finds.
 
         Raises:
             RefusedByNode: It found a fault.
         """
-        federation = {"limit": 0, **(asked.federation or {})}
-        body = orjson.dumps({"queries": asked.queries, "federation": federation})
-        to_nodes = _to_nodes(request, body, _JSON)
-        wish = Wish(IndexUid(index_uid), to_nodes, timeout_s=self._timeout_s, shard=ShardId(0))
-        if (refusal := (await self._scatter.ask(wish)).refusal) is not None:
+        whole: dict[str, Any] = {"queries": asked.queries}
+        if asked.federation is not None:
+            whole["federation"] = {"limit": 0, **asked.federation}
+        to_nodes = _to_nodes(request, orjson.dumps(whole), _JSON)
+        if (refusal := await self._judge(to_nodes, asked, index_uid)) is not None:
             raise RefusedByNode(refusal)
+
+    async def _judge(
+        self, whole: NodeRequest, asked: MultiSearch, index_uid: str
+    ) -> NodeReply | None:
+        """
+        Return a node's no to a whole request.
+
+        A node that is up to date for every index says it: to one that is behind in any of them,
+        what is right may be wrong. If there is none, one that may answer for `index_uid` does.
+        """
+        shard, nodes = ShardId(0), None
+        view = self._cluster.view
+        indexes = [view.live(IndexUid(uid)) for uid in asked.by_index]
+        current = view.current(index for index in indexes if index is not None)
+        columns = enumerate(view.topology.columns)
+        if found := [(s, here) for s, column in columns if (here := current.intersection(column))]:
+            self._turn += 1
+            number, nodes = found[self._turn % len(found)]
+            shard = ShardId(number)
+        wish = Wish(IndexUid(index_uid), whole, timeout_s=self._timeout_s, shard=shard, only=nodes)
+        return (await self._scatter.ask(wish)).refusal
 
     def _with_known(self, request: MultiRequest, asked: MultiSearch) -> NodeRequest:
         live = self._cluster.view.live

@@ -16,7 +16,7 @@ from miroir.core.merge.multi_search import (
     with_index,
 )
 from miroir.core.topology import IndexUid
-from miroir.errors import IndexNotFound
+from miroir.errors import CannotBeMerged, IndexNotFound
 from miroir.services.cluster import Cluster
 from miroir.services.federated_searcher import FederatedSearcher
 from miroir.services.index_queries import IndexQueries, planned
@@ -57,6 +57,10 @@ class MultiSearcher:
             return await self._one_by_one(request, asked)
         except QueryRefused as refused:
             raise await self._nodes.explained(request, asked, refused) from None
+        except CannotBeMerged:
+            if asked.federation is None:  # A node's own no goes first, as in a federation.
+                await self._nodes.check(request, asked, asked.queries[0]["indexUid"])
+            raise
 
     async def _one_by_one(self, request: MultiRequest, asked: MultiSearch) -> Answer:
         groups, request_uid = asked.by_index, str(uuid4())

@@ -101,7 +101,7 @@ class Searcher:
             query, self._shard_count, self._settings_of(request.index)
         )
         if isinstance(rewritten, CannotMerge):
-            raise CannotBeMerged(rewritten.reason)
+            return await self._refused(request, rewritten)
         gathered = await self._ask(request, _with_query(request, rewritten.body))
         if (refusal := gathered.refusal) is not None:
             return Answer(refusal.status, refusal.body, gathered.headers)
@@ -120,7 +120,7 @@ class Searcher:
         if plan is None:
             return None
         if isinstance(plan, CannotMerge):
-            raise CannotBeMerged(plan.reason)
+            return await self._refused(request, plan)
 
         async def ask(body: Mapping[str, Any]) -> Gathered:
             gathered = await self._ask(request, _with_query(request, body))
@@ -163,6 +163,13 @@ class Searcher:
         gathered = await self._ask(request, _as_it_came(request), ShardId(0))
         reply = gathered.replies[0]
         return Answer(reply.status, reply.body, gathered.headers)
+
+    async def _refused(self, request: SearchRequest, why: CannotMerge) -> Answer:
+        """Return a node's no, which goes first: about what one node would not do either."""
+        answer = await self._pass_on(request)
+        if answer.status < 400:
+            raise CannotBeMerged(why.reason)
+        return answer
 
     async def _ask(
         self, request: SearchRequest, to_nodes: NodeRequest, shard: ShardId | None = None

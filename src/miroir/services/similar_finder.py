@@ -27,6 +27,10 @@ from miroir.services.side_by_side import side_by_side
 from miroir.services.writer import owner
 
 _ATTEMPTS_MAX: Final = 3
+_FIRST: Final = ShardId(0)
+_FLAGS: Final = (
+    "showRankingScore", "showRankingScoreDetails", "retrieveVectors", "showPerformanceDetails",
+)  # fmt: skip
 
 
 class SimilarFinder:
@@ -54,16 +58,19 @@ class SimilarFinder:
         if plan is None:
             return await self._pass_on(request)
         if isinstance(plan, CannotMerge):
-            raise CannotBeMerged(plan.reason)
+            own = await self._pass_on(request, owner(self._cluster.view, str(query["id"])))
+            if own.status < 400:  # A node's own no goes first.
+                raise CannotBeMerged(plan.reason)
+            return own
         for _ in range(_ATTEMPTS_MAX):
             answer = await self._attempt(request, plan)
             if answer is not None:
                 return answer
         raise SettingsVersionStale("the settings changed while the nodes answered")
 
-    async def _pass_on(self, request: SearchRequest) -> Answer:
+    async def _pass_on(self, request: SearchRequest, shard: ShardId = _FIRST) -> Answer:
         came = _to_nodes(request, request.query_string, request.body, request.content_type)
-        return _only(await self._ask(request, came, ShardId(0)))
+        return _only(await self._ask(request, came, shard))
 
     async def _attempt(self, request: SearchRequest, plan: SimilarPlan) -> Answer | None:
         """Return the answer, or None if the two steps met different versions."""
@@ -117,7 +124,7 @@ def _from_query(request: SearchRequest) -> dict[str, Any]:
     for name in ("offset", "limit"):
         if (number := unsigned(query.get(name, ""))) is not None:
             query[name] = number
-    for name in ("showRankingScore", "showRankingScoreDetails", "retrieveVectors"):
+    for name in _FLAGS:
         if name in query:
             query[name] = query[name] == "true"
     if "attributesToRetrieve" in query:
@@ -165,7 +172,7 @@ def _json(
 
 def _dumps(query: Mapping[str, Any], window: Mapping[str, Any]) -> bytes:
     """Return a body; parameters that are no booleans or numbers stay for the node to refuse."""
-    body = {name: value for name, value in query.items() if name != "showPerformanceDetails"}
+    body = dict(query)
     for name, value in window.items():
         if type(body.get(name, value)) is type(value):
             body[name] = value

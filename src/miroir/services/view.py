@@ -4,7 +4,7 @@ What the hot path reads: the cluster at one moment, and how one step leads to th
 Values and pure functions; who replaces one view by the next is `cluster.py`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from miroir.core.broadcast_judge import stranded, verified_anew
@@ -129,6 +129,14 @@ class View:
     def ready(self, index: IndexView) -> frozenset[NodeId]:
         """Nodes that are healthy and hold every acknowledged document of the index."""
         return self.healthy - index.out_of_sync.keys()
+
+    def current(self, indexes: Iterable[IndexView]) -> frozenset[NodeId]:
+        """Nodes that are ready for all of these indexes, at the last settings of each."""
+        found = self.healthy
+        for index in indexes:
+            newest = {n for n, version in index.proved.items() if version == index.record.version}
+            found = found & self.ready(index) & newest
+        return frozenset(found)
 
 
 def _to_come(intent: Intent) -> bool:

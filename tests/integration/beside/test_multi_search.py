@@ -142,9 +142,12 @@ def test_a_body_that_is_none_is_refused_in_a_nodes_words(pair, body):
 
 def test_what_cannot_be_merged_names_its_query(pair, uids):
     """As every fault does."""
-    answer = pair.through("POST", PATH, asking(uids, {}, {"useNetwork": True}))
+    settings = {"displayedAttributes": ["title"], "filterableAttributes": ["kind"]}
+    hidden = pair.load([{"id": 1, "title": "boat", "kind": "a"}], settings)
+    queries = [{"indexUid": uids[0]}, {"indexUid": hidden, "distinct": "kind"}]
+    answer = pair.through("POST", PATH, {"queries": queries})
     assert answer.status_code == 501
-    assert answer.json()["message"].startswith("Inside `.queries[1]`: `useNetwork`")
+    assert answer.json()["message"].startswith("Inside `.queries[1]`: `id` is the primary key")
 
 
 def test_the_answer_tells_the_version_of_each_index(pair, uids):

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
 
 from miroir.core.merge.multi_search import read_multi_search
-from miroir.core.topology import GroupId, Node, NodeId, ShardId, Topology
+from miroir.core.topology import GroupId, IndexUid, Node, NodeId, ShardId, Topology
 from miroir.errors import NoCoveringSet
 from miroir.ports.node import NodeReply
-from miroir.services.cluster import Cluster
+from miroir.ports.records import IndexRecord
+from miroir.services.cluster import Cluster, IndexView, View
 from miroir.services.multi_nodes import MultiNodes, MultiRequest, QueryRefused, headers_of
 from miroir.services.scatter import Gathered, Wish
 
@@ -64,6 +66,53 @@ async def test_any_other_no_is_the_clients():
     with pytest.raises(QueryRefused):
         await gather(node)
     assert len(node.asked) == 1
+
+
+FOUR = tuple(
+    Node(NodeId(f"n{number}"), ShardId(number % 2), GroupId(number // 2), "http://x:1")
+    for number in range(4)
+)
+
+
+@dataclass
+class Seen:
+    """What is known of a cluster of 2 x 2: which nodes are at the last settings of each index."""
+
+    view: View
+
+
+def seen(**current: tuple[str, ...]) -> Seen:
+    indexes = {
+        IndexUid(uid): IndexView(
+            IndexRecord(IndexUid(uid), "id", 5, {}, {}, None, False, 0, 0),
+            proved={n.node_id: 5 if n.node_id in nodes else 4 for n in FOUR},
+        )
+        for uid, nodes in current.items()
+    }
+    everybody = frozenset(node.node_id for node in FOUR)
+    return Seen(View(Topology(1, 2, 2, FOUR), everybody, {}, indexes, {}))
+
+
+@pytest.mark.parametrize(
+    ("films", "books", "shard", "only"),
+    [
+        (("n0", "n1", "n2"), ("n1", "n3"), 1, {"n1"}),
+        (("n0", "n2"), ("n0", "n2", "n3"), 0, {"n0", "n2"}),
+        (("n0",), ("n1",), 0, None),
+    ],
+)
+async def test_a_whole_request_is_judged_by_a_node_that_is_up_to_date_for_all_of_it(
+    films, books, shard, only
+):
+    """A node that is behind in one index finds fault with what is right, and in old words."""
+    node, both = Node0(FINE, FINE), request({"indexUid": "films"}, {"indexUid": "books"})
+    cluster = seen(films=films, books=books)
+    asking = MultiNodes(scatter=node, control=None, cluster=cluster, timeout_s=1)
+    for _ in range(2):
+        await asking.check(both, read_multi_search(json.loads(both.body)), "films")
+    assert {(wish.shard, wish.only) for wish in node.asked} == {
+        (shard, None if only is None else frozenset(only))
+    }
 
 
 async def test_a_no_that_one_node_does_not_have_for_the_whole_names_the_clients_query():

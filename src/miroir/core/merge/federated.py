@@ -46,6 +46,7 @@ class _Answer(msgspec.Struct, rename="camel"):
     facets_by_index: dict[str, _Facets] = {}
     metadata: list[Raw] = []
     semantic_hit_count: int | UnsetType = UNSET
+    performance_details: Raw | UnsetType = UNSET
 
 
 _decode: Final = msgspec.json.Decoder(_Answer).decode
@@ -207,7 +208,8 @@ def _members(
     vectors = _vectors(firsts, plan)
     if vectors is not None:
         yield _member("queryVectors", vectors)
-    yield b'"processingTimeMs":%d' % max(part.processing_time_ms for part in everything)
+    slowest = max(everything, key=lambda part: part.processing_time_ms)
+    yield b'"processingTimeMs":%d' % slowest.processing_time_ms
     totals = {uid: sum(map(_total, of_index)) for uid, of_index in parts.items()}
     yield _pagination(plan.window, max(sum(totals.values()) - dropped, 0))
     yield from _facets(parts, totals, plan)
@@ -221,6 +223,8 @@ def _members(
         yield _member("metadata", [told[place] for place in sorted(told)])
     if any(part.semantic_hit_count is not UNSET for part in everything):
         yield b'"semanticHitCount":%d' % sum(b'"vectorSort":{' in c.hit.details for c in page)
+    if slowest.performance_details is not UNSET:
+        yield _member("performanceDetails", slowest.performance_details)
 
 
 def _vectors(firsts: Mapping[str, _Answer], plan: FederatedPlan) -> dict[str, Raw] | None:

@@ -25,12 +25,10 @@ from miroir.core.merge.query import (
 )
 
 _PAGING: Final = ("offset", "limit", "page", "hitsPerPage")
+_DETAILS: Final = "showPerformanceDetails"
 _MEMBERS: Final = frozenset(
-    {
-        *_PAGING, "facetsByIndex", "mergeFacets", "distinct", "showPerformanceDetails",
-        "personalize",
-    }
-)  # fmt: skip
+    {*_PAGING, "facetsByIndex", "mergeFacets", "distinct", "personalize", _DETAILS}
+)
 
 
 class Federation(msgspec.Struct, rename="camel"):
@@ -103,7 +101,8 @@ def plan_federated(
     queries = [query for query, _ in rewritten]
     window = window_of(federation, SearchSettings())
     facets, distinct = federation.get("facetsByIndex") or {}, federation.get("distinct")
-    once = {} if distinct is None else {"distinct": distinct}
+    once: dict[str, Any] = {} if distinct is None else {"distinct": distinct}
+    once |= {name: True for name in (_DETAILS,) if federation.get(name)}
     bodies: dict[str, dict[str, Any]] = {
         uid: {
             "queries": [queries[place] for place in places],
@@ -134,7 +133,7 @@ def _is_readable(federation: Mapping[str, Any]) -> bool:
         and isinstance(merge, dict | None)
         and (merge is None or merge.keys() <= {"maxValuesPerFacet"})
         and (most is None or _is_count(most))
-        and isinstance(federation.get("showPerformanceDetails", False), bool)
+        and isinstance(federation.get(_DETAILS, False), bool)
         and isinstance(federation.get("distinct"), str | None)
         and federation.get("personalize", True) not in ({}, [], "", 0)
     )
@@ -161,7 +160,7 @@ def _rewritten(
             return CannotMerge(
                 "several federated queries of one index with a distinct attribute cannot be merged"
             )
-        refused = (*_PAGING, "showPerformanceDetails", *once)
+        refused = (*_PAGING, _DETAILS, *once)
         body = {name: value for name, value in rewritten.body.items() if name not in refused}
         body |= {name: query[name] for name in refused if name in query}
         found.append((body, rewritten.asked))

@@ -108,7 +108,7 @@ def rewrite_page(
         primary_key: Of the index; None: it has none yet.
     """
     assert shards > 1, "one shard's answer passes through untouched"
-    if query.get("useNetwork") not in {None, False}:
+    if query.get("useNetwork") not in (None, False, "false"):
         return CannotMerge("`useNetwork` is not supported: the shards are Miroir's own network")
     offset, limit = query.get("offset", 0), query.get("limit", _LIMIT)
     if not all(type(number) is int and number >= 0 for number in (offset, limit)):
@@ -145,8 +145,9 @@ def fetch_body(parameters: Mapping[str, Any]) -> dict[str, Any]:
     if "filter" in body:
         with suppress(msgspec.DecodeError):  # Else it is text, without quotes.
             body["filter"] = msgspec.json.decode(body["filter"])
-    if body.get("retrieveVectors") in {"true", "false"}:
-        body["retrieveVectors"] = body["retrieveVectors"] == "true"
+    for name in ("retrieveVectors", "useNetwork"):
+        if body.get(name) in {"true", "false"}:
+            body[name] = body[name] == "true"
     return body
 
 

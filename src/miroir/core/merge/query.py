@@ -28,9 +28,9 @@ _LIMIT: Final = 20
 _HITS_PER_PAGE: Final = 20
 _REFUSED: Final = {
     "personalize": "personalized results cannot be merged over several shards",
+    "personalizeUserContext": "personalized results cannot be merged over several shards",
     "useNetwork": "`useNetwork` is not supported: the shards are Miroir's own network",
 }
-_ADDS_ONLY_NOISE: Final = "showPerformanceDetails"
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def rewrite_search(
     settings = settings or SearchSettings()
     if (reason := refused_parameter(query)) is not None:
         return CannotMerge(reason)
-    body = {name: value for name, value in query.items() if name != _ADDS_ONLY_NOISE}
+    body = dict(query)
     distinct = _distinct(query, settings)
     hidden: Hidden | CannotMerge | None = None
     if "*" not in settings.displayed_attributes:
@@ -162,7 +162,7 @@ def rewrite_search(
 def refused_parameter(query: Mapping[str, Any]) -> str | None:
     """Return why a query cannot be merged whatever its answers; None if nothing speaks against."""
     for name, reason in _REFUSED.items():
-        if query.get(name):
+        if query.get(name) and query[name] != "false":  # As a query string has it.
             return reason
     return None
 

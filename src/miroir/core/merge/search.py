@@ -4,10 +4,9 @@ The answers of a scattered search -> one answer.
     hits        merged by score details, windowed, stripped (hits.py, ranking.py, distinct.py)
     totals      summed; pages computed anew
     facets      facets.py
-    time        the slowest node's
+    time        the slowest node's, and so are its details
 
-Members stand in the order in which a node writes them. `requestUid` is the caller's; what only one
-node could say of itself (performanceDetails) is left out.
+Members stand in the order in which a node writes them. `requestUid` is the caller's.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -41,6 +40,7 @@ class NodeAnswer(msgspec.Struct, rename="camel"):
     facet_distribution: dict[str, dict[str, int]] | UnsetType = UNSET
     facet_stats: dict[str, FacetStats] | UnsetType = UNSET
     metadata: Raw | UnsetType = UNSET
+    performance_details: Raw | UnsetType = UNSET
     semantic_hit_count: int | UnsetType = UNSET
 
     @property
@@ -76,15 +76,15 @@ def merge_search(
     parts = [read_answer(answer, position) for position, answer in enumerate(answers)]
     lists = [part.hits for part in parts]
     try:
-        hits = list(_window(merge_hits(lists, asked.settings.primary_key), asked))
+        hits, dropped = _window(merge_hits(lists, asked.settings.primary_key), asked)
     except Incomparable as reason:
         if not mixed:
             return CannotMerge(str(reason))
-        hits = list(_window(merge_by_score(lists), asked))
+        hits, dropped = _window(merge_by_score(lists), asked)
     semantic = None
     if any(part.semantic_hit_count is not UNSET for part in parts):
         semantic = sum(_VECTOR in hit.details for hit in hits)
-    return written(parts, asked, hits, request_uid, semantic_hits=semantic)
+    return written(parts, asked, hits, request_uid, semantic_hits=semantic, dropped=dropped)
 
 
 def written(
@@ -94,12 +94,23 @@ def written(
     request_uid: str | None,
     *,
     semantic_hits: int | None,
+    dropped: int = 0,
 ) -> bytes:
-    """Return the answer with these hits, and the other members as the parts have them."""
+    """
+    Return the answer with these hits, and the other members as the parts have them.
+
+    Args:
+        parts: The nodes' answers, in shard order.
+        asked: What the client asked for.
+        hits: Of the window.
+        request_uid: A fresh id for the answer; None leaves it out.
+        semantic_hits: How many of the hits were found by meaning; None: that is not told.
+        dropped: Hits that nodes have counted, of values that are shown already.
+    """
     if asked.hidden is not None:
         hits = [redacted(hit) for hit in hits]
     body = b",".join([_body(hit, asked) for hit in hits])
-    members = list(_members(parts, asked, request_uid))
+    members = list(_members(parts, asked, request_uid, dropped))
     if semantic_hits is not None:
         members.append(b'"semanticHitCount":%d' % semantic_hits)
     return b'{"hits":[%b],%b}' % (body, b",".join(members))
@@ -118,10 +129,20 @@ def read_answer(answer: bytes, position: int) -> NodeAnswer:
         raise NodeAnswerUnreadable(f"not a search answer: {error}", position) from None
 
 
-def _window(hits: Iterable[Hit], asked: Asked) -> Iterator[Hit]:
-    if asked.distinct is not None:
-        hits = once_per_value(hits, asked.distinct)
-    return islice(hits, asked.offset, asked.window_end) if asked.window_end else iter(())
+def _window(hits: Iterator[Hit], asked: Asked) -> tuple[list[Hit], int]:
+    """
+    Return the hits of the window, and how many were dropped since their value had come before.
+
+    Those behind the window count as well: where every shard has sent all its hits, nothing is
+    counted twice.
+    """
+    if not asked.window_end:
+        return [], 0
+    if asked.distinct is None:
+        return list(islice(hits, asked.offset, asked.window_end)), 0
+    found = list(hits)
+    kept = list(once_per_value(found, asked.distinct))
+    return kept[asked.offset : asked.window_end], len(found) - len(kept)
 
 
 def once_per_value(hits: Iterable[Hit], attribute: str) -> Iterator[Hit]:
@@ -146,20 +167,23 @@ def _body(hit: Hit, asked: Asked) -> bytes:
 
 
 def _members(
-    parts: Sequence[NodeAnswer], asked: Asked, request_uid: str | None
+    parts: Sequence[NodeAnswer], asked: Asked, request_uid: str | None, dropped: int
 ) -> Iterator[bytes]:
     yield b'"query":%b' % bytes(parts[0].query)
     vectors = [part.query_vector for part in parts if part.query_vector is not UNSET]
     if vectors:
         yield _member("queryVector", vectors[0])
-    yield b'"processingTimeMs":%d' % max(part.processing_time_ms for part in parts)
+    slowest = max(parts, key=lambda part: part.processing_time_ms)
+    yield b'"processingTimeMs":%d' % slowest.processing_time_ms
     total = sum(part.total for part in parts)
-    yield _pagination(asked, total)
+    yield _pagination(asked, max(total - dropped, 0))
     yield from _facets(parts, asked, total)
     if request_uid is not None:
         yield _member("requestUid", request_uid)
     if parts[0].metadata is not UNSET:
         yield _member("metadata", parts[0].metadata)
+    if slowest.performance_details is not UNSET:
+        yield _member("performanceDetails", slowest.performance_details)
 
 
 def _facets(parts: Sequence[NodeAnswer], asked: Asked, total: int) -> Iterator[bytes]:

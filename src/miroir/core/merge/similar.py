@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Any, Final
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from miroir.core.merge.hits import Hit, cut
 from miroir.core.merge.query import CannotMerge
@@ -30,7 +30,10 @@ _LIMIT: Final = 20
 _RELEVANCY: Final = frozenset(
     {"words", "typo", "proximity", "attribute", "attributeRank", "wordPosition", "exactness"}
 )
-_OF_HITS: Final = ("attributesToRetrieve", "retrieveVectors", "filter", "rankingScoreThreshold")
+_PERFORMANCE: Final = "showPerformanceDetails"
+_OF_HITS: Final = (
+    "attributesToRetrieve", "retrieveVectors", "filter", "rankingScoreThreshold", _PERFORMANCE,
+)  # fmt: skip
 
 
 class _Similar(msgspec.Struct, rename="camel"):
@@ -38,12 +41,14 @@ class _Similar(msgspec.Struct, rename="camel"):
     id: Raw
     processing_time_ms: int
     estimated_total_hits: int
+    performance_details: Raw | UnsetType = UNSET
 
 
 class _Found(msgspec.Struct, rename="camel"):
     hits: list[Raw]
     processing_time_ms: int
     estimated_total_hits: int
+    performance_details: Raw | UnsetType = UNSET
 
 
 _decode_similar: Final = msgspec.json.Decoder(_Similar).decode
@@ -159,16 +164,21 @@ def merge_similar(answers: Sequence[bytes], owner: int, plan: SimilarPlan) -> by
     score, details = (query.get(n) is True for n in ("showRankingScore", _DETAILS))
     shown = (h.body(show_score=score, show_details=details) for _, h in hits)
     total = min(sum(part.estimated_total_hits for part in parts), plan.max_total_hits)
+    slowest = max(parts, key=lambda part: part.processing_time_ms)
+    performance = b""
+    if slowest.performance_details is not UNSET:
+        performance = b',"performanceDetails":%b' % bytes(slowest.performance_details)
     return (
         b'{"hits":[%b],"id":%b,"processingTimeMs":%d,"limit":%d,"offset":%d,'
-        b'"estimatedTotalHits":%d}'
+        b'"estimatedTotalHits":%d%b}'
     ) % (
         b",".join(islice(shown, plan.offset, end)),
         bytes(own.id),
-        max(part.processing_time_ms for part in parts),
+        slowest.processing_time_ms,
         plan.limit,
         plan.offset,
         total,
+        performance,
     )
 
 

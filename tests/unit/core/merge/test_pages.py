@@ -173,6 +173,7 @@ def test_a_network_of_nodes_is_refused():
     found = rewrite_page({"useNetwork": True}, 2)
     assert isinstance(found, CannotMerge)
     assert "`useNetwork`" in found.reason
+    assert isinstance(rewrite_page({"useNetwork": "false"}, 2), PageQuery)
 
 
 def test_parameters_are_said_again_as_a_body():
@@ -180,11 +181,11 @@ def test_parameters_are_said_again_as_a_body():
     assert fetch_body(
         {
             "offset": 0, "limit": 9, "fields": "id,a.b", "ids": "1,x", "retrieveVectors": "true",
-            "filter": "a = 1", "sort": "a:asc,_geoPoint(1,2):desc,b:desc",
+            "filter": "a = 1", "sort": "a:asc,_geoPoint(1,2):desc,b:desc", "useNetwork": "false",
         }
     ) == {
         "offset": 0, "limit": 9, "fields": ["id", "a.b"], "ids": ["1", "x"],
-        "retrieveVectors": True, "filter": "a = 1",
+        "retrieveVectors": True, "filter": "a = 1", "useNetwork": False,
         "sort": ["a:asc", "_geoPoint(1,2):desc", "b:desc"],
     }  # fmt: skip
     assert fetch_body({"fields": "*", "filter": '["a = 1"]'}) == {"filter": ["a = 1"]}

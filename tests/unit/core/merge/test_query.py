@@ -162,7 +162,9 @@ def test_the_query_names_another_distinct_attribute():
             "`id` is the primary key and not displayed",
         ),
         ({"personalize": {"userContext": "x"}}, None, "personalized results"),
+        ({"personalizeUserContext": "x"}, None, "personalized results"),
         ({"useNetwork": True}, None, "`useNetwork` is not supported"),
+        ({"useNetwork": "true"}, None, "`useNetwork` is not supported"),
     ],
 )
 def test_what_cannot_be_merged_is_refused_before_anybody_is_asked(query, settings, reason):
@@ -172,9 +174,9 @@ def test_what_cannot_be_merged_is_refused_before_anybody_is_asked(query, setting
     assert found.reason.startswith(reason)
 
 
-def test_performance_details_are_not_asked_for():
-    """They are one node's, and would need a place that the answer does not have."""
-    assert "showPerformanceDetails" not in rewritten({"showPerformanceDetails": True}).body
+def test_a_parameter_that_is_off_is_no_reason_to_refuse():
+    """A query string has it as text."""
+    assert rewritten({"useNetwork": "false"}).body["useNetwork"] == "false"
 
 
 def test_one_shard_is_never_rewritten():

@@ -114,6 +114,14 @@ def test_the_slowest_node_is_the_time_of_the_search():
     )
 
 
+def test_the_slowest_node_tells_where_the_time_went():
+    """What the others did was over before."""
+    quick = answer([], processingTimeMs=3, performanceDetails={"search": "3ms"})
+    slow = answer([], processingTimeMs=8, performanceDetails={"wait": "1ms", "search": "7ms"})
+    assert merged([quick, slow])["performanceDetails"] == {"wait": "1ms", "search": "7ms"}
+    assert "performanceDetails" not in merged([answer([]), answer([])])
+
+
 def test_the_query_is_given_back_as_it_is():
     """Quotes, accents and line ends included."""
     answers = [answer([], query='red "xé\n'), answer([], query='red "xé\n')]
@@ -131,6 +139,20 @@ def test_a_value_of_the_distinct_attribute_is_shown_once():
     assert ids(merged(answers, {"offset": 1, "limit": 2}, settings)) == [2, 5]
     stripped = merged(answers, {"attributesToRetrieve": ["id"]}, settings)
     assert stripped["hits"] == [{"id": 1}, {"id": 2}, {"id": 5}, {"id": 6}]
+
+
+@pytest.mark.parametrize("window", [{}, {"limit": 1}, {"offset": 3, "limit": 2}])
+def test_a_value_on_two_shards_is_counted_once_if_both_have_shown_it(window):
+    """Behind the window, too: where shards have sent all their hits, the total is exact."""
+    answers = [
+        answer([ranked(1, 5, sku="A"), ranked(2, 3, sku="b")], estimatedTotalHits=2),
+        answer(
+            [ranked(4, 4, sku="a "), ranked(5, 2, sku="B"), ranked(6, 1)], estimatedTotalHits=3
+        ),
+    ]
+    found = merged(answers, window, SearchSettings(distinct_attribute="sku"))
+    assert found["estimatedTotalHits"] == 3
+    assert merged(answers, window)["estimatedTotalHits"] == 5
 
 
 def test_semantic_hits_are_counted_among_what_is_shown():
