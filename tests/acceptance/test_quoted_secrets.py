@@ -18,9 +18,12 @@ from tests.support.live_cluster import PROBE
 SHAPE = Shape(2, 2)
 OLD = 'PLANTED+"old"/\\0123456789'
 NEW = "PLANTED+new/0123456789"
+SHOWN = ("PLANTED-in-a-url", "PLANTED-in-a-header")
+"""Nodes show these to whoever may read settings; no disk and no log has them."""
 EMBEDDER = {
     "source": "rest",
-    "url": "http://127.0.0.1:9/embed",
+    "url": f"http://127.0.0.1:9/embed?access_token={SHOWN[0]}",
+    "headers": {"Authorization": f"Bearer {SHOWN[1]}"},
     "apiKey": OLD,
     "dimensions": 3,
     "request": {"input": "{{text}}"},
@@ -89,9 +92,11 @@ class Ears:
         log = cluster.local.miroir.command.log
         kept = [p for p in (cluster.local.layout.folder / "miroir").rglob("*") if p.is_file()]
         assert kept
-        self._heard += [path.read_bytes().decode("latin-1") for path in (log, *kept)]
+        stays = [path.read_bytes().decode("latin-1") for path in (log, *kept)]
+        self._heard += stays
         forms = {f for s in self.secrets for f in (s, quote(s, safe=""), json.dumps(s)[1:-1])}
         assert not {form for form in forms for said in self._heard if form in said}
+        assert not {secret for secret in SHOWN for text in stays if secret in text}
 
 
 @pytest.fixture

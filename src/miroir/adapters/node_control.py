@@ -15,7 +15,7 @@ from urllib.parse import quote
 import orjson
 
 from miroir.core.features import engine_class
-from miroir.core.secret_places import told
+from miroir.core.secret_places import secret_texts
 from miroir.core.swaps import Swaps
 from miroir.core.topology import IndexUid, NodeId
 from miroir.errors import NodeRefused, NodeUnreachable
@@ -136,7 +136,7 @@ class NodeControlHttp:
 
     async def patch_settings(self, node_id: NodeId, index_uid: IndexUid, patch: Settings) -> int:
         """See `NodeControl.patch_settings`."""
-        self._secrets.learn(told(patch))
+        self._secrets.learn(secret_texts(patch))
         path = _path(index_uid) + "/settings"
         return await self._enqueue(node_id, "PATCH", path, dict(patch))
 

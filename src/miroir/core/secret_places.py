@@ -5,10 +5,11 @@ Secret are, within `embedders`: every `apiKey` at any depth, headers that author
 query or a user in it, and what a body that is sent to an embedding server (`request`, fragments)
 has under a telling name, or in the form of a token. Nodes mask only the outermost `apiKey`; the
 others they show, so whatever is printed or written goes through `redacted` or `referenced` first,
-and what a node says in its own words through `scrubbed`. What `told` names is not heard from
-Miroir at all (`telemetry/known_secrets.py`). A reference is `env:NAME` or `file:PATH`, and only at
-these places: elsewhere such a text is a word like any other. Pure: what a reference stands for is
-looked up by the caller.
+what the store keeps in clear through `discreet`, and what a node says in its own words through
+`scrubbed`. What `secret_texts` names is not heard from Miroir at all
+(`telemetry/known_secrets.py`). A reference is `env:NAME` or `file:PATH`, and only at these places:
+elsewhere such a text is a word like any other. Pure: what a reference stands for is looked up by
+the caller.
 """
 
 import re
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from miroir.core.settings import EMBEDDERS
+from miroir.core.settings_normal import EMBEDDERS, masked
 
 HIDDEN: Final = "(secret)"
 Path = tuple[str, ...]
@@ -107,7 +108,7 @@ def places(settings: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
             yield path, value
 
 
-def told(settings: Mapping[str, Any]) -> Iterator[str]:
+def secret_texts(settings: Mapping[str, Any]) -> Iterator[str]:
     """Yield every text that would give a secret of complete or partial settings away."""
     for _, value in places(settings):
         yield value
@@ -115,10 +116,10 @@ def told(settings: Mapping[str, Any]) -> Iterator[str]:
         if scheme.lower() in _SCHEMES:
             yield credential
         if _URL.match(value):
-            yield from _told_by_url(value)
+            yield from _texts_of_url(value)
 
 
-def _told_by_url(url: str) -> Iterator[str]:
+def _texts_of_url(url: str) -> Iterator[str]:
     """Yield what opens a door: others may see where it is."""
     try:
         parts = urlsplit(url)
@@ -144,6 +145,14 @@ def redacted(key: str, value: Any, path: Path = ()) -> Any:
 def shown(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings fit to be shown."""
     return {key: redacted(key, value) for key, value in settings.items()}
+
+
+def discreet(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with a mask, as nodes mask the outermost keys, for every secret."""
+    answer = dict(settings)
+    for path, secret in places(settings):
+        answer[EMBEDDERS] = _put(answer[EMBEDDERS], path, masked(secret))
+    return answer
 
 
 def referenced(settings: Mapping[str, Any], index: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from miroir.core.quantization import is_quantized
+from miroir.core.secret_places import discreet
 from miroir.core.settings_chat import CHAT, CHAT_FIELDS, chat_fits, whole_chat
 from miroir.core.settings_normal import (
     EMBEDDER_FIELDS,
@@ -385,7 +386,7 @@ def shown(settings: Settings) -> dict[str, Any]:
 
 def diff(old: Settings, new: Settings) -> dict[str, list[Any]]:
     """Return key -> [old, new] for what changes, secrets masked, in the order of the table."""
-    before, after = shown(old), shown(new)
+    before, after = discreet(old), discreet(new)
     return {
         key: [before.get(key), after.get(key)]
         for key in _ordered({**before, **after})

@@ -2,14 +2,16 @@
 A settings change as its task tells it: what was asked for, in the order in which nodes tell it.
 
 Nodes read a change into their own table before they tell it, so that keys stand in the table's
-order, sets and maps are sorted, and secrets are masked. Nothing is judged here, and what is not of
+order, sets and maps are sorted, and keys are masked; here every secret is, since tasks are kept in
+clear. Nothing is judged here, and what is not of
 the expected form is told as it came.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from miroir.core.settings import BY_KEY, EMBEDDERS, shown
+from miroir.core.secret_places import discreet
+from miroir.core.settings import BY_KEY, EMBEDDERS
 from miroir.core.settings_normal import Settings
 
 _SETS: Final = frozenset(
@@ -29,7 +31,7 @@ _MAPS_INSIDE: Final = frozenset({"sortFacetValuesBy"})
 
 def told(patch: Settings) -> dict[str, Any]:
     """Return the details of the task of a change."""
-    masked = shown(patch)
+    masked = discreet(patch)
     return {key: _value(key, masked[key]) for key in _in_order(masked, tuple(BY_KEY))}
 
 

@@ -32,7 +32,7 @@ from miroir.api.app import App
 from miroir.api.auth import Guard
 from miroir.api.edge import Edge
 from miroir.config import Config
-from miroir.core.secret_places import told
+from miroir.core.secret_places import secret_texts
 from miroir.core.topology import Topology
 from miroir.errors import ConfigError
 from miroir.ports.clock import SystemClock, system_chance
@@ -106,7 +106,7 @@ async def _serve(config: Config, secrets: KnownSecrets) -> None:
         await services.common.health.check_all()
         await services.common.cluster.load(outside.store)
         for settings in services.common.cluster.view.settings():
-            secrets.learn(told(settings))
+            secrets.learn(secret_texts(settings))
         await services.settings.commons.cluster.load(outside.store)
         await services.settings.drift.inspector.rules.load()
         services.settings.commons.steward.begin()

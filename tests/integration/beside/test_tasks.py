@@ -1,5 +1,6 @@
 """Tasks, batches and webhooks: asked of Miroir, and of one node, in the same words."""
 
+import json
 import re
 import time
 
@@ -116,6 +117,21 @@ def done(ask, accepted):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     return task
+
+
+def test_a_change_of_settings_is_told_to_the_letter_when_it_has_ended(pair):
+    """In the table's order and sorted, whatever order the client wrote it in."""
+    uid = pair.load([{"id": 1}], {})
+    patch = {
+        "synonyms": {"b": ["y"], "a": ["z"]},
+        "stopWords": ["z", "b"],
+        "rankingRules": ["typo"],
+    }
+    whole, found = (
+        done(ask, ask("PATCH", f"/indexes/{uid}/settings", patch))
+        for ask in (pair.one_node, pair.through)
+    )
+    assert json.dumps(found["details"]) == json.dumps(whole["details"])
 
 
 def test_changes_tell_the_same_story(pair):

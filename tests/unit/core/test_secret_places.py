@@ -11,8 +11,8 @@ from miroir.core.secret_places import (
     referenced,
     resolved,
     scrubbed,
+    secret_texts,
     shown,
-    told,
 )
 
 LIVE = {
@@ -169,7 +169,7 @@ def test_what_gives_a_secret_away_is_less_than_its_place():
         "url": "https://user:planted%2B3@host/v1?api-version=2024-02-01&api_key=planted+4&b=c",
         "request": {"proxy": "http://[planted-5?x=1", "model": "small"},
     }
-    assert set(told({"embedders": {"e": embedder}, "stopWords": ["planted"]})) == {
+    assert set(secret_texts({"embedders": {"e": embedder}, "stopWords": ["planted"]})) == {
         "planted-1",
         "Bearer planted-2",
         "planted-2",
@@ -178,4 +178,4 @@ def test_what_gives_a_secret_away_is_less_than_its_place():
         "planted 4",
         "http://[planted-5?x=1",
     }
-    assert list(told({})) == []
+    assert list(secret_texts({})) == []

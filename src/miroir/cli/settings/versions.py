@@ -213,9 +213,10 @@ def _one(version: Version) -> Iterator[RenderableType]:
         yield Text("its complete settings were not kept", "yellow")
     else:
         pairs = {k: pair for k, pair in version.diff.items() if isinstance(pair, list | tuple)}
-        before = {**version.settings, **{key: pair[0] for key, pair in pairs.items()}}
+        # Both from the difference, where more is masked than in the settings.
+        before, after = ({key: pair[at] for key, pair in pairs.items()} for at in (0, 1))
         yield Text()
-        if changes := compared("", before, version.settings):
+        if changes := compared("", before, after):
             yield differences_picture("against the version before", changes)
         yield Text("complete settings", "bold")
         yield Text(dump(quoted(shown(version.settings))).rstrip())

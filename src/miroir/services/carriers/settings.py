@@ -7,6 +7,7 @@ from miroir.core import settings as rules
 from miroir.core.broadcast_types import Broadcast
 from miroir.core.features import class_shown
 from miroir.core.fingerprint import fingerprint
+from miroir.core.settings_told import told
 from miroir.core.topology import NodeId
 from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, Settings
@@ -133,7 +134,7 @@ class SettingsCarrier:
             diff=rules.diff(self._intent.undo, desired) if change else {},
             primary_key=None,
             deleted=False,
-            task_details=rules.shown(self._intent.patch),
+            task_details=told(self._intent.patch),
             at_ms=self._clock.wall_ms(),
             unconfirmed=self._unconfirmed(),
         )
