@@ -22,7 +22,7 @@ from miroir.core import rights
 from miroir.core.keys import Definition
 from miroir.core.rights import TenantToken
 from miroir.errors import InvalidApiKey, MissingAuthorization
-from miroir.services.keys import KeyRing
+from miroir.services.known_keys import KnownKeys
 
 _MISSING: Final = (
     "The Authorization header is missing. It must use the bearer authorization method."
@@ -45,7 +45,7 @@ class Guard:
 
     master_key: Secret | None
     admin_key: Secret | None
-    ring: KeyRing
+    ring: KnownKeys
 
     def check(self, route: Route, named: Mapping[str, str], request: Request) -> None:
         """

@@ -6,11 +6,9 @@ be reached has been read back. A key that is being deleted opens nothing from th
 which its deletion was accepted. Values are computed when they are shown, and stored nowhere.
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 from uuid import uuid4
 
@@ -27,18 +25,11 @@ from miroir.services.carriers.keys import ValueOf, now_of
 from miroir.services.cluster import IndexView
 from miroir.services.commons import Commons
 from miroir.services.key_judge import KeyJudge
+from miroir.services.known_keys import KeyTable, KnownKeys
 
 _JSON = "application/json"
 _VALUE: Final = re.compile("[0-9a-fA-F]{64}")
 _SHOWN = ("actions", "indexes", "expiresAt", "createdAt", "updatedAt")
-
-
-class MissingMasterKey(RequestRefused):
-    """A route of API keys, in a cluster without a master key."""
-
-    code = "missing_master_key"
-    http_status = 401
-    error_type = "auth"
 
 
 class ApiKeyNotFound(RequestRefused):
@@ -55,25 +46,7 @@ class ApiKeyExists(RequestRefused):
     http_status = 409
 
 
-@dataclass(frozen=True)
-class _Table:
-    """
-    What is looked up for every request.
-
-    Attributes:
-        index: The view that it was made from.
-        hashes: Uid of every key of ours -> hash of its value.
-        uids: The other way round.
-        live: The keys that open something.
-    """
-
-    index: IndexView | None
-    hashes: Mapping[str, bytes]
-    uids: Mapping[bytes, str]
-    live: Mapping[str, Definition]
-
-
-class KeyRing:
+class KeyRing(KnownKeys):
     """
     Answers and changes API keys.
 
@@ -92,77 +65,31 @@ class KeyRing:
         clock: Clock,
         value_of: ValueOf | None,
     ) -> None:
+        super().__init__(clock=clock, value_of=value_of)
         self._commons = commons
         self._control = control
-        self._clock = clock
-        self._value_of = value_of
         self.new_uid: Callable[[], str] = lambda: str(uuid4())
-        self._table = _Table(None, {}, {}, {})
+        self._table = KeyTable()
+        self._made_from: IndexView | None = None
         self._judge = KeyJudge(commons, control)
 
     # ---- reading
 
-    def require_master_key(self) -> ValueOf:
-        """
-        Return what gives keys their values.
-
-        Raises:
-            MissingMasterKey: The cluster has no master key, and so no keys.
-        """
-        if self._value_of is None:
-            raise MissingMasterKey(
-                "Meilisearch is running without a master key. To access this API endpoint, you "
-                "must have set a master key at launch."
-            )
-        return self._value_of
-
-    def now(self) -> datetime:
-        """Return the time that keys expire by."""
-        return now_of(self._clock)
-
-    def value(self, uid: str) -> str:
-        """Return a key's value: a secret."""
-        return self.require_master_key()(uid)
-
-    def live(self) -> Mapping[str, Definition]:
-        """Return the keys that open something: committed, and not about to be deleted."""
-        return self._now_known().live
-
-    def definition(self, uid: str) -> Definition | None:
-        """Return a live key."""
-        return self.live().get(uid)
-
-    def is_ours(self, uid: str) -> bool:
-        """Whether the cluster knows this key, deleted or not."""
-        return uid in self._now_known().hashes
-
-    def uid_of(self, value: str) -> str | None:
-        """
-        Return the uid of a key of ours, deleted or not, by its value.
-
-        Looked up by a hash, whose comparison tells nothing about the value.
-        """
-        return self._now_known().uids.get(_hashed(value.lower()))
-
-    def _now_known(self) -> "_Table":
+    def now_known(self) -> KeyTable:
         """Return the table of the present view; made anew only when that has changed."""
         if self._value_of is None:
             return self._table
-        index, table = self._commons.view(KEYS), self._table
-        if index is not table.index:
+        index = self._commons.view(KEYS)
+        if index is not self._made_from:
             wanted = self._commons.wanted(KEYS)
             committed = self._commons.committed(KEYS) or {}
-            known = {*wanted, *committed}
-            new = {uid: _hashed(self._value_of(uid)) for uid in known - table.hashes.keys()}
-            hashes = {
-                uid: digest for uid, digest in {**table.hashes, **new}.items() if uid in known
-            }
             live = {
                 uid: key
                 for uid, key in committed.items()
                 if key is not None and wanted.get(uid) is not None
             }
-            self._table = _Table(index, hashes, {h: uid for uid, h in hashes.items()}, live)
+            self._table = self._table.after({*wanted, *committed}, live, self._value_of)
+            self._made_from = index
         return self._table
 
     def page(self, offset: int, limit: int) -> dict[str, Any]:
@@ -337,7 +264,3 @@ class KeyRing:
             return by_uid(await read_keys(self._control, node_id))
         except NodeError:
             return None
-
-
-def _hashed(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()

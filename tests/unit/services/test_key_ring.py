@@ -3,7 +3,8 @@
 import pytest
 
 from miroir.services.carriers.asking import by_uid
-from miroir.services.keys import KeyRing, MissingMasterKey
+from miroir.services.keys import KeyRing
+from miroir.services.known_keys import MissingMasterKey
 
 
 def test_without_a_master_key_there_are_no_keys():
