@@ -355,7 +355,7 @@ class World:
 
     def _look_at_the_view(self) -> None:
         process = self.processes[-1]
-        view = process.services.common.cluster._view  # After every round: no detours.
+        view = process.services.common.cluster._now  # After every round: no detours.
         if view is self._seen_view or not process.serves or self.failure is not None:
             return
         self._seen_view = view
@@ -370,7 +370,7 @@ class World:
                 self._returns(uid, index, before)
 
     def _look_at_the_commons(self) -> None:
-        view = self.processes[-1].services.settings.commons.cluster._view
+        view = self.processes[-1].services.settings.commons.cluster._now
         for uid, index in view.indexes.items():
             if self._seen_views.get(uid) is not index:
                 self._seen_views[uid] = index

@@ -5,13 +5,12 @@ Three sides, in the order in which they need each other: settings (the protocol)
 (writes), reads. Simulations call this with an outside of their own.
 """
 
-import os
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from miroir.config import Config
 from miroir.core.topology import IndexUid, Topology
+from miroir.runtime.common import Common, Reading, make_common
 from miroir.runtime.commons import CommonsSide, make_commons_side
 from miroir.runtime.copies_side import Copied, make_copies_side
 from miroir.runtime.drift_side import Around, DriftSide, make_drift_side
@@ -22,44 +21,26 @@ from miroir.runtime.read_side import ReadSide, ReadTools, make_read_side
 from miroir.services.broadcaster import Broadcaster
 from miroir.services.canaries import Canaries
 from miroir.services.census import Census
-from miroir.services.cluster import Cluster
 from miroir.services.confirmations import Confirmations
-from miroir.services.health import Health
+from miroir.services.fence import Fence
 from miroir.services.intake import Intake
 from miroir.services.intent_run import Tools
 from miroir.services.lanes import Lanes, LaneTools
-from miroir.services.leader import Leader
 from miroir.services.ledger import Ledger
 from miroir.services.leftovers import Leftovers
 from miroir.services.lifecycle import Lifecycle
+from miroir.services.pictures import Pictures
 from miroir.services.planner import Planner, Policy
 from miroir.services.prober import Prober
 from miroir.services.reconciler import Reconciler
 from miroir.services.registrar import Registrar
-from miroir.services.replicas import Replicas
 from miroir.services.resync import Resync
 from miroir.services.running import Running
 from miroir.services.strays import Strays
 from miroir.services.swaps import Standstill, Swapper
 from miroir.services.tasks import Tasks
-from miroir.services.tickets import TicketOffice
 from miroir.services.turns import Turns
-from miroir.services.watcher import TaskWatcher
 from miroir.services.writer import Writer, WriteTools
-
-
-@dataclass(frozen=True)
-class Common:
-    """What every side works with."""
-
-    cluster: Cluster
-    running: Running
-    health: Health
-    leader: Leader
-    watcher: TaskWatcher
-    ledger: Ledger
-    replicas: Replicas
-    tickets: TicketOffice
 
 
 @dataclass(frozen=True)
@@ -129,11 +110,21 @@ class Services:
 
 def make_services(config: Config, topology: Topology, outside: Outside) -> Services:
     """Make every service; nothing is asked or started yet."""
-    ledger = Ledger(outside.control)
-    outside = replace(outside, control=ledger)  # Whoever writes to nodes is written down.
-    common = _common(config, topology, outside, ledger)
+    running = Running()
+    fence = Fence(running=running, clock=outside.clock)
+    # Whoever writes to nodes waits for the readers, and is written down.
+    ledger = Ledger(outside.control, fence.synced)
+    outside = replace(outside, control=ledger)
+    common = make_common(config, topology, outside, Reading(running, fence), ledger)
     reads = _read_side(config, outside, common)
     settings = _settings_side(config, outside, common, reads.canaries)
+    fence.begin(
+        Pictures(
+            cluster=common.cluster,
+            commons=settings.commons.cluster,
+            keys=settings.commons.ring,
+        )
+    )
     return Services(
         common=common,
         settings=settings,
@@ -152,41 +143,6 @@ def _read_side(config: Config, outside: Outside, common: Common) -> ReadSide:
         running=common.running,
     )
     return make_read_side(config, tools)
-
-
-def _common(config: Config, topology: Topology, outside: Outside, ledger: Ledger) -> Common:
-    cluster = Cluster(topology)
-    watcher = TaskWatcher(
-        control=outside.control,
-        clock=outside.clock,
-        node_silence_s=config.settings_broadcast.node_silence_s,
-    )
-    return Common(
-        cluster=cluster,
-        running=Running(),
-        health=Health(
-            control=outside.control,
-            cluster=cluster,
-            clock=outside.clock,
-            interval_s=config.health.interval_s,
-        ),
-        leader=Leader(
-            store=outside.store,
-            clock=outside.clock,
-            holder=f"{socket.gethostname()}:{os.getpid()}",
-        ),
-        watcher=watcher,
-        ledger=ledger,
-        replicas=Replicas(store=outside.store, cluster=cluster, clock=outside.clock),
-        tickets=TicketOffice(
-            control=outside.control,
-            store=outside.store,
-            cluster=cluster,
-            watcher=watcher,
-            clock=outside.clock,
-            interval_s=config.settings_drift_check.interval_s,
-        ),
-    )
 
 
 def _settings_side(
@@ -275,7 +231,7 @@ def _tools(
         metrics=outside.metrics,
         control=outside.control,
         ledger=common.ledger,
-        running=common.running,
+        fence=common.fence,
         canaries=canaries,
         node_silence_s=wanted.node_silence_s,
         verify_timeout_s=wanted.verify_timeout_s,
@@ -327,9 +283,7 @@ def _documents_side(
         )
     )
     broadcaster = settings.broadcaster
-    queue = make_queue_side(
-        Queued(config, outside, common.cluster, lanes, replicas, common.watcher, broadcaster)
-    )
+    queue = make_queue_side(Queued(config, outside, common, lanes, broadcaster))
     tasks = queue.tasks
     writer = Writer(
         WriteTools(

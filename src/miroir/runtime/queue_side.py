@@ -6,16 +6,14 @@ from miroir.api.views import task_view
 from miroir.config import Config
 from miroir.core.webhooks import Definition, url_fault
 from miroir.errors import ConfigError
+from miroir.runtime.common import Common
 from miroir.runtime.outside import Outside
 from miroir.services.broadcaster import Broadcaster
-from miroir.services.cluster import Cluster
 from miroir.services.herald import Herald, HeraldTools
 from miroir.services.lanes import Lanes
 from miroir.services.queue_keeper import KeeperTools, QueueKeeper
 from miroir.services.recalls import Recaller, RecallTools
-from miroir.services.replicas import Replicas
 from miroir.services.tasks import Tasks, TaskTools
-from miroir.services.watcher import TaskWatcher
 from miroir.services.webhooks import Webhooks
 
 
@@ -25,10 +23,8 @@ class Queued:
 
     config: Config
     outside: Outside
-    cluster: Cluster
+    common: Common
     lanes: Lanes
-    replicas: Replicas
-    watcher: TaskWatcher
     broadcaster: Broadcaster
 
 
@@ -44,18 +40,18 @@ class QueueSide:
 
 def make_queue_side(queued: Queued) -> QueueSide:
     """Make these services."""
-    store, clock = queued.outside.store, queued.outside.clock
+    store, clock, common = queued.outside.store, queued.outside.clock, queued.common
     recaller = Recaller(
-        RecallTools(control=queued.outside.control, cluster=queued.cluster, clock=clock)
+        RecallTools(control=queued.outside.control, cluster=common.cluster, clock=clock)
     )
     tasks = Tasks(
         TaskTools(
             store=store,
-            cluster=queued.cluster,
+            cluster=common.cluster,
             clock=clock,
             lanes=queued.lanes,
-            replicas=queued.replicas,
-            watcher=queued.watcher,
+            replicas=common.replicas,
+            watcher=common.watcher,
             broadcaster=queued.broadcaster,
             recaller=recaller,
         )
@@ -64,7 +60,13 @@ def make_queue_side(queued: Queued) -> QueueSide:
         KeeperTools(store=store, clock=clock, broadcaster=queued.broadcaster, tasks=tasks)
     )
     herald = Herald(
-        HeraldTools(store=store, clock=clock, receivers=queued.outside.receivers, view=task_view)
+        HeraldTools(
+            store=store,
+            clock=clock,
+            receivers=queued.outside.receivers,
+            view=task_view,
+            settled=common.fence.synced,
+        )
     )
     webhooks = Webhooks(store=store, configured=_configured(queued.config), changed=herald.look)
     return QueueSide(tasks, keeper, herald, webhooks)

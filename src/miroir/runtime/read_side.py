@@ -1,6 +1,6 @@
 """Makes what answers reads, and what golden queries are put with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from miroir.config import Config
 from miroir.ports.clock import Clock
@@ -10,11 +10,11 @@ from miroir.services.catalog import Catalog
 from miroir.services.cluster import Cluster
 from miroir.services.facet_searcher import FacetSearcher
 from miroir.services.federated_searcher import FederatedSearcher
-from miroir.services.health import Health
+from miroir.services.gate import Gate
 from miroir.services.multi_nodes import MultiNodes
 from miroir.services.multi_searcher import MultiSearcher
 from miroir.services.running import Running
-from miroir.services.scatter import Scatter
+from miroir.services.scatter import Doubter, Scatter
 from miroir.services.searcher import Searcher
 from miroir.services.similar_finder import SimilarFinder
 
@@ -40,8 +40,9 @@ class ReadTools:
     control: NodeControl
     clock: Clock
     cluster: Cluster
-    health: Health
+    health: Doubter
     running: Running
+    gate: Gate = field(default_factory=Gate)
 
 
 def make_read_side(config: Config, tools: ReadTools) -> ReadSide:
@@ -52,6 +53,7 @@ def make_read_side(config: Config, tools: ReadTools) -> ReadSide:
         health=tools.health,
         running=tools.running,
         when_no_cover=config.settings_broadcast.when_no_cover,
+        gate=tools.gate,
     )
     timeout_s = config.limits.search_timeout_s
     shard_count = tools.cluster.view.topology.shard_count

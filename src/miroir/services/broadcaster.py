@@ -110,7 +110,8 @@ class Broadcaster:
         while True:
             await self._tools.clock.sleep(_AGAIN_S)
             try:
-                await self._tools.cluster.reload(index_uid, self._tools.store)
+                async with self._tools.fence.switching((index_uid,)):
+                    await self._tools.cluster.reload(index_uid, self._tools.store)
                 await self._tell_ended(index_uid)
             except Unavailable as error:
                 _log.warning("store_unavailable", index=index_uid, why=str(error))

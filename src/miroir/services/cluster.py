@@ -7,7 +7,7 @@ acts on the change: a node is out of the view before a PATCH leaves for it. A re
 once and uses nothing else. No I/O here but `load`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -47,18 +47,28 @@ class Cluster:
 
     def __init__(self, topology: Topology, *, commons: bool = False) -> None:
         self._commons = commons
-        self._view = View(topology, frozenset(), {}, {}, {})
+        self._now = View(topology, frozenset(), {}, {}, {})
+        self._listeners: list[Callable[[], None]] = []
 
     @property
     def view(self) -> View:
         """The present view; take it once per request."""
-        return self._view
+        return self._now
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call `listener()` after every step, before anything else can happen."""
+        self._listeners.append(listener)
+
+    def _step(self, view: View) -> None:
+        self._now = view
+        for listener in self._listeners:
+            listener()
 
     async def load(self, store: Store) -> None:
         """Build the view from the store; node health is kept."""
         proved: dict[IndexUid, dict[NodeId, int]] = {}
         for row in await store.node_versions():
-            if row.version is not None and row.node_id in self._view.topology.by_id:
+            if row.version is not None and row.node_id in self._now.topology.by_id:
                 proved.setdefault(row.index_uid, {})[row.node_id] = row.version
         missing: dict[IndexUid, dict[NodeId, str]] = {}
         for (index_uid, node_id), why in (await store.out_of_sync()).items():
@@ -70,8 +80,10 @@ class Cluster:
             if not r.deleted
         }
         deleted = {r.uid: r for r in records if r.deleted}
-        self._view = replace(
-            self._view, indexes=MappingProxyType(indexes), deleted=MappingProxyType(deleted)
+        self._step(
+            replace(
+                self._now, indexes=MappingProxyType(indexes), deleted=MappingProxyType(deleted)
+            )
         )
         for intent in await store.open_intents():
             if is_common(intent.index_uid) == self._commons:
@@ -89,7 +101,7 @@ class Cluster:
         lagging = await store.out_of_sync()
         record = await store.index(index_uid)
         intents = [i for i in await store.open_intents() if index_uid in i.index_uids]
-        before = self._view.indexes.get(index_uid)
+        before = self._now.indexes.get(index_uid)
         last = newest[0].intent_id if newest else 0
         known = {intent.intent_id for intent in intents}
         late = before.accepted if before else ()
@@ -107,23 +119,37 @@ class Cluster:
             self._queue(index_uid, intent)
 
     def _forget(self, index_uid: IndexUid) -> None:
-        indexes = {uid: i for uid, i in self._view.indexes.items() if uid != index_uid}
-        self._view = replace(self._view, indexes=MappingProxyType(indexes))
+        indexes = {uid: i for uid, i in self._now.indexes.items() if uid != index_uid}
+        self._step(replace(self._now, indexes=MappingProxyType(indexes)))
 
     # ---- nodes
 
     def apply_health(self, node_id: NodeId, *, healthy: bool, engine: str | None = None) -> bool:
         """Note what a node's last answer, or the lack of one, tells; return whether it is news."""
-        view = self._view
+        view = self._now
         known = (node_id in view.healthy, view.engines.get(node_id))
         engines = {**view.engines, node_id: engine} if engine else view.engines
         all_healthy = view.healthy | {node_id} if healthy else view.healthy - {node_id}
-        self._view = replace(view, healthy=all_healthy, engines=engines)
+        self._step(replace(view, healthy=all_healthy, engines=engines))
         if engine and known[1] and version_of(engine) != version_of(known[1]):
             # Another engine may answer otherwise from the same settings, e.g. by its defaults.
             for index_uid in list(view.indexes):
                 self.apply_demotion(index_uid, (node_id,))
         return known != (healthy, engines.get(node_id))
+
+    def take_over(
+        self,
+        *,
+        healthy: Collection[NodeId],
+        changed: Iterable[IndexView],
+        gone: Collection[IndexUid],
+    ) -> None:
+        """Take a step that another process has taken; only for one that takes none of its own."""
+        kept = {uid: i for uid, i in self._now.indexes.items() if uid not in gone}
+        indexes = {**kept, **{index.record.uid: index for index in changed}}
+        self._step(
+            replace(self._now, healthy=frozenset(healthy), indexes=MappingProxyType(indexes))
+        )
 
     # ---- intents
 
@@ -141,7 +167,7 @@ class Cluster:
     def apply_withdrawn(self, intent: Intent) -> None:
         """An intent was closed before it started."""
         for index_uid in intent.index_uids:
-            index = self._view.indexes.get(index_uid)
+            index = self._now.indexes.get(index_uid)
             if index is None:
                 continue
             rest = tuple(i for i in index.queued if i.intent_id != intent.intent_id)
@@ -185,7 +211,7 @@ class Cluster:
         """The store has taken the commit of a swap: every uid switches, in one step."""
         for moved in commit.indexes:
             record = moved.record
-            index = self._view.indexes[record.uid]
+            index = self._now.indexes[record.uid]
             now = replace(
                 index,
                 record=record,
@@ -198,14 +224,14 @@ class Cluster:
 
     def apply_record(self, record: IndexRecord) -> None:
         """The store's row has changed otherwise: created, frozen, thawed, primary key known."""
-        index = self._view.indexes.get(record.uid)
+        index = self._now.indexes.get(record.uid)
         self._put(record.uid, replace(index, record=record) if index else IndexView(record))
 
     # ---- replicas
 
     def apply_demotion(self, index_uid: IndexUid, node_ids: Iterable[NodeId]) -> None:
         """Nodes are proved at nothing for this index."""
-        index = self._view.indexes.get(index_uid)
+        index = self._now.indexes.get(index_uid)
         if index is None:
             return  # Deleted meanwhile.
         gone = set(node_ids)
@@ -214,7 +240,7 @@ class Cluster:
 
     def apply_proof(self, index_uid: IndexUid, node_ids: Iterable[NodeId], version: int) -> None:
         """Nodes were read back at the committed version, unless a change was opened meanwhile."""
-        index = self._view.indexes.get(index_uid)
+        index = self._now.indexes.get(index_uid)
         if index is None or index.accepted or index.record.version != version:
             return  # The store took the proof before; what has happened since counts for more.
         proved = {**index.proved, **dict.fromkeys(node_ids, version)}
@@ -222,7 +248,7 @@ class Cluster:
 
     def apply_sync(self, index_uid: IndexUid, node_id: NodeId, why: str | None) -> None:
         """A replica misses documents (`why`), or has been brought up (None)."""
-        index = self._view.indexes[index_uid]
+        index = self._now.indexes[index_uid]
         rest = {n: w for n, w in index.out_of_sync.items() if n != node_id}
         now = rest if why is None else {**rest, node_id: why}
         catching_up = index.catching_up - {node_id}
@@ -230,15 +256,15 @@ class Cluster:
 
     def apply_catching_up(self, index_uid: IndexUid, node_id: NodeId) -> None:
         """A replica takes new writes from now on, while it is brought up from a sibling."""
-        index = self._view.indexes[index_uid]
+        index = self._now.indexes[index_uid]
         assert node_id in index.out_of_sync
         self._put(index_uid, replace(index, catching_up=index.catching_up | {node_id}))
 
     def _index(self, index_uid: IndexUid, intent: Intent) -> IndexView:
-        known = self._view.indexes.get(index_uid)
+        known = self._now.indexes.get(index_uid)
         if known is not None:
             return known
-        record = self._view.deleted.get(index_uid)
+        record = self._now.deleted.get(index_uid)
         version = record.version if record else 0
         return IndexView(
             IndexRecord(
@@ -255,15 +281,17 @@ class Cluster:
         )
 
     def _put(self, index_uid: IndexUid, index: IndexView) -> None:
-        before = self._view.indexes.get(index_uid)
+        before = self._now.indexes.get(index_uid)
         if before is not None:
             index = replace(index, stirred=stirred(before, index.proved))
-        indexes = {**self._view.indexes, index_uid: index}
-        deleted = {uid: r for uid, r in self._view.deleted.items() if uid != index_uid}
+        indexes = {**self._now.indexes, index_uid: index}
+        deleted = {uid: r for uid, r in self._now.deleted.items() if uid != index_uid}
         if index.record.deleted:
             deleted[index_uid] = index.record
             if not index.accepted:
                 del indexes[index_uid]
-        self._view = replace(
-            self._view, indexes=MappingProxyType(indexes), deleted=MappingProxyType(deleted)
+        self._step(
+            replace(
+                self._now, indexes=MappingProxyType(indexes), deleted=MappingProxyType(deleted)
+            )
         )

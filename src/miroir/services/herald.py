@@ -13,7 +13,7 @@ No URL and no header is ever logged.
 
 import asyncio
 import gzip
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -44,12 +44,14 @@ class HeraldTools:
 
     Attributes:
         view: A task as `GET /tasks/{uid}` shows it.
+        settled: Awaited before anybody is told: what is told has to be true everywhere.
     """
 
     store: Store
     clock: Clock
     receivers: Receivers
     view: Callable[[TaskRecord], Mapping[str, Any]]
+    settled: Callable[[], Awaitable[None]]
 
 
 class Herald:
@@ -98,6 +100,7 @@ class Herald:
     async def _tell(self, webhook: Webhook, notices: tuple[Notice, ...]) -> str | None:
         lines = b"".join(orjson.dumps(self._tools.view(n.task)) + b"\n" for n in notices)
         headers = {**_OWN, **webhook.headers}
+        await self._tools.settled()
         return await self._tools.receivers.post(webhook.url, headers, gzip.compress(lines))
 
     async def _forget(self, uuid: str, notices: tuple[Notice, ...], *, told: bool) -> None:

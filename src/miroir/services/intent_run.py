@@ -27,11 +27,11 @@ from miroir.services.canaries import Canaries
 from miroir.services.carriers import DOCUMENT_TYPES, Carrier, unfinished
 from miroir.services.cluster import Cluster
 from miroir.services.doubts import Doubts
+from miroir.services.fence import Fence
 from miroir.services.leader import Leader
 from miroir.services.ledger import Ledger
 from miroir.services.planning import Plans
 from miroir.services.prober import Prober
-from miroir.services.running import Running
 from miroir.services.watcher import NodeSilenceError, TaskWatcher
 from miroir.telemetry import Metrics
 
@@ -60,7 +60,7 @@ class Tools:
     metrics: Metrics
     control: NodeControl
     ledger: Ledger
-    running: Running
+    fence: Fence
     check: Callable[[NodeId], Awaitable[bool]]
     canaries: Canaries
     node_silence_s: float
@@ -166,7 +166,7 @@ class IntentRun:
     async def _drain(self, node_ids: tuple[NodeId, ...], round_: int) -> m.Event:
         """Wait for searches that were sent to these nodes before the view spared them."""
         uid, within_s = self._intent.index_uid, self._tools.drain_max_s
-        if not await self._tools.running.drained(uid, node_ids, within_s=within_s):
+        if not await self._tools.fence.drained(uid, node_ids, within_s=within_s):
             # Their answers are thrown away when they come: the nodes have lost their proof.
             _log.info("searches_outlast_drain", index=uid, nodes=node_ids, after_s=within_s)
         return m.Drained(round_)
@@ -286,9 +286,10 @@ class IntentRun:
         record = self._carrier.commit(self._intent.state)
         if isinstance(record, SwapRecord):
             return await self._commit_swap(record)
-        version = await tools.store.commit(self._intent, record, self._lease)
-        # Nothing is awaited in between: who sees the task succeeded sees the new version here.
-        tools.cluster.apply_commit(self._intent, record, version)
+        async with tools.fence.switching(self._intent.index_uids):
+            version = await tools.store.commit(self._intent, record, self._lease)
+            # Nothing is awaited in between: who sees the task succeeded sees the new version.
+            tools.cluster.apply_commit(self._intent, record, version)
         self._intent = replace(self._intent, committed_version=version)
         if self._intent.kind.changes_settings:
             took_ms = tools.clock.wall_ms() - self._intent.at_ms
@@ -297,10 +298,11 @@ class IntentRun:
         return m.VersionCommitted(version)
 
     async def _commit_swap(self, record: SwapRecord) -> m.Event:
-        version = await self._tools.store.commit_swap(self._intent, record, self._lease)
-        # As above: nothing is awaited in between.
-        self._intent = replace(self._intent, committed_version=version)
-        self._tools.cluster.apply_swap(self._intent, record)
+        async with self._tools.fence.switching(self._intent.index_uids):
+            version = await self._tools.store.commit_swap(self._intent, record, self._lease)
+            # As above: nothing is awaited in between.
+            self._intent = replace(self._intent, committed_version=version)
+            self._tools.cluster.apply_swap(self._intent, record)
         return m.VersionCommitted(version)
 
     async def _freeze(self) -> m.Event:

@@ -13,7 +13,7 @@ Rules, all on the side of taking a task for somebody else's, since that costs on
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -99,8 +99,18 @@ class _Page:
 class Ledger:
     """`NodeControl` that remembers; see the module."""
 
-    def __init__(self, control: NodeControl) -> None:
+    def __init__(
+        self, control: NodeControl, before: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """
+        Note nothing yet.
+
+        Args:
+            control: The nodes.
+            before: Awaited before anything is changed on a node.
+        """
         self._control = control
+        self._before = before or _at_once
         self._pages: dict[NodeId, _Page] = {}
 
     def _page(self, node_id: NodeId) -> _Page:
@@ -178,6 +188,7 @@ class Ledger:
         self, node_id: NodeId, index_uid: IndexUid, primary_key: str | None
     ) -> int:
         """See `NodeControl.create_index`."""
+        await self._before()
         sent = _Sent(frozenset({index_uid}), "indexCreation", {"primaryKey": primary_key})
         return await self._noted(
             node_id, sent, self._control.create_index(node_id, index_uid, primary_key)
@@ -187,6 +198,7 @@ class Ledger:
         self, node_id: NodeId, index_uid: IndexUid, primary_key: str | None
     ) -> int:
         """See `NodeControl.update_index`."""
+        await self._before()
         sent = _Sent(frozenset({index_uid}), "indexUpdate", {"primaryKey": primary_key})
         return await self._noted(
             node_id, sent, self._control.update_index(node_id, index_uid, primary_key)
@@ -194,11 +206,13 @@ class Ledger:
 
     async def delete_index(self, node_id: NodeId, index_uid: IndexUid) -> int:
         """See `NodeControl.delete_index`."""
+        await self._before()
         sent = _Sent(frozenset({index_uid}), "indexDeletion")
         return await self._noted(node_id, sent, self._control.delete_index(node_id, index_uid))
 
     async def swap_indexes(self, node_id: NodeId, swaps: Swaps) -> int:
         """See `NodeControl.swap_indexes`."""
+        await self._before()
         sent = _Sent(
             frozenset(uids_of(swaps)),
             "indexSwap",
@@ -208,12 +222,15 @@ class Ledger:
 
     async def patch_settings(self, node_id: NodeId, index_uid: IndexUid, patch: Settings) -> int:
         """See `NodeControl.patch_settings`."""
+        await self._before()
         sent = _Sent(frozenset({index_uid}), "settingsUpdate", rules.shown(patch))
         call = self._control.patch_settings(node_id, index_uid, patch)
         return await self._noted(node_id, sent, call)
 
     async def forward(self, node_id: NodeId, request: NodeRequest) -> NodeReply:
         """See `NodeControl.forward`; what a request makes is known by its answer alone."""
+        if request.method != "GET":
+            await self._before()
         call = self._control.forward(node_id, request)
         about = _about(request)
         if about is None:
@@ -281,6 +298,10 @@ class Ledger:
     async def feed(self, node_id: NodeId, after_uid: int) -> tuple[NodeTask, ...]:
         """See `NodeControl.feed`."""
         return await self._control.feed(node_id, after_uid)
+
+
+async def _at_once() -> None:
+    """Wait for nothing."""
 
 
 def concerned(task: NodeTask) -> tuple[IndexUid, ...]:

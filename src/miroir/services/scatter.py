@@ -9,7 +9,7 @@ are asked anew, and flagged if that cannot be avoided. That keeps the header tru
 """
 
 import asyncio
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import orjson
@@ -27,7 +27,7 @@ from miroir.errors import (
 from miroir.ports.node import NodeReply, NodeRequest, NodeTransport
 from miroir.services.cluster import Cluster, IndexView, View
 from miroir.services.deadline import until
-from miroir.services.health import Health
+from miroir.services.gate import Gate
 from miroir.services.running import Running
 
 _ATTEMPTS_MAX: Final = 3
@@ -35,6 +35,14 @@ _KNOWN_MAX: Final = 256
 _TICK_S: Final = 0.001
 """A timer may be early by so much."""
 _log = structlog.get_logger(__name__)
+
+
+class Doubter(Protocol):
+    """Hears of nodes that did not answer."""
+
+    def suspect(self, node_id: NodeId) -> None:
+        """A call to a node has just failed: see `Health.suspect`."""
+        ...
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -105,15 +113,17 @@ class Scatter:
         *,
         transport: NodeTransport,
         cluster: Cluster,
-        health: Health,
+        health: Doubter,
         running: Running,
         when_no_cover: WhenNoCover,
+        gate: Gate,
     ) -> None:
         self._transport = transport
         self._cluster = cluster
         self._health = health
         self._running = running
         self._when_no_cover = when_no_cover
+        self._gate = gate
         self._turn = 0
         self._known: dict[IndexUid, _Known] = {}
 
@@ -132,6 +142,8 @@ class Scatter:
         until_s = until(wish.timeout_s)
         passed_over: set[NodeId] = set()
         for attempt in range(_ATTEMPTS_MAX):
+            if self._gate.closed:
+                await self._gate.passed(wish.index_uid)
             index, cover = self._choose(wish, passed_over)
             asked = self._running.enter(wish.index_uid, cover.nodes)
             try:
@@ -141,6 +153,8 @@ class Scatter:
             if len(answers) < len(cover.nodes):
                 _check_time(until_s)
                 continue
+            if self._gate.closed:
+                await self._gate.passed(wish.index_uid)
             if self._still_true(index, cover):
                 return Gathered(answers, cover.version, cover.inconsistent)
             if attempt + 1 == _ATTEMPTS_MAX:

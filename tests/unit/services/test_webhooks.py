@@ -9,7 +9,9 @@ from tests.support.store_contract import FixedClock, new_task
 from miroir.core.webhooks import NIL, Definition
 from miroir.errors import BadParameter, WebhookNotFound
 from miroir.ports.records import Backlog, Webhook
+from miroir.services.fence import Fence
 from miroir.services.herald import Herald, HeraldTools
+from miroir.services.running import Running
 from miroir.services.webhooks import Webhooks
 
 CONFIGURED = Definition("https://a/", {"Authorization": "Bearer 0123456789abcdef"})
@@ -62,6 +64,12 @@ def test_there_are_twenty_at_most_and_the_configured_one_does_not_count():
     asyncio.run(scene())
 
 
+def herald_of(store, clock, receiver):
+    """Return a herald of a process without readers."""
+    settled = Fence(running=Running(), clock=clock).synced
+    return Herald(HeraldTools(store, clock, receiver, lambda task: {"uid": task.uid}, settled))
+
+
 class Clock(FixedClock):
     """Lets others have their turn while it jumps."""
 
@@ -96,7 +104,7 @@ def told(clock, faults, ended_at_ms):
         await store.put_webhook(Webhook("one", "https://a/", {"X": "y"}))
         for at_ms in ended_at_ms:
             await store.open_task(new_task(at_ms=at_ms), status="succeeded")
-        herald = Herald(HeraldTools(store, clock, receiver, lambda task: {"uid": task.uid}))
+        herald = herald_of(store, clock, receiver)
         herald.look()
         running = asyncio.create_task(herald.run())
         await receiver.done.wait()
@@ -154,7 +162,7 @@ def test_of_more_than_can_be_kept_the_newest_are():
         await store.put_webhook(Webhook("one", "https://a/"))
         for at_ms in range(10_003):
             await store.open_task(new_task(at_ms=at_ms), status="succeeded")
-        herald = Herald(HeraldTools(store, Clock(), silent, lambda task: {"uid": task.uid}))
+        herald = herald_of(store, Clock(), silent)
         herald.look()
         running = asyncio.create_task(herald.run())
         await silent.done.wait()
