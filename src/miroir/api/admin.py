@@ -43,5 +43,11 @@ class Admin:
     async def metrics(self, _request: Request, _named: Mapping[str, str]) -> Reply:
         """`GET /_miroir/metrics`, in Prometheus's text form."""
         edge = self._edge
-        await refresh(edge.metrics, edge.cluster.view, edge.commons.view, edge.store)
-        return Reply(200, self._edge.metrics.exposition(), content_type=_METRICS_TYPE)
+        await refresh(
+            edge.metrics,
+            edge.cluster.view,
+            edge.commons.view,
+            store=edge.store,
+            readers=edge.fence.readers,
+        )
+        return Reply(200, edge.metrics.exposition(), content_type=_METRICS_TYPE)

@@ -6,37 +6,16 @@ raise errors of the tree; they become replies here and nowhere else. Anything el
 is our bug: it is logged whole and answered as `internal`, without details.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
 
-from miroir.api import (
-    admin,
-    admin_apply,
-    admin_commons,
-    admin_drift,
-    admin_intents,
-    admin_settings,
-    cors,
-    public_batches,
-    public_documents,
-    public_features,
-    public_fields,
-    public_indexes,
-    public_keys,
-    public_multi_search,
-    public_render,
-    public_search,
-    public_settings,
-    public_system,
-    public_tasks,
-    public_webhooks,
-)
+from miroir.api import cors
 from miroir.api.admission import Admission, Guest
 from miroir.api.compression import compressed
 from miroir.api.departure import Departed, for_client
-from miroir.api.edge import Edge
+from miroir.api.edge import ReadEdge
 from miroir.api.http import (
     Receive,
     Reply,
@@ -44,12 +23,12 @@ from miroir.api.http import (
     Scope,
     Send,
     read_body,
-    reply_json,
     send_reply,
 )
+from miroir.api.refusals import refusal
 from miroir.api.router import Access, Route, Router
-from miroir.errors import LeaseLost, MethodNotAllowed, MiroirError, NodeError, Unavailable
-from miroir.services.registrar import RefusedByNode
+from miroir.errors import MiroirError
+from miroir.services.fence import Fence
 
 _UNROUTED: Final = "unrouted"
 _log = structlog.get_logger(__name__)
@@ -58,34 +37,27 @@ _log = structlog.get_logger(__name__)
 class App:
     """The application of one process."""
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(
+        self,
+        edge: ReadEdge,
+        routes: Sequence[Route],
+        *,
+        admission: Admission,
+        fence: Fence | None = None,
+    ) -> None:
+        """
+        Serve these routes.
+
+        Args:
+            edge: What they work with.
+            routes: The table.
+            admission: How much may be in work.
+            fence: What has to be settled before anybody is answered.
+        """
         self._edge = edge
-        self._admission = Admission(
-            requests_max=edge.requests_max, bytes_max=edge.bodies_bytes_max
-        )
-        self._router = Router(
-            (
-                *public_search.routes(edge),
-                *public_multi_search.routes(edge),
-                *public_documents.routes(edge),
-                *public_fields.routes(edge),
-                *public_render.routes(edge),
-                *public_settings.routes(edge),
-                *public_indexes.routes(edge),
-                *public_keys.routes(edge),
-                *public_features.routes(edge),
-                *public_tasks.routes(edge),
-                *public_batches.routes(edge),
-                *public_webhooks.routes(edge),
-                *public_system.routes(edge),
-                *admin.routes(edge),
-                *admin_drift.routes(edge),
-                *admin_commons.routes(edge),
-                *admin_settings.routes(edge),
-                *admin_apply.routes(edge),
-                *admin_intents.routes(edge),
-            )
-        )
+        self._admission = admission
+        self._router = Router(routes)
+        self._fence = fence
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI 3, http only)."""
@@ -107,9 +79,11 @@ class App:
         except (ConnectionResetError, Departed):
             return  # Nobody is there to be answered.
         except MiroirError as error:
-            reply = _refusal(error)
+            reply = refusal(error)
         finally:
             guest.leave()
+        if self._fence is not None and self._fence.behind:
+            await self._fence.synced()
         duration_s = self._edge.clock.monotonic_s() - started_s
         self._edge.metrics.request(route_name, reply.status, duration_s)
         reply = cors.allowed(request, reply)
@@ -142,17 +116,4 @@ class App:
             raise
         except Exception:  # noqa: BLE001 - the last place where our bug can be told from a crash
             _log.exception("request_failed", route=route.pattern)
-            return _refusal(MiroirError("An internal error has occurred. See Miroir's log."))
-
-
-def _refusal(error: MiroirError) -> Reply:
-    if isinstance(error, RefusedByNode):
-        return Reply(error.reply.status, error.reply.body)
-    headers: dict[str, str] = {}
-    if isinstance(error, Unavailable):
-        headers["Retry-After"] = str(error.retry_after_s)
-    if isinstance(error, NodeError | LeaseLost):
-        headers["Retry-After"] = "1"
-    if isinstance(error, MethodNotAllowed):
-        headers["Allow"] = ", ".join(error.allowed)
-    return reply_json(error.body(), error.http_status, headers)
+            return refusal(MiroirError("An internal error has occurred. See Miroir's log."))

@@ -19,6 +19,7 @@ from miroir.services.catalog import Catalog, DocumentQuery
 from miroir.services.cluster import Cluster, IndexView
 from miroir.services.confirmations import Confirmations
 from miroir.services.facet_searcher import FacetSearcher
+from miroir.services.fence import Fence
 from miroir.services.flags import Flags
 from miroir.services.inspector import Inspector
 from miroir.services.intake import check_uid
@@ -41,49 +42,30 @@ _NUMBER: Final = re.compile("[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
-class Edge:
+class ReadEdge:
     """
-    The services behind the routes.
+    The services behind searches, which every process has.
 
     Attributes:
-        commons: The view of features and keys, which `ring` and `flags` answer from.
         payload_bytes_max: Largest body taken.
         bodies_bytes_max: Of all bodies in work.
         requests_max: In work at once.
         compress_from_bytes: Smallest answer that is compressed; 0: none is.
-        write_consistency: Where a request asks for none: one, majority, all.
     """
 
     guard: Guard
     cluster: Cluster
-    store: Store
-    registrar: Registrar
-    lifecycle: Lifecycle
-    confirmations: Confirmations
-    writer: Writer
-    swapper: Swapper
-    keeper: QueueKeeper
-    webhooks: Webhooks
     searcher: Searcher
     facet_searcher: FacetSearcher
     similar_finder: SimilarFinder
     multi_searcher: MultiSearcher
     catalog: Catalog
-    inspector: Inspector
-    suspects: Suspects
-    adoption: Adoption
-    progress: ProgressReader
-    ring: KeyRing
-    flags: Flags
-    steward: Steward
-    commons: Cluster
     metrics: Metrics
     clock: Clock
     payload_bytes_max: int
     bodies_bytes_max: int
     requests_max: int
     compress_from_bytes: int
-    write_consistency: Consistency
 
     def confine(self, route: Route, named: Mapping[str, str], request: Request) -> None:
         """
@@ -142,6 +124,37 @@ class Edge:
             authorization=self.guard.for_nodes(request),
             floor=floor_of(request, index_uid),
         )
+
+
+@dataclass(frozen=True)
+class Edge(ReadEdge):
+    """
+    The services behind all routes, which the main process has.
+
+    Attributes:
+        commons: The view of features and keys, which `ring` and `flags` answer from.
+        fence: What the readers have to know before anybody is answered.
+        write_consistency: Where a request asks for none: one, majority, all.
+    """
+
+    store: Store
+    registrar: Registrar
+    lifecycle: Lifecycle
+    confirmations: Confirmations
+    writer: Writer
+    swapper: Swapper
+    keeper: QueueKeeper
+    webhooks: Webhooks
+    inspector: Inspector
+    suspects: Suspects
+    adoption: Adoption
+    progress: ProgressReader
+    ring: KeyRing
+    flags: Flags
+    steward: Steward
+    commons: Cluster
+    fence: Fence
+    write_consistency: Consistency
 
 
 def uid_of(named: Mapping[str, str]) -> IndexUid:

@@ -28,6 +28,7 @@ from miroir.errors import (
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 JSON_TYPE: Final = "application/json"
 _LOOP_BYTES_MAX: Final = 64 * 1024
@@ -44,12 +45,14 @@ class Reply:
         body: The bytes; empty for none.
         headers: By name; content type and length are added.
         content_type: Of the body.
+        length: Of the body that another method would get, where this has none; None: its own.
     """
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = JSON_TYPE
+    length: int | None = None
 
 
 def reply_json(
@@ -150,8 +153,26 @@ async def read_body(
         PayloadTooLarge: More than `bytes_max`, announced, sent, or after decoding.
         RequestRefused: The coding is broken.
     """
-    headers = dict(scope["headers"])
-    announced = headers.get(b"content-length", b"0")
+    body = await read_raw(scope, receive, bytes_max=bytes_max, hold=hold)
+    coding = _header(scope, b"content-encoding")
+    if not coding:
+        return body
+    plain = await _decoded(body, coding.decode("latin-1").strip().lower(), bytes_max)
+    if hold is not None and len(plain) > len(body):
+        hold(len(plain) - len(body))
+    return plain
+
+
+async def read_raw(
+    scope: Scope, receive: Receive, *, bytes_max: int, hold: Callable[[int], None] | None = None
+) -> bytes:
+    """
+    Read a body whole, as it came; see `read_body`.
+
+    Raises:
+        PayloadTooLarge: More than `bytes_max`, announced or sent.
+    """
+    announced = _header(scope, b"content-length")
     if announced.isdigit() and int(announced) > bytes_max:
         raise _too_large(bytes_max)
     chunks: list[bytes] = []
@@ -169,15 +190,15 @@ async def read_body(
                 hold(len(chunk))
             chunks.append(chunk)
         if not message.get("more_body", False):
-            break
-    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    coding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
-    if not coding:
-        return body
-    plain = await _decoded(body, coding, bytes_max)
-    if hold is not None and len(plain) > len(body):
-        hold(len(plain) - len(body))
-    return plain
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _header(scope: Scope, wanted: bytes) -> bytes:
+    """Return a header; of a repeated one the last."""
+    for name, value in reversed(scope["headers"]):
+        if name == wanted:
+            return bytes(value)
+    return b""
 
 
 async def _decoded(body: bytes, coding: str, bytes_max: int) -> bytes:
@@ -218,9 +239,9 @@ def _size_text(size: int) -> str:
 async def send_reply(reply: Reply, send: Send) -> None:
     """Send a reply whole."""
     # A 304 has no body, and no length of one: that of the 200 would be meant.
-    length = [(b"content-length", b"%d" % len(reply.body))]
-    headers = [] if reply.status == 304 else length
-    if reply.body:
+    size = len(reply.body) if reply.length is None else reply.length
+    headers = [] if reply.status == 304 else [(b"content-length", b"%d" % size)]
+    if size:
         headers.append((b"content-type", reply.content_type.encode("latin-1")))
     headers += [(k.lower().encode(), v.encode("latin-1")) for k, v in reply.headers.items()]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})

@@ -27,9 +27,12 @@ _PHASES: Final[Mapping[Phase, BroadcastPhase]] = {
 }
 
 
-async def refresh(metrics: Metrics, view: View, commons: View, store: Store) -> None:
+async def refresh(
+    metrics: Metrics, view: View, commons: View, *, store: Store, readers: int
+) -> None:
     """Set every gauge: from the views, and the number of tasks from the store."""
     _refresh(metrics, view)
+    metrics.processes(1 + readers)
     # By number: one that moves several indexes stands in the queue of each.
     phases = {
         intent.intent_id: intent.state.phase

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from functools import partial
 
-from miroir.api.edge import Edge, floor_of
+from miroir.api.edge import ReadEdge, floor_of
 from miroir.api.http import Reply, Request
 from miroir.api.router import Access, Route
 from miroir.services.multi_nodes import MultiRequest
 
 
-def routes(edge: Edge) -> tuple[Route, ...]:
+def routes(edge: ReadEdge) -> tuple[Route, ...]:
     """Return the rows of this route."""
     return (Route("POST", "/multi-search", MultiSearch(edge).search, Access.NODES),)
 
@@ -22,7 +22,7 @@ class MultiSearch:
     nodes, which get them.
     """
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: ReadEdge) -> None:
         self._edge = edge
 
     async def search(self, request: Request, _named: Mapping[str, str]) -> Reply:

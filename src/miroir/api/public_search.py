@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from miroir.api.edge import Edge, floor_of
+from miroir.api.edge import ReadEdge, floor_of
 from miroir.api.http import Reply, Request
 from miroir.api.router import Access, Route
 from miroir.services.searcher import Answer, SearchRequest
 
 
-def routes(edge: Edge) -> tuple[Route, ...]:
+def routes(edge: ReadEdge) -> tuple[Route, ...]:
     """Return the rows of these routes."""
     search = Search(edge)
     return (
@@ -23,7 +23,7 @@ def routes(edge: Edge) -> tuple[Route, ...]:
 class Search:
     """The client's own key goes through to the nodes, which enforce its rights."""
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: ReadEdge) -> None:
         self._edge = edge
 
     async def search(self, request: Request, named: Mapping[str, str]) -> Reply:

@@ -7,32 +7,13 @@ docs/reference/http-api.md, headers.md and errors.md, made from the code.
 
 import sys
 from collections.abc import Iterator
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from miroir import errors
-from miroir.api import (
-    admin,
-    admin_apply,
-    admin_commons,
-    admin_drift,
-    admin_intents,
-    admin_settings,
-    public_batches,
-    public_documents,
-    public_features,
-    public_fields,
-    public_indexes,
-    public_keys,
-    public_multi_search,
-    public_render,
-    public_search,
-    public_settings,
-    public_system,
-    public_tasks,
-    public_webhooks,
-)
+from miroir.api import public_system
 from miroir.api.edge import Edge
 from miroir.api.router import Route
+from miroir.api.routes import all_routes
 from miroir.api.settings_headers import BY_CHARACTERS_MAX, REASON_CHARACTERS_MAX
 
 _HTTP_API: Final = """\
@@ -231,35 +212,10 @@ def error_page() -> str:
 
 def offered() -> Iterator[Route]:
     """Yield every route that is offered."""
-    edge = cast("Edge", None)  # Routes are made, none is called.
-    for module in _modules():
-        for route in module.routes(edge):
-            if (route.method, route.pattern) not in {row[:2] for row in public_system.UNSUPPORTED}:
-                yield route
-
-
-def _modules() -> tuple[Any, ...]:
-    return (
-        public_search,
-        public_multi_search,
-        public_documents,
-        public_fields,
-        public_render,
-        public_settings,
-        public_indexes,
-        public_keys,
-        public_features,
-        public_tasks,
-        public_batches,
-        public_webhooks,
-        public_system,
-        admin,
-        admin_commons,
-        admin_drift,
-        admin_apply,
-        admin_settings,
-        admin_intents,
-    )
+    refused = {row[:2] for row in public_system.UNSUPPORTED}
+    for route in all_routes(cast("Edge", None)):  # Routes are made, none is called.
+        if (route.method, route.pattern) not in refused:
+            yield route
 
 
 def _class(pattern: str) -> str:

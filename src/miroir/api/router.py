@@ -5,7 +5,7 @@ Patterns are Meilisearch's, with `{name}` for one segment. Literal segments win 
 that is known with other methods gives 405; one that is not known at all, 404.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import MappingProxyType
@@ -54,7 +54,7 @@ class _Branch:
 class Router:
     """Finds the route of a request."""
 
-    def __init__(self, routes: tuple[Route, ...]) -> None:
+    def __init__(self, routes: Sequence[Route]) -> None:
         self._root = _Branch()
         self._known: dict[tuple[str, str], tuple[Route, Mapping[str, str]]] = {}
         for route in routes:
@@ -89,6 +89,14 @@ class Router:
                 self._known.clear()
             self._known[(method, path)] = found
         return found
+
+    def has(self, method: str, path: str) -> bool:
+        """Whether there is a route for this."""
+        try:
+            self.find(method, path)
+        except (RouteNotFound, MethodNotAllowed):
+            return False
+        return True
 
     def _find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]]:
         branch: _Branch | None = self._root

@@ -15,7 +15,7 @@ from typing import Final, Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
-from miroir.telemetry.tallies import Tallies
+from miroir.telemetry.tallies import Counts, Tallies
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 _ROUTES_MAX: Final = 200
@@ -140,6 +140,12 @@ SPECS: Final[tuple[Spec, ...]] = (
         "miroir_tasks",
         ("status",),
         "Miroir's tasks that have not ended: enqueued or processing",
+    ),
+    Spec(
+        "gauge",
+        "miroir_processes",
+        (),
+        "Processes that answer searches: the main one, and readers that know what is true",
     ),
     Spec("gauge", "miroir_node_up", ("node",), "1 when the node is healthy, else 0"),
     Spec(
@@ -293,6 +299,10 @@ class Metrics:
         """Set Miroir's tasks by status; statuses left out are 0 from now on."""
         self._replace("miroir_tasks", by_status)
 
+    def processes(self, count: int) -> None:
+        """Set how many processes answer searches."""
+        self._gauges["miroir_processes"].set(count)
+
     def node_up(self, node_id: str, *, healthy: bool) -> None:
         """Set whether a node is healthy."""
         self._gauges["miroir_node_up"].labels(node_id).set(1 if healthy else 0)
@@ -316,6 +326,15 @@ class Metrics:
             else:
                 route = _OTHER
         self._requests.count(route, str(status), duration_s)
+
+    def taken(self) -> tuple[Counts, Counts]:
+        """Return the calls to nodes and the requests counted so far, and forget them."""
+        return self._node_calls.taken(), self._requests.taken()
+
+    def add(self, calls: Counts, requests: Counts) -> None:
+        """Count what another process of this server has counted."""
+        self._node_calls.add(calls)
+        self._requests.add(requests)
 
     # ---- inside
 

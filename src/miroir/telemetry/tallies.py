@@ -7,11 +7,14 @@ one histogram with the label (who).
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+Counts = tuple[tuple[tuple[str, str, int], ...], Mapping[str, tuple[tuple[int, ...], float]]]
+"""(who, how it ended, how often) and, for each who, the counts of its buckets and seconds."""
 
 
 class _Times:
@@ -61,6 +64,23 @@ class Tallies(Collector):
             times = self._times[who] = _Times(len(self._names))
         times.counts[bisect_left(self._bounds_s, duration_s)] += 1
         times.sum_s += duration_s
+
+    def taken(self) -> Counts:
+        """Return everything counted so far, and begin at nothing again."""
+        ends = tuple((*key, count) for key, count in self._ends.items())
+        times = {who: (tuple(t.counts), t.sum_s) for who, t in self._times.items()}
+        self._ends, self._times = {}, {}
+        return ends, times
+
+    def add(self, counts: Counts) -> None:
+        """Count what was counted elsewhere, with the same buckets."""
+        ends, times = counts
+        for who, end, count in ends:
+            self._ends[who, end] = self._ends.get((who, end), 0) + count
+        for who, (buckets, sum_s) in times.items():
+            known = self._times.setdefault(who, _Times(len(self._names)))
+            known.counts = [a + b for a, b in zip(known.counts, buckets, strict=True)]
+            known.sum_s += sum_s
 
     def collect(self) -> Iterator[Metric]:
         """See prometheus_client."""

@@ -72,7 +72,8 @@ async def shown(cluster, store=None, commons=None):
     """Return sample -> value as a scraper reads them."""
     metrics = Metrics()
     commons = commons or Cluster(cluster.view.topology)
-    await refresh(metrics, cluster.view, commons.view, store or MemoryStore(FixedClock()))
+    store = store or MemoryStore(FixedClock())
+    await refresh(metrics, cluster.view, commons.view, store=store, readers=0)
     lines = metrics.exposition().decode().splitlines()
     samples = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
     return {name: float(value) for name, value in samples}
