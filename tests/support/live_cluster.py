@@ -290,7 +290,7 @@ def live_cluster(
     """Run a cluster; embedded nodes obey faults. Afterwards no port may be left taken."""
     merged = {name: dict(section) for name, section in QUICK.items()}
     for name, section in (settings or {}).items():
-        merged[name] = {**merged.get(name, {}), **section}
+        merged[name] = {**merged.get(name, {}), **section} if name in merged else section
     layout = lay_out(folder, shape, engine, settings=merged)
     local = LocalCluster(layout, faults=True)
     with local:

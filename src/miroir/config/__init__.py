@@ -5,6 +5,7 @@ Configuration: a YAML file and the `MIROIR_*` environment in, one frozen checked
     secret.py     a secret value that cannot be printed; resolves `{env: NAME}` and `{file: PATH}`
     model.py      the sections, their defaults, limits and meaning (what the reference is made of)
     grid.py       what must hold between the keys of `topology`
+    handover.py   a checked configuration for another process of the same server
     faults.py     pydantic's errors in our words: place, key, remedy
     reference.py  docs/reference/config.md
 
@@ -13,6 +14,7 @@ once, as one `ConfigError`; a secret is never written in the file. Reading happe
 nothing here watches, reloads, or is asked again while the program runs.
 """
 
+from miroir.config.handover import handed_over, received
 from miroir.config.load import load_config
 from miroir.config.model import (
     Config,
@@ -40,5 +42,7 @@ __all__ = [
     "SettingsBroadcastConfig",
     "SettingsDriftCheckConfig",
     "TopologyConfig",
+    "handed_over",
     "load_config",
+    "received",
 ]

@@ -59,6 +59,7 @@ Seconds = Annotated[float, _NUMBER, Field(gt=0, le=86_400, allow_inf_nan=False)]
 SecondsOrZero = Annotated[float, _NUMBER, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Bytes = Annotated[int, _NUMBER, Field(ge=1024)]
 Count = Annotated[int, _NUMBER, Field(ge=1, le=65_536)]
+Processes = Annotated[int, _NUMBER, Field(ge=1, le=64)]
 CountOrZero = Annotated[int, _NUMBER, Field(ge=0, le=65_536)]
 BytesOrZero = Annotated[int, _NUMBER, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
@@ -302,6 +303,11 @@ class Config(_Section):
     """
 
     listen: ListenConfig = ListenConfig()
+    processes: Processes = 1
+    """
+    Processes that answer searches: the main one, which does everything, and readers, which pass on
+    to it whatever is no search. One for each core that searches may use.
+    """
     data_dir: Path = Path("miroir-data")
     """Folder of Miroir's own store. Relative: from the folder of the file."""
     master_key: SecretRef = None

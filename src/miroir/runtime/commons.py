@@ -49,7 +49,7 @@ def make_commons_side(
     """
     derived: ValueOf | None = None
     if config.master_key is not None:
-        derived = partial(_derived, config.master_key.reveal(), secrets)
+        derived = partial(learnt_value, config.master_key.reveal(), secrets)
     commons = _commons(config, tools, derived or _no_keys)
     flags = Flags(commons=commons, control=tools.control, health=health)
     ring = KeyRing(commons=commons, control=tools.control, clock=tools.clock, value_of=derived)
@@ -114,7 +114,8 @@ def _note_health(
     commons.apply_health(node_id, healthy=healthy, engine=indexes.view.engines.get(node_id))
 
 
-def _derived(master_key: str, secrets: KnownSecrets, uid: str) -> str:
+def learnt_value(master_key: str, secrets: KnownSecrets, uid: str) -> str:
+    """Return the value of a key, which is a secret from now on."""
     value = value_of(master_key, uid)
     secrets.learn([value])
     return value

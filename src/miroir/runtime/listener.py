@@ -20,7 +20,7 @@ import structlog
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from miroir.api.app import App
+from miroir.api.http import Application
 from miroir.config.model import LimitsConfig
 from miroir.errors import MiroirError, Overloaded, RequestTimeout
 
@@ -136,7 +136,7 @@ def _close(connection: Connection) -> None:
     connection.refuse(RequestTimeout("The request did not come in time."), "408 Request Timeout")
 
 
-def make_server(app: App, limits: LimitsConfig) -> uvicorn.Server:
+def make_server(app: Application, limits: LimitsConfig) -> uvicorn.Server:
     """Return a server of this application, not listening yet."""
     kind = type("Connection", (Connection,), {"connections_max": limits.connections_max})
     server = uvicorn.Server(
