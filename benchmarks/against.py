@@ -7,6 +7,7 @@ Miroir against others over the same stubs, in alternating rounds: 3 shards, 30 K
     ingest vs go          batches/s, 1000 documents of 1 KB in each
     added median latency  of a search, 8 in flight, over the slowest of three nodes (10 to 16 ms)
     memory                of the process after all that
+    2 processes vs 1      requests/s, where all share the cores
 
 Everything that a search passes in production is on: a key of the cluster is checked, timeouts run,
 metrics are counted. Each server has one core and the load and the stubs have the others, so
@@ -18,15 +19,16 @@ import asyncio
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import orjson
 import uvloop
 
 from benchmarks.figures import Figure, Skipped
-from benchmarks.proxy import INDEX, Load, Proxy, elsewhere, proxy
+from benchmarks.proxy import CORES, INDEX, Load, Proxy, elsewhere, proxy
 from benchmarks.rivals import Unavailable, go, nginx
 from benchmarks.samples import documents, search_answer
 from benchmarks.stub import stubs
@@ -42,8 +44,6 @@ _SEARCHES, _AT_ONCE = 2048, 32
 _NAIVE: Final = (64, 8)  # More at once would take it longer than its timeouts allow.
 _BATCHES, _BATCHES_AT_ONCE = 48, 4
 _DELAYED, _DELAYED_AT_ONCE, _DELAY_MS = 400, 8, (10, 16)
-_MISSING: Final = "2 processes vs 1"
-_WHY_MISSING: Final = "one data directory has one process (docs/internals/hot-path.md)"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def figures() -> Iterator[Figure | Skipped]:
     with elsewhere():
         yield from _throughput(answers)
         yield from _latency(answers)
-    yield Skipped(_MISSING, _WHY_MISSING)
+    yield from _processes(answers)
 
 
 def _throughput(answers: Sequence[bytes]) -> Iterator[Figure | Skipped]:
@@ -168,6 +168,25 @@ def _latency(answers: Sequence[bytes]) -> Iterator[Figure | Skipped]:
             0.5 if name == "miroir" else None,
             unit=" ms",
         )
+
+
+def _processes(answers: Sequence[bytes]) -> Iterator[Figure | Skipped]:
+    """Two processes beside one; stubs, load and both have all cores there are."""
+    if len(CORES) == 1:
+        yield Skipped("2 processes vs 1", "there is one core")
+        return
+    with ExitStack() as stack:
+        ports = stack.enter_context(stubs(answers, key=KEY))
+        run = partial(proxy, ports, key=KEY, cores=nullcontext)
+        servers = {n: stack.enter_context(run(processes=n)) for n in (1, 2)}
+        requests = {n: search(client_key(server)) for n, server in servers.items()}
+        found: dict[int, list[Load]] = {n: [] for n in servers}
+        for _ in range(ROUNDS):
+            for n, server in servers.items():
+                load = server.load(requests[n], _SEARCHES, at_once=_AT_ONCE, cores=nullcontext)
+                found[n].append(load)
+    one, two = (statistics.median(load.per_s for load in found[n]) for n in (1, 2))
+    yield Figure("2 processes", two / one, "1", f"{two:.0f}/s against {one:.0f}/s", ratio_min=1.3)
 
 
 async def _slowest_ms(ports: Sequence[int], request: NodeRequest) -> float:

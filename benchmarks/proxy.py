@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -30,9 +30,11 @@ from miroir.ports.node import NodeReply, NodeRequest
 INDEX: Final = "films"
 _START_S: Final = 60.0
 _STOP_S: Final = 15.0
-_CORES: Final = os.sched_getaffinity(0)
+CORES: Final = os.sched_getaffinity(0)
+_LISTENING: Final = "0A"
 _TARGET: Final = NodeId("target")
 Call = Callable[[], Awaitable[NodeReply]]
+Cores = Callable[[], AbstractContextManager[None]]
 
 
 class Proxy:
@@ -41,12 +43,18 @@ class Proxy:
 
     Attributes:
         url: Where it listens.
-        pids: Its processes.
+        pid: Its first process.
     """
 
-    def __init__(self, url: str, *pids: int) -> None:
+    def __init__(self, url: str, pid: int) -> None:
         self.url = url
-        self.pids = pids
+        self.pid = pid
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """All its processes (Linux only)."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return (self.pid, *map(int, children))
 
     def cpu_s(self) -> float:
         """Return the CPU that it has used so far, user and system (Linux only)."""
@@ -56,8 +64,10 @@ class Proxy:
         """Return the resident memory of its largest process (Linux only)."""
         return max(map(_memory_mib, self.pids))
 
-    def load(self, request: NodeRequest, times: int, *, at_once: int) -> "Load":
-        """Send a request `times` times, `at_once` at a time."""
+    def load(
+        self, request: NodeRequest, times: int, *, at_once: int, cores: "Cores | None" = None
+    ) -> "Load":
+        """Send a request `times` times, `at_once` at a time; from other cores than the first."""
         found: list[Load] = []
 
         async def measured(call: Call) -> None:
@@ -73,7 +83,7 @@ class Proxy:
                 )
             )
 
-        with elsewhere():
+        with (cores or elsewhere)():
             uvloop.run(_loaded(self.url, request, at_once, measured))
         return found[0]
 
@@ -111,14 +121,14 @@ def _memory_mib(pid: int) -> float:
 @contextmanager
 def on_one_core() -> Iterator[None]:
     """Have what is started inside run on the first core alone."""
-    with _on({min(_CORES)}):
+    with _on({min(CORES)}):
         yield
 
 
 @contextmanager
 def elsewhere() -> Iterator[None]:
     """Run this thread, and what is started inside, on all cores but the first if there are any."""
-    with _on(_CORES - {min(_CORES)} or _CORES):
+    with _on(CORES - {min(CORES)} or CORES):
         yield
 
 
@@ -134,15 +144,22 @@ def _on(cores: set[int]) -> Iterator[None]:
 
 @contextmanager
 def proxy(
-    stub_ports: Sequence[int], program: Sequence[str] = ("-m", "miroir"), *, key: str = ""
+    stub_ports: Sequence[int],
+    program: Sequence[str] = ("-m", "miroir"),
+    *,
+    key: str = "",
+    processes: int = 1,
+    cores: Cores | None = None,
 ) -> Iterator[Proxy]:
     """
-    Run Miroir with one shard per stub, on one core.
+    Run Miroir with one shard per stub.
 
     Args:
         stub_ports: Where the nodes listen.
         program: The arguments of Python before `serve`.
         key: The master key; none: everything is open.
+        processes: How many answer searches.
+        cores: Where they run; none: on one core.
     """
     with tempfile.TemporaryDirectory(prefix="miroir-bench-") as name:
         folder = Path(name)
@@ -150,6 +167,7 @@ def proxy(
         nodes = "".join(f"    - http://127.0.0.1:{each}\n" for each in stub_ports)
         (folder / "miroir.yaml").write_text(
             f"listen: {{host: 127.0.0.1, port: {port}}}\ndata_dir: data\n"
+            f"processes: {processes}\n"
             + ("master_key: {env: BENCH_KEY}\n" if key else "")
             + f"topology:\n  shards: {len(stub_ports)}\n  replica_groups: 1\n  nodes:\n{nodes}"
         )
@@ -158,15 +176,29 @@ def proxy(
         kept["PYTHONPATH"] = os.pathsep.join((str(Path.cwd()), kept.get("PYTHONPATH", "")))
         command = Command(argv, kept | {"BENCH_KEY": key}, folder, folder / "log")
         server = ServerProcess("miroir", port, command)
-        with on_one_core():
+        with (cores or on_one_core)():
             server.start()
         try:
             server.wait_healthy(time.monotonic() + _START_S)
             _create_index(AdminClient(server.url, key) if key else AdminClient(server.url))
             assert server.pid is not None
-            yield Proxy(server.url, server.pid)
+            running = Proxy(server.url, server.pid)
+            _wait_listening(running, processes)
+            yield running
         finally:
             server.stop(time.monotonic() + _STOP_S)
+
+
+def _wait_listening(running: Proxy, processes: int) -> None:
+    """Wait until every process listens on the port (Linux only)."""
+    wanted, until_s = f":{int(running.url.rpartition(':')[2]):04X}", time.monotonic() + _START_S
+    while True:
+        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        ours = [line for line in lines if line.split()[1].endswith(wanted)]
+        if sum(line.split()[3] == _LISTENING for line in ours) >= processes:
+            return
+        assert time.monotonic() < until_s, "not every process listens"
+        time.sleep(0.05)
 
 
 def _create_index(client: AdminClient) -> None:
