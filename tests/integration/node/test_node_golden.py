@@ -76,7 +76,7 @@ def options_of(row: dict[str, Any]) -> dict[str, Any]:
 NAMES = [
     "indexes_documents_tasks", "settings", "keys", "federation", "foreign_keys", "hybrid",
     "vectors", "shapes", "render",
-    "webhooks_fields", "network", "foreign_errors",
+    "webhooks_fields", "network", "foreign_errors", "patterns",
 ]  # fmt: skip
 
 

@@ -3,25 +3,26 @@ Facets of a search: how many of the found documents have each value, and minima 
 
 Numbers come before strings. Order `alpha` is by normalised value; up to 3000 documents numbers are
 ordered as text, above as numbers (as in Meilisearch). Order `count` is by number of documents,
-numbers and strings apart, ties by value.
+numbers and strings apart, the greater value first among equals.
 
 Facet search, which looks for values by what they begin with, is `facet_search.py`.
 """
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pyroaring import BitMap
 
 from miroir.node.engine.facet_index import FieldValues, spelling
-from miroir.node.engine.fields import matches_pattern
+from miroir.node.engine.fields import covers, matches_pattern
 from miroir.node.engine.index_settings import IndexSettings
 from miroir.node.engine.store import IndexStore
 from miroir.node.errors import ApiError
 
 _FEW_DOCUMENTS: Final = 3000
 
+_Key = TypeVar("_Key", float, str)
 Distribution = dict[str, dict[str, int]]
 Stats = dict[str, dict[str, float]]
 
@@ -34,12 +35,13 @@ def facets_of(
         _check(store.settings, pattern)
     distribution: Distribution = {}
     stats: Stats = {}
-    for path in store.known_fields():
-        if not store.settings.is_filterable(path):
+    every = [path for path in store.known_fields() if store.settings.is_filterable(path)]
+    meant = {path for path in every if any(matches_pattern(one, path) for one in wanted)}
+    for path in every:
+        if not any(covers(name, path) for name in meant):
             continue
-        if not any(matches_pattern(pattern, path) for pattern in wanted):
-            continue
-        distribution[path] = _counts(store, path, candidates)
+        order = facet_order(store.settings, path if path in meant else "*")
+        distribution[path] = _counts(store, path, candidates, order)
         bounds = _bounds(store.facets.field(path), candidates)
         if bounds is not None:
             stats[path] = bounds
@@ -58,25 +60,30 @@ def number_key(number: float) -> str:
     return text.removesuffix(".0")
 
 
-def _counts(store: IndexStore, path: str, candidates: BitMap) -> dict[str, int]:
+def _counts(store: IndexStore, path: str, candidates: BitMap, order: str) -> dict[str, int]:
     values = store.facets.field(path)
     numbers = _present(values.numbers, candidates)
     strings = _present(values.strings, candidates)
     maximum = store.settings.values_per_facet_max
-    by_count = facet_order(store.settings, path) == "count"
-    keys = [(number_key(number), count) for number, count in sorted(numbers.items())]
-    if by_count:
-        keys.sort(key=lambda item: -item[1])
-    elif len(candidates) <= _FEW_DOCUMENTS:
+    by_count = order == "count"
+    is_read_by_document = not by_count and len(candidates) <= _FEW_DOCUMENTS
+    keys = [(number_key(n), count) for n, count in _by(numbers, by_count=by_count)]
+    if is_read_by_document:
         keys.sort()
-    texts = sorted(strings.items())
-    if by_count:
-        texts.sort(key=lambda item: -item[1])
     counts = dict(keys[:maximum])
-    for normalized, count in texts[: max(maximum - len(counts), 0)]:
+    left: int | None = maximum - len(counts)
+    if left == 0 and not is_read_by_document:
+        left = None  # as in Meilisearch, which stops at the maximum, not beyond it
+    for normalized, count in _by(strings, by_count=by_count)[:left]:
         document = (values.strings[normalized] & candidates).min()
         counts[spelling(store.contents[document], path, normalized)] = count
     return counts
+
+
+def _by(counts: Mapping[_Key, int], *, by_count: bool) -> list[tuple[_Key, int]]:
+    if by_count:
+        return sorted(counts.items(), key=lambda item: (item[1], item[0]), reverse=True)
+    return sorted(counts.items())
 
 
 def _present(values: Mapping[Any, BitMap], candidates: BitMap) -> dict[Any, int]:

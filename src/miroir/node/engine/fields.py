@@ -1,8 +1,9 @@
 """
 Fields of documents: nested paths, patterns, and which field plays which role.
 
-A path is the keys joined by dots (`a.b`); arrays add nothing to a path. A setting names a field, a
-parent of it (`a` covers `a.b`), or a pattern with a `*` at its start or end.
+A path is the keys joined by dots (`a.b`); arrays add nothing to a path. A setting names a field or
+a parent of it (`a` covers `a.b`), or it is a pattern: `*` at its start or end stands for anything,
+and one without means a single field.
 
 No index structures here; values are looked at only to walk through them.
 """
@@ -20,14 +21,20 @@ def covers(attribute: str, path: str) -> bool:
 
 
 def matches_pattern(pattern: str, path: str) -> bool:
-    """Tell whether `pattern` means this field: `*`, `*end`, `start*`, a name or its parent."""
+    """Tell whether `pattern` means this field: `*`, `*end`, `start*`, `*part*`, or its name."""
     if pattern == "*":
         return True
     if pattern.startswith("*"):
-        return path.endswith(pattern[1:])
+        inner = pattern[1:]
+        return inner[:-1] in path if inner.endswith("*") else path.endswith(inner)
     if pattern.endswith("*"):
         return path.startswith(pattern[:-1])
-    return covers(pattern, path)
+    return pattern == path
+
+
+def meet(one: str, other: str) -> bool:
+    """Tell whether two patterns may mean the same field, or one the other's parent."""
+    return any(matches_pattern(a, b) or covers(b, a) for a, b in ((one, other), (other, one)))
 
 
 def is_reserved(path: str) -> bool:

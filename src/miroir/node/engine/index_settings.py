@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from miroir.node.engine.fields import covers, matches_pattern
+from miroir.node.engine.fields import covers, matches_pattern, meet
 
 WORD_RULES: Final = frozenset(
     {"words", "typo", "proximity", "attribute", "attributeRank", "wordPosition", "exactness"}
@@ -47,9 +47,7 @@ class FilterableRule:
         if self.is_name:
             name = self.patterns[0]
             return matches_pattern(pattern, name) or covers(pattern, name) or covers(name, pattern)
-        return any(
-            matches_pattern(pattern, own) or matches_pattern(own, pattern) for own in self.patterns
-        )
+        return any(meet(pattern, own) for own in self.patterns)
 
     @classmethod
     def of(cls, value: Any) -> "FilterableRule":
@@ -123,13 +121,31 @@ class IndexSettings:
         return sorted(shown), len(shown) < len(every)
 
     def needs_values(self, path: str) -> bool:
-        """Tell whether values of a field must be kept for filters, sorts, facets or distinct."""
+        """
+        Tell whether values of a field must be kept for filters, sorts, facets or distinct.
+
+        Documents are walked from the top: below a field that is neither kept nor named as a
+        parent nobody looks, whatever a pattern like `*name` may mean.
+        """
+        if not self._is_kept(path):
+            return False
+        above = (path[:at] for at, char in enumerate(path) if char == ".")
+        return all(self._is_kept(parent) or self._leads_on(parent) for parent in above)
+
+    def _is_kept(self, path: str) -> bool:
         found = self.filterable_rule(path)
         if found is not None and (found[1].is_filterable or found[1].facet_search):
             return True
-        if self.distinct is not None and covers(self.distinct, path):
+        if path == self.distinct:
             return True
         return self.is_sortable(path) or any(covers(f, path) for f in self._custom_fields())
+
+    def _leads_on(self, path: str) -> bool:
+        """Tell whether some setting names a field below this one."""
+        wanted = (rule for rule in self.filterable if rule.is_filterable or rule.facet_search)
+        named = [pattern for rule in wanted for pattern in rule.patterns]
+        named += [*self.sortable, *self._custom_fields(), self.distinct or ""]
+        return any(covers(path, name) for name in named)
 
     def _custom_fields(self) -> list[str]:
         return [rule.rsplit(":", 1)[0] for rule in self.ranking_rules if ":" in rule]

@@ -134,18 +134,14 @@ class Searcher:
             attributes_to_search_on=query.attributes_to_search_on,
             ranking_score_threshold=query.ranking_score_threshold,
             locales=query.locales,
+            page=0 if query.exhaustive_facet_count else None,
             semantic=query.semantic,
             features=query.features,
         )
-        everything = Page(0, len(self._store), exact_totals=True)
-        page = (
-            everything
-            if query.ranking_score_threshold is not None
-            else Page(0, 0, exact_totals=False)
-        )
         if kind_of(query.q, query.semantic) == "both":  # vectors reach every document
             candidates = self.filtered(search)
-        else:
+        else:  # exact or as far as a first page, as the totals of a search
+            page = Page.of(search, self._store.settings.total_hits_max)
             candidates = self.find(search, page).candidates
         hits = search_values(self._store, query.facet_name, query.facet_query, candidates)
         return FacetResult(hits, query.facet_query)

@@ -51,19 +51,14 @@ def _fields(call: Call) -> Response:
 
 def _meets(view: dict[str, Any], wanted: Mapping[str, Any]) -> bool:
     patterns = wanted.get("attributePatterns")
-    if patterns is not None and not any(_is_meant(view["name"], p) for p in patterns):
+    if patterns is not None and not any(matches_pattern(p, view["name"]) for p in patterns):
         return False
     roles = ((name, wanted.get(name)) for name in _ROLES)
     return all(value is None or view[name]["enabled"] == value for name, value in roles)
 
 
-def _is_meant(name: str, pattern: str) -> bool:
-    return name == pattern or ("*" in pattern and matches_pattern(pattern, name))
-
-
 def _view(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     read = IndexSettings(settings)
-    distinct = settings["distinctAttribute"]
     direction = _custom_rule(name, settings["rankingRules"])
     ordered = {} if direction is None else {"order": direction}
     return {
@@ -71,7 +66,7 @@ def _view(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         "displayed": {"enabled": read.is_displayed(name)},
         "searchable": {"enabled": _is_searchable(name, settings["searchableAttributes"])},
         "sortable": {"enabled": read.is_sortable(name)},
-        "distinct": {"enabled": distinct is not None and covers(distinct, name)},
+        "distinct": {"enabled": name == settings["distinctAttribute"]},
         "rankingRule": {"enabled": direction is not None, **ordered},
         "filterable": _filterable(name, read),
         "localized": {"locales": _locales(name, settings["localizedAttributes"] or ())},
