@@ -3,7 +3,9 @@ Federated searches: each index answered by one covering set, one list of hits ma
 
 What concerns several indexes (whether their rules can be compared, whether they order a facet in
 one way) no part of the request shows: with several indexes a node looks at the whole as well, for
-no hits. A single index on a single shard is answered by the node itself.
+no hits. Hits of several queries that are sorted in the midst of the rules of relevancy are
+compared by what nodes tell each other in a network, where they do so. A single index on a single
+shard is answered by the node itself.
 """
 
 from functools import partial
@@ -66,11 +68,22 @@ class FederatedSearcher:
     async def _gather(
         self, request: MultiRequest, plan: FederatedPlan, uid: str, parts: dict[str, Gathered]
     ) -> None:
-        places = plan.places[uid]
-        gathered = await self._nodes.gather(request, uid, plan.bodies[uid], places)
+        gathered = await self._with_values(request, plan, uid)
         if uid in plan.hides:
             gathered = await self._nodes.looked_up(gathered, uid, partial(plan.hidden_of, uid))
         parts[uid] = gathered
+
+    async def _with_values(self, request: MultiRequest, plan: FederatedPlan, uid: str) -> Gathered:
+        """
+        Ask the nodes of an index, for what they tell each other if hits are compared by it.
+
+        They tell it only with the feature `network`: without it merging says what is missing.
+        """
+        body, places = plan.bodies[uid], plan.places[uid]
+        told = None
+        if plan.by_values:
+            told = await self._nodes.gather_as_network(request, uid, body, places)
+        return told or await self._nodes.gather(request, uid, body, places)
 
     def _settings(self, index_uid: str) -> SearchSettings:
         index = self._cluster.view.live(IndexUid(index_uid))

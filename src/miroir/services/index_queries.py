@@ -1,11 +1,12 @@
 """
-The queries of one index within a multi-search, over several shards: in one round, or in two.
+The queries of one index within a multi-search, over several shards: in one round or more.
 
     each query; of a hybrid one the keywords ─▶ merged
                     └─ keywords that do not do ─▶ by meaning ─▶ merged by core.merge.hybrid
+                     └─ what they are compared by, where their hits do not show it
 
 All queries of a round go in one request to each node of one covering set. Where the client has
-brought the vector, or no query is hybrid, there is one round. Both rounds are answered at one
+brought the vector, or no query is hybrid, there is one round. All rounds are answered at one
 settings version, or they are taken again.
 """
 
@@ -65,16 +66,15 @@ class IndexQueries:
             lists, first = await self._asked(
                 [(at, b) for at in everything for b in self._first(at)]
             )
-            missing = [at for at in everything if self._lacks_meaning(at, lists[at])]
-            if not missing:
-                return self._merged(lists, request_uid, mixed=first.inconsistent), first
-            late = [(at, _meaning(self.plans[at])) for at in missing]
-            more, second = await self._asked(late)
-            flagged = first if first.inconsistent else second
-            if flagged.inconsistent or first.version == second.version:
-                for at in missing:
-                    lists[at] += more[at]
-                return self._merged(lists, request_uid, mixed=flagged.inconsistent), flagged
+            wanting = [at for at in everything if self._wants_meaning(at, lists[at])]
+            more, later = await self._meant(wanting, lists)
+            told, last = await self._told(wanting)
+            rounds = [first, *later, *last]
+            flagged = next((r for r in rounds if r.inconsistent), first)
+            if flagged.inconsistent or len({r.version for r in rounds}) == 1:
+                found = {at: lists[at] + more.get(at, []) for at in everything}
+                mixed = flagged.inconsistent
+                return self._merged(found, told, request_uid, mixed=mixed), flagged
         raise SettingsVersionStale("the settings changed while the nodes answered")
 
     def _first(self, at: int) -> list[Mapping[str, Any]]:
@@ -106,18 +106,68 @@ class IndexQueries:
             return answers
         return await self._nodes.looked_up_in(answers, self._index_uid, lambda _: hidden)
 
-    def _lacks_meaning(self, at: int, lists: _Lists) -> bool:
+    def _wants_meaning(self, at: int, lists: _Lists) -> bool:
+        """Whether keywords do not do; where they do, what else was asked for is forgotten."""
         plan = self.plans[at]
-        if isinstance(plan, NodeQuery) or len(lists) > 1:
+        if isinstance(plan, NodeQuery):
             return False
-        return not merge.good_enough(lists[0], plan)
+        if merge.good_enough(lists[0], plan):
+            del lists[1:]
+            return False
+        return True
+
+    async def _meant(
+        self, wanting: Sequence[int], lists: Mapping[int, _Lists]
+    ) -> tuple[dict[int, _Lists], list[Gathered]]:
+        """Ask for the meaning of queries that have not been asked for it."""
+        late = [(at, self._hybrid(at).meaning) for at in wanting if len(lists[at]) == 1]
+        if not late:
+            return {}, []
+        found, gathered = await self._asked(late)
+        return found, [gathered]
+
+    async def _told(
+        self, wanting: Sequence[int]
+    ) -> tuple[dict[int, merge.ToldOf], list[Gathered]]:
+        """Ask for what hits by keywords are compared by, where they do not show it."""
+        told: dict[int, merge.ToldOf] = {}
+        rounds: list[Gathered] = []
+        for at in wanting:
+            plan = self._hybrid(at)
+            if plan.ranked is None:
+                continue
+            body = merge.ranked_body(plan, self._index_uid)
+            gathered = await self._nodes.gather_as_network(
+                self._request, self._index_uid, body, [self.places[at]]
+            )
+            if gathered is not None:
+                rounds.append(gathered)
+                told[at] = merge.told_of([reply.body for reply in gathered.replies], plan)
+        return told, rounds
+
+    def _hybrid(self, at: int) -> HybridPlan:
+        plan = self.plans[at]
+        assert isinstance(plan, HybridPlan), "no other query is asked for by meaning"
+        return plan
 
     def _merged(
-        self, found: Mapping[int, _Lists], request_uid: str, *, mixed: bool
+        self,
+        found: Mapping[int, _Lists],
+        told: Mapping[int, merge.ToldOf],
+        request_uid: str,
+        *,
+        mixed: bool,
     ) -> list[bytes]:
         results: list[bytes] = []
         for at, (plan, place) in enumerate(zip(self.plans, self.places, strict=True)):
-            merged = _merged(plan, found[at], request_uid, mixed=mixed)
+            lists = found[at]
+            if isinstance(plan, NodeQuery):
+                merged = merge.merge_search(lists[0], plan.asked, request_uid, mixed=mixed)
+            else:
+                meaning = lists[1] if len(lists) > 1 else None
+                merged = merge.merge_hybrid(
+                    lists[0], meaning, plan, request_uid, told=told.get(at)
+                )
             if isinstance(merged, CannotMerge):
                 raise cannot(merged, place)
             results.append(merged)
@@ -141,17 +191,3 @@ def planned(query: Mapping[str, Any], shards: int, settings: SearchSettings, pla
 def cannot(why: CannotMerge, place: int) -> CannotBeMerged:
     """Return the refusal of one query."""
     return CannotBeMerged(f"Inside `.queries[{place}]`: {why.reason}")
-
-
-def _meaning(plan: Plan) -> Mapping[str, Any]:
-    assert isinstance(plan, HybridPlan), "no other query is asked for by meaning"
-    return plan.meaning
-
-
-def _merged(plan: Plan, lists: _Lists, request_uid: str, *, mixed: bool) -> bytes | CannotMerge:
-    if isinstance(plan, NodeQuery):
-        return merge.merge_search(lists[0], plan.asked, request_uid, mixed=mixed)
-    keywords, meaning = lists[0], lists[1] if len(lists) > 1 else None
-    if meaning is not None and merge.good_enough(keywords, plan):
-        meaning = None
-    return merge.merge_hybrid(keywords, meaning, plan, request_uid)

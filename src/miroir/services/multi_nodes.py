@@ -9,12 +9,12 @@ that no index has.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import orjson
 
-from miroir.core.merge import MultiSearch
+from miroir.core.merge import PROXY_HEADER, MultiSearch
 from miroir.core.merge.hidden import HiddenOf
 from miroir.core.merge.multi_search import with_place
 from miroir.core.rights import covers
@@ -23,6 +23,7 @@ from miroir.errors import InvalidApiKey, NoCoveringSet, NodeError, RequestRefuse
 from miroir.ports.node import NodeControl, NodeReply, NodeRequest
 from miroir.services.cluster import Cluster
 from miroir.services.hidden_values import with_bodies, with_hidden_values
+from miroir.services.hybrid_searcher import lacks_feature
 from miroir.services.registrar import RefusedByNode
 from miroir.services.scatter import Gathered, Scatter, Wish
 
@@ -98,6 +99,24 @@ class MultiNodes:
             if _code(refusal) != "index_not_found":
                 raise QueryRefused(index_uid, refusal, places)
         raise NoCoveringSet(f"nodes that should have the index `{index_uid}` do not")
+
+    async def gather_as_network(
+        self, request: MultiRequest, index_uid: str, body: Any, places: Sequence[int]
+    ) -> Gathered | None:
+        """
+        Ask one covering set as nodes ask each other; None: they answer so with a feature alone.
+
+        Raises:
+            QueryRefused: A node said no to something else.
+            NoCoveringSet: See `gather`.
+        """
+        as_network = replace(request, headers={**request.headers, PROXY_HEADER: "true"})
+        try:
+            return await self.gather(as_network, index_uid, body, places)
+        except QueryRefused as refused:
+            if lacks_feature(refused.reply):
+                return None
+            raise
 
     async def looked_up(self, gathered: Gathered, index_uid: str, hidden_of: HiddenOf) -> Gathered:
         """

@@ -9,6 +9,7 @@ passed on as they are.
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -16,7 +17,7 @@ import msgspec
 import orjson
 
 from miroir.core import merge
-from miroir.core.merge import CannotMerge, SearchSettings
+from miroir.core.merge import CannotMerge, HybridPlan, SearchSettings
 from miroir.core.merge.hidden import Hidden
 from miroir.core.numbers import unsigned
 from miroir.core.topology import IndexUid, NodeId, ShardId
@@ -25,7 +26,7 @@ from miroir.ports.node import NodeRequest
 from miroir.ports.records import IndexRecord
 from miroir.services.cluster import IndexView
 from miroir.services.hidden_values import with_bodies, with_hidden_values
-from miroir.services.hybrid_searcher import search_hybrid
+from miroir.services.hybrid_searcher import lacks_feature, search_hybrid
 from miroir.services.scatter import Gathered, Scatter, Wish
 
 _JSON: Final = "application/json"
@@ -130,11 +131,24 @@ class Searcher:
             found = await self._looked_up(request, bodies, plan.asked.hidden)
             return with_bodies(gathered, found)
 
-        said, body = await search_hybrid(plan, ask)
+        said, body = await search_hybrid(plan, ask, partial(self._ranked, request))
         if body is not None:
             return Answer(200, body, said.headers)
         assert said.refusal is not None, "no body without a refusal"
         return Answer(said.refusal.status, said.refusal.body, said.headers)
+
+    async def _ranked(self, request: SearchRequest, plan: HybridPlan) -> Gathered | None:
+        """Ask as a network does; None: nodes do not answer that without its feature."""
+        to_nodes = NodeRequest(
+            "POST",
+            "/multi-search",
+            orjson.dumps(merge.ranked_body(plan, request.index.record.uid)),
+            _JSON,
+            authorization=request.authorization,
+            headers={merge.PROXY_HEADER: "true"},
+        )
+        gathered = await self._ask(request, to_nodes)
+        return None if lacks_feature(gathered.refusal) else gathered
 
     async def _looked_up(
         self, request: SearchRequest, bodies: list[bytes], hidden: Hidden

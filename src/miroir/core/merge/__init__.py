@@ -18,7 +18,15 @@ from miroir.core.merge.facet_search import check_facet_search, merge_facet_searc
 from miroir.core.merge.federated import merge_federated
 from miroir.core.merge.federated_plan import FederatedPlan, plan_federated
 from miroir.core.merge.fields import merge_fields, rewrite_fields
-from miroir.core.merge.hybrid import HybridPlan, good_enough, merge_hybrid, plan_hybrid
+from miroir.core.merge.hybrid import (
+    HybridPlan,
+    ToldOf,
+    good_enough,
+    merge_hybrid,
+    plan_hybrid,
+    ranked_body,
+    told_of,
+)
 from miroir.core.merge.multi_search import MultiSearch
 from miroir.core.merge.pages import (
     PROXY_HEADER,
@@ -43,6 +51,7 @@ __all__ = [
     "PageQuery",
     "SearchSettings",
     "SimilarPlan",
+    "ToldOf",
     "check_facet_search",
     "fetch_body",
     "good_enough",
@@ -58,8 +67,10 @@ __all__ = [
     "plan_federated",
     "plan_hybrid",
     "plan_similar",
+    "ranked_body",
     "rewrite_fields",
     "rewrite_page",
     "rewrite_search",
+    "told_of",
     "vector_of",
 ]

@@ -20,7 +20,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from miroir.core.merge.distinct import Value, distinct_values
 from miroir.core.merge.facets import FacetStats, merge_distributions, merge_facet_stats
-from miroir.core.merge.federated_plan import FederatedPlan, head_of
+from miroir.core.merge.federated_plan import FederatedPlan
 from miroir.core.merge.hidden import redacted
 from miroir.core.merge.hits import Hit, cut
 from miroir.core.merge.known_rules import Key
@@ -28,7 +28,13 @@ from miroir.core.merge.query import Asked, CannotMerge
 from miroir.core.merge.ranking import Incomparable, Ranking
 from miroir.core.merge.search import as_asked
 from miroir.core.merge.ties import Tie, tie_reader
-from miroir.core.merge.weighted import Candidate, merge_candidates, values_of
+from miroir.core.merge.weighted import (
+    Candidate,
+    head_of,
+    merge_candidates,
+    values_of,
+    values_told,
+)
 from miroir.errors import NodeAnswerUnreadable
 
 
@@ -49,6 +55,8 @@ class _Answer(msgspec.Struct, rename="camel"):
     performance_details: Raw | UnsetType = UNSET
 
 
+_TOLD_TO_NODES: Final = frozenset({"weightedScoreValues", "extra_document"})
+"""What a node adds to a hit for whoever asks as a network does."""
 _decode: Final = msgspec.json.Decoder(_Answer).decode
 _decode_members: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 
@@ -146,7 +154,9 @@ def _of_index(
             place, score = places[head.queries_position], head.weighted_ranking_score
             hit, details = cut(bytes(raw))
             key = rankings[place].key(details)
-            candidate = Candidate(hit, uid, place, score, values_of(details, score))
+            told = head.weighted_score_values
+            values = values_of(details, score) if told is None else values_told(told)
+            candidate = Candidate(hit, uid, place, score, values)
             mine[place].append((key, tie_of(hit.raw), shard, candidate))
         for place, found in mine.items():
             by_query[place].append(found)
@@ -191,6 +201,8 @@ def _body(candidate: Candidate, asked: Asked) -> bytes:
     )
     federation = _decode_members(members["_federation"])
     federation["queriesPosition"] = Raw(b"%d" % candidate.place)
+    for told in _TOLD_TO_NODES & federation.keys():
+        del federation[told]
     members["_federation"] = Raw(msgspec.json.encode(federation))
     return msgspec.json.encode(members)
 

@@ -4,14 +4,12 @@ What the nodes of each index are asked for a federated search, and what was aske
     plan_federated -> per index: its queries, federated, up to the window's end, to every shard
 
 Positions of queries are the client's in the answer and count per index in what nodes are asked.
-May not be put here: anything about answers, but how a hit names its query.
+May not be put here: anything about answers.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-
-import msgspec
 
 from miroir.core.merge.hidden import Hidden
 from miroir.core.merge.multi_search import MultiSearch
@@ -23,31 +21,14 @@ from miroir.core.merge.query import (
     rewrite_search,
     window_of,
 )
+from miroir.core.merge.sort_rules import splits_relevancy
+from miroir.core.merge.weighted import head_of
 
 _PAGING: Final = ("offset", "limit", "page", "hitsPerPage")
 _DETAILS: Final = "showPerformanceDetails"
 _MEMBERS: Final = frozenset(
     {*_PAGING, "facetsByIndex", "mergeFacets", "distinct", "personalize", _DETAILS}
 )
-
-
-class Federation(msgspec.Struct, rename="camel"):
-    """What a node says of a hit: the place of its query among those asked, and its score."""
-
-    queries_position: int
-    weighted_ranking_score: float
-
-
-class _Head(msgspec.Struct):
-    federation: Federation = msgspec.field(name="_federation")
-
-
-_decode_head: Final = msgspec.json.Decoder(_Head).decode
-
-
-def head_of(raw: bytes | msgspec.Raw) -> Federation:
-    """Return what a node says of a raw hit."""
-    return _decode_head(raw).federation
 
 
 @dataclass(frozen=True)
@@ -62,6 +43,7 @@ class FederatedPlan:
         window: The page, as of a single search.
         merge_facets: How facets of all indexes become one; None: they do not.
         distinct: Whether a value of an attribute may come once in all hits of all queries.
+        by_values: Whether hits can be compared only by what nodes tell each other in a network.
     """
 
     bodies: Mapping[str, Mapping[str, Any]]
@@ -71,6 +53,7 @@ class FederatedPlan:
     window: Asked
     merge_facets: Mapping[str, Any] | None
     distinct: bool = False
+    by_values: bool = False
 
     @property
     def hides(self) -> frozenset[str]:
@@ -118,6 +101,15 @@ def plan_federated(
         window,
         federation.get("mergeFacets"),
         distinct=distinct is not None,
+        by_values=_is_by_values(search, settings),
+    )
+
+
+def _is_by_values(search: MultiSearch, settings: Mapping[str, SearchSettings]) -> bool:
+    return len(search.queries) > 1 and any(
+        query.get("q") and splits_relevancy(query.get("sort"), rules)
+        for query in search.queries
+        for rules in (settings[query["indexUid"]].ranking_rules,)
     )
 
 

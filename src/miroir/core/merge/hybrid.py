@@ -10,16 +10,22 @@ differently. Here every shard is asked for both lists, and the decision is made 
     keywords good enough  ─▶ they are the answer: as many as asked for, each worth 0.45 or more
     else                  ─▶ both by score times their share; a document, or a distinct value, once
 
-Source: milli/src/search/hybrid.rs of Meilisearch 1.50. Refused: `sort` in the midst of the ranking
-rules (nodes do not show what decides), and documents whose id is not displayed.
+Where `sort` stands in the midst of the rules of relevancy, hits by keywords do not show what
+decides: nodes are asked for it a third time, as they ask each other in a network (`ranked`), and
+tell it with the experimental feature of that name. Documents whose id is not displayed are
+refused.
+
+Source: milli/src/search/hybrid.rs of Meilisearch 1.50.
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
+import msgspec
 from msgspec import Raw
 
 from miroir.core.merge.distinct import Value, distinct_values
@@ -34,11 +40,41 @@ from miroir.core.merge.query import (
 )
 from miroir.core.merge.ranking import Incomparable
 from miroir.core.merge.search import once_per_value, read_answer, written
-from miroir.core.merge.weighted import Candidate, merge_candidates, values_of
+from miroir.core.merge.sort_rules import split_sort, splits_relevancy
+from miroir.core.merge.weighted import (
+    Candidate,
+    Told,
+    head_of,
+    merge_candidates,
+    values_of,
+    values_told,
+)
+from miroir.errors import NodeAnswerUnreadable
 
 _GOOD_ENOUGH: Final = 0.45
 _NEARLY_ALL: Final = 0.99999
 _EVEN: Final = 0.5
+_OF_RANKING: Final = (
+    "q", "filter", "sort", "distinct", "matchingStrategy", "attributesToSearchOn",
+    "rankingScoreThreshold", "locales",
+)  # fmt: skip
+_READERS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "filter": msgspec.json.decode,
+    "sort": split_sort,
+    "attributesToSearchOn": lambda text: text.split(","),
+    "rankingScoreThreshold": float,
+    "locales": lambda text: text.split(","),
+}
+
+ToldOf = Mapping[str | None, Sequence[Told]]
+"""What a hit is compared by, by the id of its document."""
+
+
+class _Federated(msgspec.Struct):
+    hits: list[Raw]
+
+
+_decode_federated: Final = msgspec.json.Decoder(_Federated).decode
 
 
 @dataclass(frozen=True)
@@ -53,6 +89,8 @@ class HybridPlan:
         asked: What the client asked for.
         primary_key: Tells which hits of both lists are one document.
         brings_vector: The query's vector came with it: nodes need not compute one.
+        ranked: The query, of a federated search, for what hits by keywords are compared by; None:
+            they show it.
     """
 
     keywords: Mapping[str, Any]
@@ -61,6 +99,7 @@ class HybridPlan:
     asked: Asked
     primary_key: str
     brings_vector: bool
+    ranked: Mapping[str, Any] | None = None
 
     @property
     def wanted(self) -> int:
@@ -97,7 +136,38 @@ def plan_hybrid(
         asked=rewritten.asked,
         primary_key=primary_key,
         brings_vector=query.get("vector") is not None,
+        ranked=_ranked(query, settings),
     )
+
+
+def ranked_body(plan: HybridPlan, index_uid: str) -> dict[str, Any]:
+    """Return the multi-search to be asked with `PROXY_HEADER`."""
+    assert plan.ranked is not None, "hits show what they are compared by"
+    query = {**plan.ranked, "indexUid": index_uid}
+    return {"queries": [query], "federation": {"offset": 0, "limit": plan.wanted}}
+
+
+def told_of(answers: Sequence[bytes], plan: HybridPlan) -> ToldOf:
+    """
+    Return what hits by keywords are compared by.
+
+    Args:
+        answers: To `ranked_body`, in shard order.
+        plan: From `plan_hybrid`.
+
+    Raises:
+        NodeAnswerUnreadable: An answer does not tell it.
+    """
+    told: dict[str | None, Sequence[Told]] = {}
+    for shard, answer in enumerate(answers):
+        try:
+            for raw in _decode_federated(answer).hits:
+                values = head_of(raw).weighted_score_values
+                if values is not None:
+                    told[identity_of(bytes(raw)[1:-1], plan.primary_key)] = values
+        except msgspec.DecodeError as error:
+            raise NodeAnswerUnreadable(f"not a federated answer: {error}", shard) from None
+    return told
 
 
 def good_enough(answers: Sequence[bytes], plan: HybridPlan) -> bool:
@@ -120,6 +190,8 @@ def merge_hybrid(
     meaning: Sequence[bytes] | None,
     plan: HybridPlan,
     request_uid: str | None = None,
+    *,
+    told: ToldOf | None = None,
 ) -> bytes | CannotMerge:
     """
     Merge the answers of all shards into one.
@@ -129,6 +201,7 @@ def merge_hybrid(
         meaning: By meaning; None: the keywords are good enough.
         plan: From `plan_hybrid`.
         request_uid: A fresh id for the answer; None leaves it out.
+        told: What the keywords' hits are compared by; None: what they show.
 
     Raises:
         NodeAnswerUnreadable: An answer is not one of a search.
@@ -139,7 +212,9 @@ def merge_hybrid(
         if meaning is None:
             hits = hits[asked.offset : asked.window_end] if asked.window_end else []
         else:
-            window = islice(_in_one_order(hits, meaning, plan), asked.offset, asked.window_end)
+            window = islice(
+                _in_one_order(hits, meaning, plan, told), asked.offset, asked.window_end
+            )
             chosen = list(window) if asked.window_end else []
             semantic = sum(candidate.place == 0 for candidate in chosen)
             hits = [candidate.hit for candidate in chosen]
@@ -165,14 +240,16 @@ def _distinct(hits: Iterable[Hit], plan: HybridPlan) -> Iterator[Hit]:
 
 
 def _in_one_order(
-    keywords: Sequence[Hit], meaning: Sequence[bytes], plan: HybridPlan
+    keywords: Sequence[Hit], meaning: Sequence[bytes], plan: HybridPlan, told: ToldOf | None
 ) -> Iterator[Candidate]:
     """Yield documents once each, best first."""
     by_meaning = [[raw for raw in hits if _is_semantic(raw)] for hits in _hits(meaning)]
-    lists = [
-        _candidates(_distinct(merge_hits(by_meaning, plan.primary_key), plan), 0, plan.ratio),
-        _candidates(keywords, 1, _as_f32(1.0 - plan.ratio)),
-    ]
+    nearest = _distinct(merge_hits(by_meaning, plan.primary_key), plan)
+    share = _as_f32(1.0 - plan.ratio)
+    fitting = _candidates(keywords, 1, share)
+    if told is not None:
+        fitting = _as_told(fitting, told, plan.primary_key, share)
+    lists = [_candidates(nearest, 0, plan.ratio), fitting]
     seen: set[str | None] = set()
     values: set[Value] = set()
     for candidate in merge_candidates(lists):
@@ -198,7 +275,36 @@ def _candidates(hits: Iterable[Hit], place: int, share: float) -> Iterator[Candi
         yield Candidate(hit, "", place, score, values_of(cut(hit.raw)[1], score))
 
 
+def _as_told(
+    candidates: Iterable[Candidate], told: ToldOf, primary_key: str, share: float
+) -> Iterator[Candidate]:
+    """Yield hits with what nodes tell of them; one that is gone since is none any more."""
+    for candidate in candidates:
+        found = told.get(identity_of(candidate.hit.document, primary_key))
+        if found is not None:
+            yield replace(candidate, values=values_told(found, share))
+
+
 # ---- the query, as a body or as a query string
+
+
+def _ranked(query: Mapping[str, Any], settings: SearchSettings) -> dict[str, Any] | None:
+    """Return the search by keywords whose hits show no more than who they are."""
+    if not splits_relevancy(query.get("sort"), settings.ranking_rules):
+        return None
+    given = {name: query[name] for name in _OF_RANKING if query.get(name) is not None}
+    body = given if "hybrid" in query else _as_body(given)
+    return {**body, "attributesToRetrieve": [settings.primary_key]}
+
+
+def _as_body(parameters: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a body has instead of these; what nodes refuse, they have refused before."""
+    body: dict[str, Any] = dict(parameters)
+    for name, read in _READERS.items():
+        if name in body:
+            with suppress(ValueError, msgspec.DecodeError):  # A filter that is no JSON is text.
+                body[name] = read(body[name])
+    return body
 
 
 def _has_words(query: Mapping[str, Any]) -> bool:

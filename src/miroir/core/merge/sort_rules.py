@@ -17,6 +17,11 @@ _BETWEEN: Final = re.compile(r",(?![^(]*\))")
 """A comma between two sort expressions, not one in `_geoPoint(1,2)`."""
 
 
+_RELEVANCY: Final = frozenset(
+    {"words", "typo", "proximity", "attribute", "attributeRank", "wordPosition", "exactness"}
+)
+
+
 class SortRule(msgspec.Struct, frozen=True):
     """One attribute and the direction in which hits are put by it."""
 
@@ -45,6 +50,19 @@ def sort_rules(sort: Any, ranking_rules: Sequence[str]) -> tuple[SortRule, ...]:
         if direction in {"asc", "desc"} and not field.startswith("_geoPoint("):
             found.setdefault(field, SortRule(field, direction == "asc"))
     return tuple(found.values())
+
+
+def splits_relevancy(sort: Any, ranking_rules: Sequence[str]) -> bool:
+    """Whether hits are sorted in the midst of the rules of relevancy, by whatever it is."""
+    split = seen = False
+    for rule in ranking_rules:
+        if rule not in _RELEVANCY:
+            split = seen and (split or rule != "sort" or bool(sort))
+        elif split:
+            return True
+        else:
+            seen = True
+    return False
 
 
 def _expanded(sort: Sequence[str], ranking_rules: Sequence[str]) -> Iterator[str]:

@@ -9,9 +9,11 @@ Each query's hits are a list, best first; the heads of the lists are compared, v
     geo distance                  the farther one first, in both directions, as nodes have it
 
 Of values that cannot be compared, the hit with more of them left is better, else the weighted
-score decides; a full tie goes to the query that was named first. A node shows the number of a run
-only where there is no more than one: hits with two runs (`sort` in the midst of the rules) cannot
-be compared with those of another query.
+score decides; a full tie goes to the query that was named first.
+
+A node shows the number of a run only where there is no more than one. Where `sort` stands in the
+midst of the rules there are two, and it tells them to whoever merges hits in a network
+(`values_told`), if the experimental feature of that name is on.
 
 Source: weighted_scores.rs and score_details.rs of Meilisearch.
 """
@@ -19,6 +21,8 @@ Source: weighted_scores.rs and score_details.rs of Meilisearch.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from miroir.core.merge.hits import Hit
 from miroir.core.merge.ranking import Details, Incomparable
@@ -33,6 +37,52 @@ _RELEVANCY: Final = frozenset(
 
 Value = tuple[str, Any]
 """What kind of value, and the value: kinds that differ cannot be compared."""
+
+
+class _Sort(msgspec.Struct):
+    asc: bool
+    value: Any
+
+
+class _GeoSort(msgspec.Struct):
+    asc: bool
+    distance: float | None
+
+
+class Told(msgspec.Struct, rename="camel"):
+    """One of the `weightedScoreValues` of a hit: one of these, and weighted."""
+
+    weighted_score: float | None = None
+    vector_sort: float | None = None
+    sort: _Sort | None = None
+    geo_sort: _GeoSort | None = None
+
+
+class Federation(msgspec.Struct, rename="camel"):
+    """
+    What a node says of a hit.
+
+    Attributes:
+        queries_position: The place of its query among those asked.
+        weighted_ranking_score: Its score, times the weight of the query.
+        weighted_score_values: What it is compared by; told only to whoever asks as a network does.
+    """
+
+    queries_position: int
+    weighted_ranking_score: float
+    weighted_score_values: list[Told] | None = None
+
+
+class _Head(msgspec.Struct):
+    federation: Federation = msgspec.field(name="_federation")
+
+
+_decode_head: Final = msgspec.json.Decoder(_Head).decode
+
+
+def head_of(raw: bytes | msgspec.Raw) -> Federation:
+    """Return what a node says of a raw hit."""
+    return _decode_head(raw).federation
 
 
 @dataclass(frozen=True)
@@ -61,7 +111,8 @@ class Candidate:
         """
         if self.values is None or other.values is None:
             raise Incomparable(
-                "hits of several queries, sorted in the midst of other rules, cannot be merged"
+                "hits of several queries, sorted in the midst of other rules, can be merged only "
+                "with the experimental feature `network`"
             )
         order = _order(self.values, other.values)
         if order is None:
@@ -84,6 +135,24 @@ def values_of(details: Details, weighted_score: float) -> tuple[Value, ...] | No
         in_run = relevant
     runs = sum(kind == "number" for kind, _ in values)
     return tuple(values) if runs < 2 else None
+
+
+def values_told(told: Sequence[Told], share: float = 1.0) -> tuple[Value, ...]:
+    """Return what a hit is compared by, as its node tells it; numbers count by a share."""
+    values: list[Value] = []
+    for value in told:
+        if value.sort is not None:
+            values.append((f"sort {_direction(value.sort.asc)}", value.sort.value))
+        elif value.geo_sort is not None:
+            values.append((f"geo {_direction(value.geo_sort.asc)}", value.geo_sort.distance))
+        else:
+            number = value.vector_sort if value.weighted_score is None else value.weighted_score
+            values.append(("number", (number or 0.0) * share))
+    return tuple(values)
+
+
+def _direction(ascending: bool) -> str:  # noqa: FBT001 - a word for a boolean is its whole job
+    return "asc" if ascending else "desc"
 
 
 def merge_candidates(lists: Sequence[Iterator[Candidate]]) -> Iterator[Candidate]:

@@ -143,6 +143,22 @@ def test_a_hidden_sort_value_is_compared_and_not_shown():
     assert all(h["_rankingScoreDetails"] == details for h in found["hits"])
 
 
+def test_hits_are_compared_by_what_is_told_and_do_not_show_it():
+    """The weighted score alone would put them the other way round."""
+    asked = plan({"indexUid": "a"}, {"indexUid": "b"})
+
+    def of(number: int, score: float, first: float) -> dict:
+        shown = hit(number, 0, score)
+        told = [{"weightedScore": first}, {"sort": {"asc": True, "value": 1}}]
+        shown["_federation"] |= {"weightedScoreValues": told, "extra_document": {"x": 1}}
+        return shown
+
+    found = merged({"a": [answer(of(1, 0.9, 0.4))], "b": [answer(of(2, 0.1, 0.5))]}, asked)
+    assert places(found) == [(2, 1), (1, 0)]
+    names = {"indexUid", "queriesPosition", "weightedRankingScore"}
+    assert all(h["_federation"].keys() == names for h in found["hits"])
+
+
 def test_an_answer_to_another_question_is_nobodys_answer():
     """The caller learns whose it was."""
     with pytest.raises(NodeAnswerUnreadable) as error:

@@ -3,8 +3,8 @@
 import pytest
 
 from miroir.core.merge import CannotMerge, FederatedPlan, SearchSettings, plan_federated
-from miroir.core.merge.federated_plan import head_of
 from miroir.core.merge.multi_search import read_multi_search
+from miroir.core.merge.weighted import head_of
 
 SETTINGS = {"a": SearchSettings(), "b": SearchSettings(max_total_hits=2)}
 
@@ -61,6 +61,18 @@ def test_each_query_tells_what_it_hides():
     assert asked.hidden_of("a", first).fields == ["id", "secret"]
     assert asked.hidden_of("a", second) is None
     assert head_of(second).queries_position == 1
+
+
+def test_only_hits_that_cannot_be_compared_by_what_they_show_need_to_be_told_of():
+    """Several queries, with words, sorted in the midst of the rules."""
+    midst = SearchSettings(ranking_rules=("words", "sort", "exactness"))
+    settings = {"a": midst, "b": SearchSettings(ranking_rules=("sort", "words"))}
+    red = {"indexUid": "a", "q": "red", "sort": ["x:asc"]}
+    other = {"indexUid": "b", "q": "red", "sort": ["x:asc"]}
+    assert plan(red, other, settings=settings).by_values
+    assert not plan(red, settings=settings).by_values
+    assert not plan(other, other, settings=settings).by_values
+    assert not plan({**red, "q": ""}, {**red, "sort": None}, settings=settings).by_values
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,10 @@ from miroir.core.merge import (
     good_enough,
     merge_hybrid,
     plan_hybrid,
+    ranked_body,
+    told_of,
 )
+from miroir.errors import NodeAnswerUnreadable
 
 QUERY = {"q": "boat", "vector": [1.0], "hybrid": {"embedder": "e", "semanticRatio": 0.5}}
 PLAIN = SearchSettings(primary_key="id")
@@ -170,6 +173,86 @@ def test_a_key_that_is_not_displayed_is_a_refusal() -> None:
     refused = plan_hybrid(QUERY, 2, hidden)
     assert isinstance(refused, CannotMerge)
     assert refused.reason.startswith("`id` is the primary key and not displayed")
+
+
+MIDST = SearchSettings(primary_key="id", ranking_rules=("words", "sort", "exactness"))
+
+
+def told(*hits: tuple[int, float, float]) -> bytes:
+    """Return a federated answer that tells two runs and the value between them."""
+    rows = [
+        {
+            "id": number,
+            "_federation": {
+                "queriesPosition": 0,
+                "weightedRankingScore": 0.1,
+                "weightedScoreValues": [
+                    {"weightedScore": first},
+                    {"sort": {"asc": True, "value": 1}},
+                    {"weightedScore": second},
+                ],
+            },
+        }
+        for number, first, second in hits
+    ]
+    return json.dumps({"hits": rows, "processingTimeMs": 1}).encode()
+
+
+def test_hits_sorted_in_the_midst_of_the_rules_are_compared_by_what_is_told() -> None:
+    """What they show leaves out the score before the sort."""
+    made = plan({"sort": ["size:asc"]}, MIDST)
+    rest = [("size:asc", {"value": 1}), ("exactness", {})]
+    words = [
+        answer([hit({"id": number}, ("words", {"matchingWords": number}), *rest)])
+        for number in (1, 3)
+    ]
+    meaning = [answer([near(2, 0.6)]), answer([near(4, 0.2)])]
+    values = told_of([told((1, 0.4, 1.0)), told((3, 0.7, 0.1))], made)
+    found = merge_hybrid(words, meaning, made, told=values)
+    assert isinstance(found, bytes)
+    assert ids(json.loads(found)) == [3, 2, 1, 4]
+    gone = merge_hybrid(words, meaning, made, told=told_of([told((1, 0.4, 1.0)), told()], made))
+    assert isinstance(gone, bytes)
+    assert ids(json.loads(gone)) == [2, 1, 4]
+
+
+def test_what_is_told_is_asked_for_by_keywords_alone() -> None:
+    """With whatever ranks them, and no more than their ids."""
+    asked = {"sort": ["size:asc"], "filter": ["a = 1"], "limit": 3, "facets": ["a"]}
+    body = ranked_body(plan(asked, MIDST), "movies")
+    query = {"q": "boat", "filter": ["a = 1"], "sort": ["size:asc"], "indexUid": "movies"}
+    assert body["queries"] == [{**query, "attributesToRetrieve": ["id"]}]
+    assert body["federation"] == {"offset": 0, "limit": 3}
+    assert plan({"sort": ["size:asc"]}).ranked is None
+
+
+def test_a_query_string_is_asked_as_a_body() -> None:
+    """Federated searches have no other form."""
+    question = {
+        "q": "boat", "hybridEmbedder": "e", "sort": "a:asc,_geoPoint(1,2):asc",
+        "filter": '["a = 1"]', "attributesToSearchOn": "x,y", "rankingScoreThreshold": "0.5",
+    }  # fmt: skip
+    made = plan_hybrid(question, 2, MIDST)
+    assert isinstance(made, HybridPlan)
+    assert made.ranked == {
+        "q": "boat",
+        "sort": ["a:asc", "_geoPoint(1,2):asc"],
+        "filter": ["a = 1"],
+        "attributesToSearchOn": ["x", "y"],
+        "rankingScoreThreshold": 0.5,
+        "attributesToRetrieve": ["id"],
+    }
+    plain = plan_hybrid({**question, "filter": "a = 1"}, 2, MIDST)
+    assert isinstance(plain, HybridPlan)
+    assert plain.ranked is not None
+    assert plain.ranked["filter"] == "a = 1"
+
+
+def test_an_answer_that_tells_nothing_readable_is_nobodys() -> None:
+    """The shard is named."""
+    with pytest.raises(NodeAnswerUnreadable) as error:
+        told_of([told(), b"[]"], plan({"sort": ["size:asc"]}, MIDST))
+    assert error.value.position == 1
 
 
 def test_a_sort_in_the_midst_of_the_rules_is_a_refusal() -> None:

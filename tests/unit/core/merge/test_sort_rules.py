@@ -1,6 +1,8 @@
 """What a search is sorted by, in the order in which nodes apply it."""
 
-from miroir.core.merge.sort_rules import SortRule, sort_rules, split_sort
+import pytest
+
+from miroir.core.merge.sort_rules import SortRule, sort_rules, split_sort, splits_relevancy
 
 UP, DOWN = True, False
 
@@ -37,3 +39,22 @@ def test_a_query_string_is_split_between_expressions() -> None:
         "b:desc",
     ]
     assert sort_rules("a:asc,b:desc", ("sort",)) == (SortRule("a", UP), SortRule("b", DOWN))
+
+
+@pytest.mark.parametrize(
+    ("sort", "rules", "split"),
+    [
+        (["a:asc"], ("words", "sort", "exactness"), True),
+        ("a:asc", ("words", "sort", "exactness"), True),
+        (None, ("words", "sort", "exactness"), False),
+        ([], ("words", "sort", "exactness"), False),
+        (["a:asc"], ("sort", "words", "typo"), False),
+        (["a:asc"], ("words", "typo", "sort"), False),
+        (None, ("words", "a:asc", "sort", "typo"), True),
+        (None, ("a:asc", "words", "typo", "b:asc"), False),
+        (["_geoPoint(1,2):asc"], ("words", "sort", "b:asc", "typo"), True),
+    ],
+)
+def test_sorting_in_the_midst_of_relevancy_is_known_before_anybody_is_asked(sort, rules, split):
+    """Then, and only then, the details of a hit do not tell what it is compared by."""
+    assert splits_relevancy(sort, rules) is split

@@ -2,11 +2,12 @@
 
 import json
 
+import msgspec
 import pytest
 
 from miroir.core.merge.hits import Hit
 from miroir.core.merge.ranking import Incomparable, decode_details
-from miroir.core.merge.weighted import Candidate, merge_candidates, values_of
+from miroir.core.merge.weighted import Candidate, Told, merge_candidates, values_of, values_told
 
 RELEVANT = {"words": {"order": 0, "score": 1.0}, "typo": {"order": 1, "score": 1.0}}
 
@@ -77,3 +78,18 @@ def test_a_sort_in_the_midst_of_the_rules_cannot_be_compared():
     assert list(merge_candidates([iter(alone)])) == alone
     with pytest.raises(Incomparable, match="in the midst"):
         list(merge_candidates([iter(alone), iter([candidate(1, 0.1)])]))
+
+
+def test_what_a_node_tells_in_a_network_is_compared_as_it_is_told():
+    """Each run of relevancy for itself, which its details do not tell."""
+    told = msgspec.json.decode(
+        b'[{"weightedScore":0.5},{"sort":{"asc":false,"value":7.0}},{"geoSort":{"asc":true,'
+        b'"distance":null}},{"vectorSort":0.25},{"weightedScore":0.125}]',
+        type=list[Told],
+    )
+    rest = (("sort desc", 7.0), ("geo asc", None))
+    assert values_told(told) == (("number", 0.5), *rest, ("number", 0.25), ("number", 0.125))
+    assert values_told(told, 0.5)[0] == ("number", 0.25)
+    first = Candidate(Hit(b"{}", 1, 1), "a", 1, 0.1, values_told(told))
+    worse = Candidate(Hit(b"{}", 1, 1), "a", 0, 0.9, (*values_told(told)[:-1], ("number", 0.1)))
+    assert first.goes_before(worse)
