@@ -25,6 +25,7 @@ from miroir.core.settings_normal import (
     Settings,
     canonical,
     embedders_fit,
+    exact,
     has_secrets as has_secrets,  # noqa: PLC0414 - likewise
     masked_embedders,
     normal,
@@ -354,7 +355,7 @@ def _whole_embedder(seen: Any, wanted: Any) -> Any:
 def same(one: Settings, other: Settings) -> bool:
     """Whether both lead nodes to the same settings, true secrets included."""
     return _ordered(one) == _ordered(other) and all(
-        normal(key, one[key]) == normal(key, other[key]) for key in one
+        exact(key, one[key]) == exact(key, other[key]) for key in one
     )
 
 

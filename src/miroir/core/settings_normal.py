@@ -13,6 +13,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from miroir.core.settings_locales import ISO_639_3
 
 Settings = Mapping[str, Any]
@@ -92,6 +94,11 @@ def normal(key: str, value: Any) -> Any:
         if isinstance(order, Mapping):
             return {**value, "sortFacetValuesBy": {"*": "alpha", **order}}
     return value
+
+
+def exact(key: str, value: Any) -> bytes:
+    """Return the normal form as text: `1` is not `true`, and `1000.0` no number of hits."""
+    return msgspec.json.encode(normal(key, value), order="sorted")
 
 
 def plain_words(key: str, value: Any) -> Any:

@@ -340,6 +340,25 @@ def test_same_compares_true_secrets() -> None:
     assert not rules.same(BASE, {**BASE, "other": 1})
 
 
+@pytest.mark.parametrize(
+    ("key", "one", "other"),
+    [
+        ("facetSearch", True, 1),
+        ("pagination", {"maxTotalHits": 1000}, {"maxTotalHits": 1000.0}),
+        ("typoTolerance", {"enabled": False}, {"enabled": 0}),
+    ],
+)
+def test_values_of_another_kind_are_another_setting(key, one, other) -> None:
+    """A node refuses them, and is not asked about what is in force already."""
+    assert not rules.same({key: one}, {key: other})
+    assert rules.same({key: one}, {key: one})
+
+
+def test_the_order_of_members_makes_no_other_setting() -> None:
+    """Objects have none."""
+    assert rules.same({"synonyms": {"a": [], "b": []}}, {"synonyms": {"b": [], "a": []}})
+
+
 def test_to_reset_what_a_node_does_not_know_is_not_asked_of_it() -> None:
     """DELETE /settings on nodes of two versions must not fail for a key that one of them lacks."""
     patch = {"facetSearch": None, "stopWords": [], "ofTheFuture": None, "unknown": 1}

@@ -165,6 +165,8 @@ def _parse_json(body: bytes) -> JsonPayload:
         raise _no_object("json") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed("json", body, "array" if first == b"[" else "object", error) from None
+    if first == b"{" and len(documents) > 1:  # A list without brackets.
+        raise _malformed("json", body, "object", ValueError())
     return _of_objects(JsonPayload("json", text, documents))
 
 

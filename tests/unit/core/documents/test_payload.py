@@ -60,6 +60,7 @@ def test_ndjson_objects_may_span_lines():
         (b'[[{"id":1}]]', "data are neither an object nor a list of objects"),
         (b'[{"id":"\xff"}]', "invalid unicode code point at line 1 column 11"),
         (b'[{"id":1}] x', "trailing characters at line 1 column 12"),
+        (b'{"id":1},{"id":2}', "trailing characters at line 1 column 9"),
         (b'[{"a":"\\ud800"}]', "unexpected end of hex escape"),
     ],
 )
