@@ -102,6 +102,8 @@ def test_a_time_that_is_none_is_refused(cluster, uid, text):
     answer = ask(cluster, "POST", f"/indexes/{uid}/search", {}, **{"X-Miroir-Timeout-Ms": text})
 
     assert (answer.status_code, answer.json()["code"]) == (400, "miroir_invalid_timeout")
+    log = cluster.local.miroir.command.log.read_text()
+    assert "never awaited" not in log, "the search was begun all the same"
 
 
 def cancelled(cluster):

@@ -7,6 +7,7 @@ is our bug: it is logged whole and answered as `internal`, without details.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -110,7 +111,7 @@ class App:
     ) -> Reply:
         try:
             if route.access is Access.NODES:
-                return await for_client(request, receive, route.handler(request, named))
+                return await for_client(request, receive, partial(route.handler, request, named))
             return await route.handler(request, named)
         except (MiroirError, Departed):
             raise

@@ -8,7 +8,7 @@ whatever its client does. Most reads are over before it is worth looking: the wa
 
 import asyncio
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from miroir.api.http import Receive, Reply, Request
@@ -41,7 +41,9 @@ def timeout_s(request: Request) -> float | None:
     return int(text) / 1000
 
 
-async def for_client(request: Request, receive: Receive, work: Awaitable[Reply]) -> Reply:
+async def for_client(
+    request: Request, receive: Receive, work: Callable[[], Awaitable[Reply]]
+) -> Reply:
     """
     Do a read for as long as somebody waits for it.
 
@@ -56,9 +58,9 @@ async def for_client(request: Request, receive: Receive, work: Awaitable[Reply])
     try:
         limit_s = timeout_s(request)
         if limit_s is None:
-            return await work
+            return await work()
         with within(limit_s):
-            return await work
+            return await work()
     except asyncio.CancelledError:
         if watch.departed:
             assert reader is not None

@@ -7,6 +7,7 @@ process's to say. A body is held here until it was passed on.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from miroir.api.admission import Admission, Guest
@@ -75,7 +76,7 @@ class Forward:
                 scope, receive, bytes_max=self._bytes_max, hold=guest.hold
             )
             if request.method in {"GET", "HEAD"}:
-                reply = await for_client(request, receive, self._passed_on(request))
+                reply = await for_client(request, receive, partial(self._passed_on, request))
             else:
                 reply = await self._passed_on(request)
         except (ConnectionResetError, Departed):
