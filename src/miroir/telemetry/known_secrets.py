@@ -10,6 +10,7 @@ those of settings are learnt from the store and when they are sent, the newest `
 What in settings is a secret is said in `core/secret_places.py`, never here.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import quote
@@ -21,6 +22,9 @@ _OWN_CHARS_MIN: Final = 4
 _LEARNT_CHARS_MIN: Final = 8
 """Shorter texts would blot out ordinary words; what clients call a key may be one."""
 _LEARNT_MAX: Final = 4096
+_KEY: Final = re.compile("(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+"""The value of an API key. There may be thousands of them, and few of all others: these are found
+by their form, or each error would be searched as often as there are keys."""
 
 
 class KnownSecrets:
@@ -34,22 +38,21 @@ class KnownSecrets:
     def __init__(self, own: Iterable[str] = ()) -> None:
         self._own = tuple(text for text in own if len(text) >= _OWN_CHARS_MIN)
         self._learnt: dict[str, None] = {}
+        self._keys: dict[str, None] = {}
         self._forms: tuple[str, ...] | None = None
 
     def learn(self, texts: Iterable[str]) -> None:
         """Know these, too; beyond the maximum those that were learnt longest ago are forgotten."""
         for text in texts:
-            if len(text) < _LEARNT_CHARS_MIN:
-                continue
-            if self._learnt.pop(text, self) is self:
+            if _KEY.fullmatch(text):
+                _add(self._keys, text)
+            elif len(text) >= _LEARNT_CHARS_MIN and _add(self._learnt, text):
                 self._forms = None
-            self._learnt[text] = None
-        while len(self._learnt) > _LEARNT_MAX:
-            del self._learnt[next(iter(self._learnt))]
-            self._forms = None
 
     def out_of(self, text: str) -> str:
         """Return a text without them."""
+        if self._keys:
+            text = _KEY.sub(self._unless_known, text)
         for form in self._found():
             if form in text:
                 text = text.replace(form, MASK)
@@ -59,7 +62,10 @@ class KnownSecrets:
         """Return the body of an answer without them."""
         text = body.decode(errors="surrogateescape")
         clean = self.out_of(text)
-        return body if clean is text else clean.encode(errors="surrogateescape")
+        return body if clean == text else clean.encode(errors="surrogateescape")
+
+    def _unless_known(self, found: re.Match[str]) -> str:
+        return MASK if found[0] in self._keys else found[0]
 
     def _found(self) -> tuple[str, ...]:
         if self._forms is None:
@@ -67,6 +73,15 @@ class KnownSecrets:
             # One that is part of another must not leave the rest of it standing.
             self._forms = tuple(sorted(forms, key=len, reverse=True))
         return self._forms
+
+
+def _add(known: dict[str, None], text: str) -> bool:
+    """Make a text the newest; whether it was not known."""
+    is_new = known.pop(text, known) is known
+    known[text] = None
+    if len(known) > _LEARNT_MAX:
+        del known[next(iter(known))]
+    return is_new
 
 
 def _forms(text: str) -> Iterator[str]:

@@ -42,6 +42,14 @@ def test_the_newest_are_kept():
     assert known.out_of(said) == "*** *** secret-00001 *** ***"
 
 
+def test_values_of_keys_are_found_by_their_form():
+    """Thousands of keys must not make every error thousands of searches."""
+    known = KnownSecrets()
+    known.learn(f"{n:064x}" for n in range(5000))
+    forgotten, kept, stranger = f"{1:064x}", f"{4999:064x}", "f" * 64
+    assert known.out_of(f"{forgotten} {kept}, {stranger}") == f"{forgotten} ***, {stranger}"
+
+
 def test_a_body_that_is_no_text_stays_as_it_is():
     """A proxy's page, or bytes that somebody has cut."""
     known = KnownSecrets(["planted-one"])
