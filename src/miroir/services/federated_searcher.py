@@ -8,14 +8,19 @@ compared by what nodes tell each other in a network, where they do so. A single 
 shard is answered by the node itself.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from uuid import uuid4
 
+import msgspec
+
 from miroir.core import merge
-from miroir.core.merge import CannotMerge, FederatedPlan, MultiSearch, SearchSettings
+from miroir.core.merge import CannotMerge, FederatedPlan, HybridPart, MultiSearch, SearchSettings
 from miroir.core.topology import IndexUid
 from miroir.errors import CannotBeMerged, IndexNotFound, RequestRefused
+from miroir.ports.node import NodeReply
 from miroir.services.cluster import Cluster
+from miroir.services.index_queries import IndexQueries
 from miroir.services.multi_nodes import MultiNodes, MultiRequest, headers_of
 from miroir.services.scatter import Gathered
 from miroir.services.searcher import Answer, settings_of
@@ -54,7 +59,7 @@ class FederatedSearcher:
             raise CannotBeMerged(plan.reason)
         parts: dict[str, Gathered] = {}
         calls = [self._gather(request, plan, uid, parts) for uid in places]
-        if len(places) > 1 or asked.facets_elsewhere:
+        if len(places) > 1 or asked.facets_elsewhere or plan.hybrid:
             calls.append(self._nodes.check(request, asked, first))
         await side_by_side(*calls)
         parts = {uid: parts[uid] for uid in places}
@@ -68,10 +73,24 @@ class FederatedSearcher:
     async def _gather(
         self, request: MultiRequest, plan: FederatedPlan, uid: str, parts: dict[str, Gathered]
     ) -> None:
+        part = plan.hybrid.get(uid)
+        if part is not None:
+            parts[uid] = await self._hybrid(request, part, plan.places[uid])
+            return
         gathered = await self._with_values(request, plan, uid)
         if uid in plan.hides:
             gathered = await self._nodes.looked_up(gathered, uid, partial(plan.hidden_of, uid))
         parts[uid] = gathered
+
+    async def _hybrid(
+        self, request: MultiRequest, part: HybridPart, places: Sequence[int]
+    ) -> Gathered:
+        """Answer a hybrid query as a search of its own, and in the form of a federated answer."""
+        uid = part.index_uid
+        asking = IndexQueries(self._nodes, request, uid, plans=[part.plan], places=places)
+        [merged], gathered = await asking.answered(str(uuid4()))
+        reply = NodeReply(200, {}, merge.as_part(merged, part))
+        return msgspec.structs.replace(gathered, replies=(reply,))
 
     async def _with_values(self, request: MultiRequest, plan: FederatedPlan, uid: str) -> Gathered:
         """

@@ -101,7 +101,8 @@ class IndexQueries:
         return found, gathered
 
     async def _looked_up(self, at: int, answers: list[bytes]) -> list[bytes]:
-        hidden = self.plans[at].asked.hidden
+        plan = self.plans[at]
+        hidden = plan.asked.hidden if isinstance(plan, NodeQuery) else plan.hidden
         if hidden is None:
             return answers
         return await self._nodes.looked_up_in(answers, self._index_uid, lambda _: hidden)

@@ -317,3 +317,63 @@ def test_facets_that_two_indexes_order_otherwise_are_refused_as_one_node_does(pa
     whole, found = pair.both("POST", PATH, body)
     assert whole["code"] == "invalid_multi_search_facet_order"
     assert found == whole
+
+
+def vectors(seed: int) -> list[dict]:
+    chance = random.Random(seed)
+    return [
+        {**document, "_vectors": {"own": [chance.uniform(-1, 1), chance.uniform(-1, 1)]}}
+        for document in documents(seed)
+    ]
+
+
+@pytest.fixture(scope="module")
+def embedded_uids(pair):
+    return [pair.load(vectors(seed), {**SETTINGS, **VECTORS}) for seed in (21, 22, 23)]
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_hybrid_queries_are_merged_as_on_one_node(pair, embedded_uids, seed):
+    """One of an index, among others by words or by meaning alone."""
+    chance = random.Random(seed)
+
+    def query(place: int, ratio: float | None) -> dict:
+        semantic = {
+            "vector": [chance.uniform(-1, 1), chance.uniform(-1, 1)],
+            "hybrid": {"embedder": "own", "semanticRatio": ratio},
+        }
+        return {
+            "indexUid": place,
+            "q": chance.choice(WORDS),
+            "federationOptions": {"weight": chance.choice([0.5, 1, 1.3])},
+            **chance.choice([{}, {"filter": "size > 0"}, {"attributesToRetrieve": ["id"]}]),
+            **({} if ratio is None else semantic),
+        }
+
+    ratios = [chance.choice([0.1, 0.4, 0.8]), chance.choice([0.5, 1.0, None])]
+    queries = [query(place, ratio) for place, ratio in enumerate(ratios)]
+    queries += [query(2, None), query(2, 1.0)]
+    window = chance.choice([{}, {"offset": 3, "limit": 12}, {"page": 2, "hitsPerPage": 8}])
+    facets = {"facetsByIndex": {uid: ["size"] for uid in embedded_uids[:2]}}
+    distinct = chance.choice([{}, {}, {"distinct": "kind"}])
+    body = asking(embedded_uids, queries, **window, **facets, **distinct)
+    whole, found = pair.both("POST", PATH, body)
+    assert whole["hits"] or distinct
+    assert groups(found) == groups(whole)
+    for answer in (whole, found):
+        del answer["hits"]
+    assert found == whole or distinct  # Totals: see docs/reference/exactness.md.
+
+
+def test_what_of_a_hybrid_query_cannot_be_merged_is_refused(pair, embedded_uids):
+    """And what a node refuses, in its words."""
+    hybrid = {"q": "red", "vector": [1, 0], "hybrid": {"embedder": "own"}}
+    assert "beside others of its index" in refusal(pair, asking(embedded_uids, [hybrid, {}]))
+    by_rank = {**hybrid, "sort": ["rank:asc"]}
+    assert "in the midst" in refusal(pair, asking(embedded_uids, [by_rank, {"indexUid": 1}]))
+    for fault in ({"limit": 3}, {"federationOptions": {"weight": -1}}, {"filter": "colour = 1"}):
+        for others in ([], [{"indexUid": 1}]):
+            body = asking(embedded_uids, [{**hybrid, **fault}, *others])
+            whole, found = pair.both("POST", PATH, body)
+            assert found == whole
+            assert found["status"] == 400

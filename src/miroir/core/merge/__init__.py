@@ -16,6 +16,7 @@ caller passes the answers that it has.
 
 from miroir.core.merge.facet_search import check_facet_search, merge_facet_search
 from miroir.core.merge.federated import merge_federated
+from miroir.core.merge.federated_hybrid import HybridPart, as_part
 from miroir.core.merge.federated_plan import FederatedPlan, plan_federated
 from miroir.core.merge.fields import merge_fields, rewrite_fields
 from miroir.core.merge.hybrid import (
@@ -45,6 +46,7 @@ __all__ = [
     "Asked",
     "CannotMerge",
     "FederatedPlan",
+    "HybridPart",
     "HybridPlan",
     "MultiSearch",
     "NodeQuery",
@@ -52,6 +54,7 @@ __all__ = [
     "SearchSettings",
     "SimilarPlan",
     "ToldOf",
+    "as_part",
     "check_facet_search",
     "fetch_body",
     "good_enough",

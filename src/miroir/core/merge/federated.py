@@ -153,7 +153,8 @@ def _of_index(
             head = head_of(raw)
             place, score = places[head.queries_position], head.weighted_ranking_score
             hit, details = cut(bytes(raw))
-            key = rankings[place].key(details)
+            # The list of a hybrid query is one already, in an order of its own.
+            key = () if uid in plan.hybrid else rankings[place].key(details)
             told = head.weighted_score_values
             values = values_of(details, score) if told is None else values_told(told)
             candidate = Candidate(hit, uid, place, score, values)

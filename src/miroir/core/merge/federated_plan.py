@@ -1,16 +1,18 @@
 """
 What the nodes of each index are asked for a federated search, and what was asked for.
 
-    plan_federated -> per index: its queries, federated, up to the window's end, to every shard
+    plan_federated -> per index: its queries, federated, up to the window's end, to every shard;
+                      a hybrid query: the searches of federated_hybrid.py
 
 Positions of queries are the client's in the answer and count per index in what nodes are asked.
 May not be put here: anything about answers.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from miroir.core.merge.federated_hybrid import HybridPart, plan_part
 from miroir.core.merge.hidden import Hidden
 from miroir.core.merge.multi_search import MultiSearch
 from miroir.core.merge.query import (
@@ -37,7 +39,8 @@ class FederatedPlan:
     What is asked, and what was asked for.
 
     Attributes:
-        bodies: For each index what every shard is asked.
+        bodies: For each index what every shard is asked, but for those of hybrid queries.
+        hybrid: For each index whose query is hybrid what is asked for it.
         places: For each index the places of its queries.
         asked: For each query what its hits must look like.
         window: The page, as of a single search.
@@ -54,6 +57,7 @@ class FederatedPlan:
     merge_facets: Mapping[str, Any] | None
     distinct: bool = False
     by_values: bool = False
+    hybrid: Mapping[str, HybridPart] = field(default_factory=dict)
 
     @property
     def hides(self) -> frozenset[str]:
@@ -85,13 +89,18 @@ def plan_federated(
     window = window_of(federation, SearchSettings())
     facets, distinct = federation.get("facetsByIndex") or {}, federation.get("distinct")
     once: dict[str, Any] = {} if distinct is None else {"distinct": distinct}
-    once |= {name: True for name in (_DETAILS,) if federation.get(name)}
+    of_all = _up_to(window) | once
+    hybrid = _hybrid(search, settings, of_all, facets)
+    if isinstance(hybrid, CannotMerge):
+        return hybrid
+    of_all |= {name: True for name in (_DETAILS,) if federation.get(name)}
     bodies: dict[str, dict[str, Any]] = {
         uid: {
             "queries": [queries[place] for place in places],
-            "federation": _up_to(window) | once | {"facetsByIndex": {uid: facets.get(uid)}},
+            "federation": of_all | {"facetsByIndex": {uid: facets.get(uid)}},
         }
         for uid, places in search.by_index.items()
+        if uid not in hybrid
     }
     return FederatedPlan(
         bodies,
@@ -102,7 +111,38 @@ def plan_federated(
         federation.get("mergeFacets"),
         distinct=distinct is not None,
         by_values=_is_by_values(search, settings),
+        hybrid=hybrid,
     )
+
+
+def _hybrid(
+    search: MultiSearch,
+    settings: Mapping[str, SearchSettings],
+    of_all: Mapping[str, Any],
+    facets: Mapping[str, Any],
+) -> dict[str, HybridPart] | CannotMerge:
+    """Return the hybrid queries, by index."""
+    found: dict[str, HybridPart] = {}
+    for query in search.queries:
+        uid = query["indexUid"]
+        patterns = {} if facets.get(uid) is None else {"facets": facets[uid]}
+        part = plan_part(query, settings[uid], {**of_all, **patterns})
+        if part is None:
+            continue
+        if isinstance(part, CannotMerge):
+            return part
+        if len(search.by_index[uid]) > 1:
+            return CannotMerge(
+                "a hybrid query of a federated search, beside others of its index, cannot be "
+                "merged over several shards"
+            )
+        if part.plan.ranked is not None and len(search.queries) > 1:
+            return CannotMerge(
+                "a hybrid query of a federated search, sorted in the midst of other rules, cannot "
+                "be merged over several shards"
+            )
+        found[uid] = part
+    return found
 
 
 def _is_by_values(search: MultiSearch, settings: Mapping[str, SearchSettings]) -> bool:

@@ -29,6 +29,7 @@ import msgspec
 from msgspec import Raw
 
 from miroir.core.merge.distinct import Value, distinct_values
+from miroir.core.merge.hidden import Hidden
 from miroir.core.merge.hits import Hit, cut, merge_hits
 from miroir.core.merge.identity import identity_of
 from miroir.core.merge.query import (
@@ -89,6 +90,7 @@ class HybridPlan:
         asked: What the client asked for.
         primary_key: Tells which hits of both lists are one document.
         brings_vector: The query's vector came with it: nodes need not compute one.
+        hidden: What hits are ordered by and do not show.
         ranked: The query, of a federated search, for what hits by keywords are compared by; None:
             they show it.
     """
@@ -99,6 +101,7 @@ class HybridPlan:
     asked: Asked
     primary_key: str
     brings_vector: bool
+    hidden: Hidden | None = None
     ranked: Mapping[str, Any] | None = None
 
     @property
@@ -136,6 +139,7 @@ def plan_hybrid(
         asked=rewritten.asked,
         primary_key=primary_key,
         brings_vector=query.get("vector") is not None,
+        hidden=rewritten.asked.hidden,
         ranked=_ranked(query, settings),
     )
 
