@@ -133,7 +133,7 @@ def reset_patch(base: Settings) -> dict[str, None]:
     return dict.fromkeys(base)
 
 
-def _resets_all(patch: Settings) -> bool:
+def resets_all(patch: Settings) -> bool:
     """Whether a patch is such a one: then it means every key, whatever will be in force."""
     return patch.keys() >= _EVERYWHERE and all(value is None for value in patch.values())
 
@@ -148,7 +148,7 @@ def resolve(base: Settings, patch: Settings, fresh: Settings | None = None) -> d
         fresh: What null leads to on the engines at hand, if known; else engine 1.50 is taken.
     """
     target = dict(base)
-    asked = {**dict.fromkeys(base), **patch} if _resets_all(patch) else patch
+    asked = {**dict.fromkeys(base), **patch} if resets_all(patch) else patch
     for key, value in asked.items():
         setting = BY_KEY.get(key)
         default = (fresh or {}).get(key, setting.default if setting else None)

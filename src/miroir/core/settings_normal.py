@@ -84,7 +84,7 @@ def normal(key: str, value: Any) -> Any:
     if key == "stopWords" and _is_texts(value):
         return sorted({unicodedata.normalize("NFKD", word) for word in value})
     if key == "filterableAttributes" and isinstance(value, list):
-        return [_granular(rule) for rule in value]
+        return [granular(rule) for rule in value]
     if key == "localizedAttributes" and isinstance(value, list):
         return [_localized(rule) for rule in value]
     if key == "typoTolerance" and isinstance(value, Mapping):
@@ -126,7 +126,7 @@ def _typos(value: Mapping[str, Any]) -> dict[str, Any]:
     return form
 
 
-def _granular(rule: Any) -> Any:
+def granular(rule: Any) -> Any:
     """Fill in the default features of an object rule; a string rule stays a string."""
     if not isinstance(rule, Mapping):
         return rule

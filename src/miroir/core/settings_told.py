@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from miroir.core.secret_places import discreet
-from miroir.core.settings import BY_KEY, EMBEDDERS
-from miroir.core.settings_normal import Settings
+from miroir.core.settings import BY_KEY, EMBEDDERS, resets_all
+from miroir.core.settings_normal import Settings, granular
 
 _SETS: Final = frozenset(
     {"sortableAttributes", "stopWords", "nonSeparatorTokens", "separatorTokens", "dictionary"}
 )
+_ALL: Final = frozenset({"displayedAttributes", "searchableAttributes"})
+_RULES: Final = "filterableAttributes"
 _MAPS: Final = frozenset({"synonyms", EMBEDDERS})
 _MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "typoTolerance": (
@@ -25,13 +27,15 @@ _MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "faceting": ("maxValuesPerFacet", "sortFacetValuesBy"),
 }  # fmt: skip
+_RULE: Final = ("attributePatterns", "features")
 _SETS_INSIDE: Final = frozenset({"disableOnWords", "disableOnAttributes"})
 _MAPS_INSIDE: Final = frozenset({"sortFacetValuesBy"})
 
 
 def told(patch: Settings) -> dict[str, Any]:
     """Return the details of the task of a change."""
-    masked = discreet(patch)
+    everything = dict.fromkeys((*BY_KEY, *patch)) if resets_all(patch) else patch
+    masked = discreet(everything)
     return {key: _value(key, masked[key]) for key in _in_order(masked, tuple(BY_KEY))}
 
 
@@ -40,6 +44,10 @@ def _in_order(members: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
 
 
 def _value(key: str, value: Any) -> Any:
+    if key in _ALL and value is None:
+        return ["*"]
+    if key == _RULES and isinstance(value, list):
+        return [_rule(rule) for rule in value]
     if key in _SETS:
         return _set(value)
     if key in _MAPS:
@@ -47,6 +55,14 @@ def _value(key: str, value: Any) -> Any:
     if key not in _MEMBERS or not isinstance(value, Mapping):
         return value
     return {name: _inner(name, value[name]) for name in _in_order(value, _MEMBERS[key])}
+
+
+def _rule(rule: Any) -> Any:
+    """Return a rule of filters with what it leaves to the defaults."""
+    filled = granular(rule)
+    if not isinstance(filled, Mapping):
+        return filled
+    return {name: filled[name] for name in _in_order(filled, _RULE)}
 
 
 def _inner(name: str, value: Any) -> Any:

@@ -130,7 +130,8 @@ class Registrar:
         self._check_base(write.index_uid, write.base)
         missing = not view.will_exist(write.index_uid)
         if missing and write.resets:
-            return await self._intake.fail(self._task(write, {}), not_found(write.index_uid))
+            task = self._task(write, write.patch or {})
+            return await self._intake.fail(task, not_found(write.index_uid))
         before = view.last_target(write.index_uid)
         if write.patch is None:
             refusal = await self._prober.refusal_of_body(write.request)
@@ -281,7 +282,8 @@ class Registrar:
         return index if rests else None
 
     def _task(self, write: SettingsWrite, patch: Settings) -> NewTask:
-        details = {} if write.resets and not write.patch else told(patch)
+        whole = write.resets and not write.patch  # Of an index that may not be there.
+        details = told(rules.reset_patch(rules.defaults()) if whole else patch)
         return self._intake.task(write.index_uid, "settingsUpdate", details)
 
 

@@ -33,6 +33,27 @@ def test_a_change_is_told_in_the_order_in_which_nodes_tell_it() -> None:
     assert json.dumps(told(patch)) == json.dumps(wanted)
 
 
+def test_a_rule_of_filters_is_told_with_its_defaults() -> None:
+    """As Meilisearch 1.50 tells this change."""
+    features = {"filter": {"equality": False}}
+    rules = [{"features": features, "attributePatterns": ["a"]}, "x", {"attributePatterns": ["b"]}]
+    filled = [
+        {
+            "attributePatterns": [name],
+            "features": {"facetSearch": False, "filter": {"equality": equal, "comparison": False}},
+        }
+        for name, equal in (("a", False), ("b", True))
+    ]
+    wanted = {"filterableAttributes": [filled[0], "x", filled[1]]}
+    assert json.dumps(told({"filterableAttributes": rules})) == json.dumps(wanted)
+
+
+def test_a_reset_of_what_is_shown_and_searched_is_told_as_everything() -> None:
+    """Of the other keys as null."""
+    patch = {"stopWords": None, "searchableAttributes": None, "displayedAttributes": None}
+    assert told(patch) == {**patch, "searchableAttributes": ["*"], "displayedAttributes": ["*"]}
+
+
 def test_what_is_not_of_the_expected_form_is_told_as_it_came() -> None:
     """Newer engines have keys of their own, and a null resets."""
     patch = {"newer": [2, 1], "stopWords": None, "typoTolerance": None, "sortableAttributes": [1]}
