@@ -15,8 +15,8 @@ import pytest
 from miroir.core.topology import IndexUid
 from miroir.errors import MiroirError
 from miroir.services.write_plan import DocumentsWrite
+from tests.support.docs_faults import plan_for
 from tests.support.docs_run import simulate
-from tests.support.docs_world import plan_for
 from tests.support.sim_faults import FaultPlan, FaultPoint as F
 from tests.support.sim_inside import Gone
 

@@ -20,7 +20,8 @@ from miroir.ports.node import NodeRequest
 from miroir.runtime import Services
 from miroir.services.registrar import SettingsWrite
 from miroir.services.write_plan import DocumentsWrite, Terms
-from tests.support.docs_world import DocsWorld, plan_for
+from tests.support.docs_faults import plan_for
+from tests.support.docs_world import DocsWorld
 from tests.support.sim_faults import FaultPlan
 from tests.support.sim_inside import Gone
 from tests.support.virtual_loop import VirtualLoop, run_virtual

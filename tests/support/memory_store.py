@@ -40,6 +40,7 @@ from miroir.ports.records import (
     WritePart,
 )
 from tests.support import memory_swaps
+from tests.support.memory_queries import matches, within
 from tests.support.memory_tables import (
     UNENDED,
     IntentRow,
@@ -48,9 +49,7 @@ from tests.support.memory_tables import (
     WriteRow,
     copy_of,
     first_of,
-    matches,
     stored,
-    within,
 )
 
 P = ParamSpec("P")

@@ -16,9 +16,9 @@ from miroir.core.topology import IndexUid, NodeId
 from miroir.node.errors import ApiError
 from miroir.ports.node import NodeTask
 from tests.support.docs_node import DocsNetwork, DocsNode
+from tests.support.sim_calls import Handler
 from tests.support.sim_disk import SimTask
 from tests.support.sim_faults import FaultPoint as F
-from tests.support.sim_network import Handler
 from tests.support.sim_node import SimNode
 
 TICKET = "_miroir_ticket_"

@@ -15,8 +15,9 @@ from typing import Any, ClassVar, Final
 from miroir.core import settings as rules, swaps as pairs
 from miroir.core.topology import IndexUid
 from miroir.ports.records import Intent, IntentKind, SwapRecord
+from tests.support.docs_faults import plan_for as docs_plan_for
 from tests.support.docs_node import DocsNetwork, DocsNode, parsed
-from tests.support.docs_world import DocsWorld, carry_out, plan_for as docs_plan_for
+from tests.support.docs_world import DocsWorld, carry_out
 from tests.support.sim_faults import FaultPlan, FaultPoint as F
 from tests.support.sim_node import PROBE
 from tests.support.swap_node import SwapsNetwork, SwapsNode
