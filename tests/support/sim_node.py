@@ -7,7 +7,7 @@ Neighbouring settings tasks of one index are one batch: applied together, failed
 batch is committed reads see the old settings. A crash loses the running batch, not the queue: it
 runs again. A PATCH of a missing index creates it. Somebody else may cancel tasks, or delete those
 that have ended from the list; uids go on. Behind `handle_*` there is no delay and no network: that
-is `sim_network`.
+is `sim_calls`.
 """
 
 import asyncio

@@ -65,7 +65,7 @@ class Process(Inside):
 
     @property
     def rules(self) -> bool:
-        """See `sim_network.Caller`."""
+        """See `sim_calls.Caller`."""
         return self.alive and not self.deposed
 
     async def prepare(self) -> None:
@@ -116,11 +116,11 @@ class Process(Inside):
         self._world.note(f"{self.name} {text}")
 
     def departs(self, node_id: str, name: str, index_uid: str, body: Mapping[str, Any]) -> None:
-        """See `sim_network.Caller`."""
+        """See `sim_calls.Caller`."""
         self._world.departed(self, node_id, name, index_uid, body)
 
     def was_read(self, node_id: str, index_uid: str) -> None:
-        """See `sim_network.Caller`; what a deposed process learns, nobody else knows."""
+        """See `sim_calls.Caller`; what a deposed process learns, nobody else knows."""
         if self.rules:
             self._world.was_read(node_id, index_uid)
 

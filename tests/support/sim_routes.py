@@ -1,7 +1,7 @@
 """
 The routes of a simulated node that Miroir asks in raw form: a request in, status and body out.
 
-No delay and no loss: that is `sim_network`.
+No delay and no loss: that is `sim_calls`.
 """
 
 import re
