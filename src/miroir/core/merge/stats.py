@@ -90,20 +90,27 @@ def _merged(parts: Sequence[_IndexStats]) -> _IndexStats:
     documents = sum(part.number_of_documents for part in parts)
     weighted = sum(part.avg_document_size * part.number_of_documents for part in parts)
     fields: Counter[str] = Counter()
-    sizes: Counter[str] = Counter()
     for part in parts:
         fields.update(part.field_distribution)
-        sizes.update(part.internal_database_sizes or {})
     return _IndexStats(
         documents,
         sum(part.raw_document_db_size for part in parts),
         weighted // documents if documents else 0,
         any(part.is_indexing for part in parts),
-        dict(sizes) or UNSET,
+        _added_up([part.internal_database_sizes for part in parts]),
         sum(part.number_of_embeddings for part in parts),
         sum(part.number_of_embedded_documents for part in parts),
         dict(sorted(fields.items())),
     )
+
+
+def _added_up(parts: Sequence[dict[str, int] | UnsetType]) -> dict[str, int] | UnsetType:
+    """Return the sizes of all; not shown where no node shows any."""
+    shown = [part for part in parts if part is not UNSET]
+    sizes: Counter[str] = Counter()
+    for part in shown:
+        sizes.update(part)
+    return dict(sizes) if shown else UNSET
 
 
 def _read(decode: Any, answer: bytes, position: int) -> Any:

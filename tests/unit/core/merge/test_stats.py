@@ -108,6 +108,8 @@ def test_sizes_are_added_up_before_they_are_told_in_words():
     found = json.loads(merge_index_stats(both, in_words=True))
     assert found["internalDatabaseSizes"] == {"main": "1 KiB", "documents": "1 KiB"}
     assert (found["rawDocumentDbSize"], found["avgDocumentSize"]) == ("4.1 KiB", "410 B")
+    empty = merge_index_stats(encoded(ONE, ONE | {"internalDatabaseSizes": {}}))
+    assert json.loads(empty)["internalDatabaseSizes"] == {}
     parts = [{"databaseSize": 1000, "usedDatabaseSize": 24, "indexes": {"m": one}}] * 2
     whole = json.loads(merge_stats(encoded(*parts), in_words=True))
     assert (whole["databaseSize"], whole["usedDatabaseSize"]) == ("1.95 KiB", "48 B")
