@@ -30,7 +30,8 @@ soak: setup
 check: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" tools/check
 
-# Suites that others wrote, against the embedded node: make conformance SUITES=cases, or =sdk.
+# Suites that others wrote, against the embedded node: make conformance SUITES=cases, or =sdk;
+# through a cluster: make conformance SUITES="cases --through 3x2".
 # Replayed cases are looked for in ../shared/conformance or where MIROIR_CONFORMANCE says.
 conformance: setup
 	$(BIN)/python -m tools.conformance $(SUITES)

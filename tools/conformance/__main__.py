@@ -1,7 +1,7 @@
 """
 Runs suites that others wrote against the embedded node and compares with the reviewed lists.
 
-    python -m tools.conformance [cases] [sdk] [--through 3x2] [--only TEXT] [--verbose]
+    python -m tools.conformance [cases] [sdk] [--through 3x2] [--short] [--only TEXT] [--verbose]
 
 With `--through` they run against the public address of a cluster of that shape (shards x replica
 groups), where what several shards answer differently on purpose has a reviewed list of its own.
@@ -87,7 +87,9 @@ def main() -> int:
     parser.add_argument("suites", nargs="*", default=["cases", "sdk"])
     parser.add_argument("--through", metavar="SHAPE", help="a cluster, e.g. 1x1 or 3x2")
     parser.add_argument("--only", default="", help="replay only cases with this in their name")
-    parser.add_argument("--short", action="store_true", help="only half of the SDK's tests")
+    parser.add_argument(
+        "--short", action="store_true", help="what is quick: no async SDK, no fresh servers"
+    )
     parser.add_argument("--verbose", action="store_true", help="show known failures too")
     asked = parser.parse_args()
     start = starter(asked.through)
@@ -96,7 +98,7 @@ def main() -> int:
         folder = Path(os.environ.get("MIROIR_CONFORMANCE") or _SHARED)
         if (folder / "replay.py").is_file():
             key = MASTER_KEY if asked.through else None
-            found = list(outcomes(folder, start, only=asked.only, key=key))
+            found = list(outcomes(folder, start, only=asked.only, key=key, short=asked.short))
             surprises += judged("cases", asked.through, found, verbose=asked.verbose)
         else:
             print("SKIPPED replayed cases: no folder with replay.py (set MIROIR_CONFORMANCE)")

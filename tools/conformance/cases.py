@@ -38,7 +38,7 @@ class Outcome:
 
 
 def outcomes(
-    folder: Path, start: Start, *, only: str = "", key: str | None = None
+    folder: Path, start: Start, *, only: str = "", key: str | None = None, short: bool = False
 ) -> Iterator[Outcome]:
     """
     Replay every case of the folder whose name contains `only`.
@@ -48,6 +48,7 @@ def outcomes(
         start: Starts a server.
         only: See above.
         key: Master key of servers for cases that need none; None: they run without one.
+        short: Leave out cases that need a server of their own: starting one is most of the time.
     """
     replay = _replayer(folder)
     fresh = FreshServers(start)
@@ -58,7 +59,8 @@ def outcomes(
                 for line in file.read_text().splitlines():
                     case = json.loads(line)
                     name = _name(file.stem, case, seen)
-                    if only in name and not case.get("ignored"):
+                    left_out = case.get("ignored") or (short and case.get("fresh"))
+                    if only in name and not left_out:
                         fault = _fault(replay, fresh, (shared, key), case)
                         yield Outcome(_kind(file.stem), name, fault)
     finally:
