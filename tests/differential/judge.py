@@ -59,10 +59,22 @@ def _search_fault(whole: Json, found: Json, world: World) -> str | None:
         names = [name for name in rest[0] if rest[0][name] != rest[1].get(name)]
         one, other = ([side.get(name) for name in names] for side in rest)
         return f"{names}: {one} became {other}"
+    if world.hides:
+        return _hidden_fault(whole["hits"], found["hits"])
     said = _order_fault(whole["hits"], found["hits"])
     if said is not None or world.distinct is not None:
         return said
     return _documents_fault(whole["hits"], found["hits"])
+
+
+def _hidden_fault(whole: list[Json], found: list[Json]) -> str | None:
+    """Compare hits that are sorted down to the last one by what they do not show."""
+    orders = [[hit["id"] for hit in hits] for hits in (whole, found)]
+    if orders[0] != orders[1]:
+        return f"sorted otherwise: {orders[0]} became {orders[1]}"
+    documents = [[_written(_document(hit)) for hit in hits] for hits in (whole, found)]
+    shown = [[list(hit["_rankingScoreDetails"]) for hit in hits] for hits in (whole, found)]
+    return None if (documents[0], shown[0]) == (documents[1], shown[1]) else "other documents"
 
 
 def _order_fault(whole: list[Json], found: list[Json]) -> str | None:

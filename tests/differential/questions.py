@@ -61,6 +61,9 @@ def _search(chance: random.Random, world: World) -> Json:
         body["matchingStrategy"] = "all"
     if chance.random() < 0.1:
         body["attributesToSearchOn"] = ["title"]
+    if world.hides:  # Down to the last: what decides before cannot be read off the hits.
+        last = chance.choice(["serial:asc", "serial:desc"])
+        body["sort"] = [*body.get("sort", ()), last]
     return body
 
 

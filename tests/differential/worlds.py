@@ -2,7 +2,8 @@
 Random documents and settings, each from a seed.
 
 Only what docs/reference/exactness.md calls exact: words that are no two others glued together, so
-that no node splits or joins any; fields that are displayed; values that no spelling divides.
+that no node splits or joins any; values that no spelling divides. Some worlds hide the fields by
+which hits are sorted.
 """
 
 import random
@@ -43,6 +44,11 @@ class World:
         found: str | None = self.settings.get("distinctAttribute")
         return found
 
+    @property
+    def hides(self) -> bool:
+        """Whether hits do not show what they are sorted by."""
+        return "displayedAttributes" in self.settings
+
 
 def make(seed: int) -> World:
     """Return the world of a seed."""
@@ -64,6 +70,7 @@ def _document(chance: random.Random, number: int) -> Json:
         "deep": {"level": chance.randrange(5), "name": _words(chance, 1, 1)},
         "big": 2**60 + chance.randrange(3),
         "own": number % 30,
+        "serial": number * 37 % 1009,
     }
     if chance.random() < 0.4:
         place = {"lat": chance.randint(-60, 60), "lng": chance.randint(-170, 170)}
@@ -95,7 +102,7 @@ def _settings(chance: random.Random) -> Json:
         "filterableAttributes": [
             *("price", "stock", "color", "tags", "open", "deep.level", "_geo", "own", "id"),
         ],
-        "sortableAttributes": ["price", "stock", "color", "deep.level", "_geo", "own"],
+        "sortableAttributes": ["price", "stock", "color", "deep.level", "_geo", "own", "serial"],
         "faceting": {
             "maxValuesPerFacet": 300,  # More than there are: beyond it shards differ.
             "sortFacetValuesBy": {"*": chance.choice(["alpha", "count"])},
@@ -113,4 +120,6 @@ def _settings(chance: random.Random) -> Json:
         settings["proximityPrecision"] = "byAttribute"
     if chance.random() < 0.2:
         settings["distinctAttribute"] = "own"
+    if chance.random() < 0.3:
+        settings["displayedAttributes"] = ["id", "title", "text", "tags"]
     return settings
