@@ -13,6 +13,7 @@ Rules:
 May not be put here: parsing of HTTP, choice of nodes.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -26,9 +27,11 @@ FacetOrder = Literal["alpha", "count"]
 
 _LIMIT: Final = 20
 _HITS_PER_PAGE: Final = 20
+_FOREIGN: Final = re.compile(r"\b_foreign\s*\(")
 _REFUSED: Final = {
     "personalize": "personalized results cannot be merged over several shards",
     "personalizeUserContext": "personalized results cannot be merged over several shards",
+    "_foreign": "filters on another index (`_foreign`) cannot be merged over several shards",
     "useNetwork": "`useNetwork` is not supported: the shards are Miroir's own network",
 }
 
@@ -164,7 +167,14 @@ def refused_parameter(query: Mapping[str, Any]) -> str | None:
     for name, reason in _REFUSED.items():
         if query.get(name) and query[name] != "false":  # As a query string has it.
             return reason
-    return None
+    return _REFUSED["_foreign"] if _is_foreign(query.get("filter")) else None
+
+
+def _is_foreign(filter_: object) -> bool:
+    """Whether a filter is about another index, of which each node holds a part."""
+    if isinstance(filter_, list):
+        return any(map(_is_foreign, filter_))
+    return isinstance(filter_, str) and _FOREIGN.search(filter_) is not None
 
 
 def window_of(

@@ -162,6 +162,8 @@ def test_the_query_names_another_distinct_attribute():
             "`id` is the primary key and not displayed",
         ),
         ({"personalize": {"userContext": "x"}}, None, "personalized results"),
+        ({"filter": ["a = 1", ["b = 2", "_foreign (author, x = 1)"]]}, None, "filters on another"),
+        ({"filter": "NOT _foreign(author, x = 1)"}, None, "filters on another"),
         ({"personalizeUserContext": "x"}, None, "personalized results"),
         ({"useNetwork": True}, None, "`useNetwork` is not supported"),
         ({"useNetwork": "true"}, None, "`useNetwork` is not supported"),
