@@ -242,3 +242,21 @@ def test_a_stop_ends_what_is_in_work_at_every_process(all_there, uid):
         cluster.local.miroir.stop(time.monotonic() + 20)
         assert {answer.result()[0] for answer in asked} == {200}
     assert cluster.local.miroir.ended == "ended with status 0"
+
+
+def test_no_process_passes_on_what_a_node_quotes_of_a_secret(all_there, uid):
+    """Readers are told the settings in force, and so what nobody may hear of them."""
+    cluster, secret = all_there, "PLANTED-0123456789"
+    cluster.create(uid)
+    embedder = {"source": "openAi", "apiKey": secret, "model": "text-embedding-3-small"}
+    cluster.do("PATCH", f"/indexes/{uid}/settings", {"embedders": {"small": embedder}})
+    fault = {"fault": "status", "status": 400, "method": "POST", "path": "/search"}
+    for name in cluster.nodes:
+        cluster.faults(
+            name, {**fault, "code": "vector_embedding_error", "message": f"no: {secret}"}
+        )
+
+    for _ in range(ENOUGH):
+        status, _, body = search(cluster, uid)
+        assert (status, orjson.loads(body)["message"]) == (400, "no: ***")
+    assert secret not in cluster.local.miroir.command.log.read_text()
