@@ -23,13 +23,12 @@ from miroir.services.fence import Fence
 from miroir.services.flags import Flags
 from miroir.services.inspector import Inspector
 from miroir.services.intake import check_uid
+from miroir.services.joiner import Joiner
 from miroir.services.keys import KeyRing
 from miroir.services.lifecycle import Lifecycle
-from miroir.services.multi_searcher import MultiSearcher
 from miroir.services.progress import ProgressReader
 from miroir.services.queue_keeper import QueueKeeper
 from miroir.services.registrar import RefusedByNode, Registrar
-from miroir.services.searcher import Searcher
 from miroir.services.similar_finder import SimilarFinder
 from miroir.services.steward import Steward
 from miroir.services.suspects import Suspects
@@ -55,10 +54,9 @@ class ReadEdge:
 
     guard: Guard
     cluster: Cluster
-    searcher: Searcher
+    joiner: Joiner
     facet_searcher: FacetSearcher
     similar_finder: SimilarFinder
-    multi_searcher: MultiSearcher
     catalog: Catalog
     metrics: Metrics
     clock: Clock

@@ -29,7 +29,7 @@ class MultiSearch:
         """`POST /multi-search`."""
         floor_of(request, "")  # What is no floor at all is refused before anything else.
         metadata = request.header("meili-include-metadata")
-        answer = await self._edge.multi_searcher.search(
+        answer = await self._edge.joiner.multi_search(
             MultiRequest(
                 body=request.body,
                 content_type=request.header("content-type"),

@@ -29,7 +29,7 @@ class Search:
     async def search(self, request: Request, named: Mapping[str, str]) -> Reply:
         """`GET` and `POST /indexes/{uid}/search`."""
         asked = await self._asked(request, named["uid"])
-        return _reply(await self._edge.searcher.search(asked))
+        return _reply(await self._edge.joiner.search(asked))
 
     async def facet_search(self, request: Request, named: Mapping[str, str]) -> Reply:
         """`POST /indexes/{uid}/facet-search`."""

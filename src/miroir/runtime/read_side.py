@@ -11,6 +11,7 @@ from miroir.services.cluster import Cluster
 from miroir.services.facet_searcher import FacetSearcher
 from miroir.services.federated_searcher import FederatedSearcher
 from miroir.services.gate import Gate
+from miroir.services.joiner import Joiner
 from miroir.services.multi_nodes import MultiNodes
 from miroir.services.multi_searcher import MultiSearcher
 from miroir.services.running import Running
@@ -24,10 +25,9 @@ class ReadSide:
     """Searches and other reads."""
 
     scatter: Scatter
-    searcher: Searcher
+    joiner: Joiner
     facet_searcher: FacetSearcher
     similar_finder: SimilarFinder
-    multi_searcher: MultiSearcher
     catalog: Catalog
     canaries: Canaries
 
@@ -69,4 +69,11 @@ def make_read_side(config: Config, tools: ReadTools) -> ReadSide:
         scatter=scatter, control=tools.control, cluster=tools.cluster, timeout_s=timeout_s
     )
     canaries = Canaries(searcher=searcher, clock=tools.clock)
-    return ReadSide(scatter, searcher, facets, similar, multi, catalog, canaries)
+    joiner = Joiner(
+        searcher=searcher,
+        multi_searcher=multi,
+        scatter=scatter,
+        cluster=tools.cluster,
+        timeout_s=timeout_s,
+    )
+    return ReadSide(scatter, joiner, facets, similar, catalog, canaries)

@@ -195,10 +195,9 @@ def _edge(config: Config, copy: Copy, tools: ReadTools, metrics: Metrics) -> Rea
     return ReadEdge(
         guard=Guard(config.master_key, config.admin_secret, copy.keys),
         cluster=copy.cluster,
-        searcher=reads.searcher,
+        joiner=reads.joiner,
         facet_searcher=reads.facet_searcher,
         similar_finder=reads.similar_finder,
-        multi_searcher=reads.multi_searcher,
         catalog=reads.catalog,
         metrics=metrics,
         clock=tools.clock,

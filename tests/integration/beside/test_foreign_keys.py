@@ -3,8 +3,17 @@
 import pytest
 
 pytestmark = pytest.mark.slow
-AUTHORS = [{"id": f"a{number}", "name": f"Author {number}"} for number in range(12)]
-BOOKS = [{"id": number, "author": f"a{number}"} for number in range(12)]
+AUTHORS = [{"id": f"a{n}", "name": f"Author {n}", "secret": n} for n in range(12)]
+BOOKS = [
+    {
+        "id": number,
+        "title": f"book {number}",
+        "author": f"a{number}" if number else "nobody we know",
+        "authors": [f"a{(number * 7) % 12}", f"a{number + 5}", None, 3],
+        "by": {"id": f"a{11 - number}", "since": number},
+    }
+    for number in range(12)
+]
 FILTER = {"filter": "_foreign(author, name = 'Author 1')"}
 
 
@@ -12,22 +21,77 @@ FILTER = {"filter": "_foreign(author, name = 'Author 1')"}
 def books(pair):
     for ask in (pair.one_node, pair.through):
         ask("PATCH", "/experimental-features", {"foreignKeys": True}).raise_for_status()
-    authors = pair.load(AUTHORS, {"filterableAttributes": ["name"]})
-    keys = [{"foreignIndexUid": authors, "fieldName": "author"}]
+    shown = {"filterableAttributes": ["name"], "displayedAttributes": ["id", "name"]}
+    authors = pair.load(AUTHORS, shown)
+    fields = ("author", "authors", "by.id")
+    keys = [{"foreignIndexUid": authors, "fieldName": name} for name in fields]
     yield pair.load(BOOKS, {"filterableAttributes": ["author"], "foreignKeys": keys})
     pair.through("DELETE", "/indexes/" + authors)
     for ask in (pair.one_node, pair.through):
         ask("PATCH", "/experimental-features", {"foreignKeys": False}).raise_for_status()
 
 
-def test_hits_are_filled_in_with_what_their_shard_holds(pair, books):
-    """An author on another shard is an empty object, as one that is not there is on one node."""
-    whole, found = pair.both("POST", f"/indexes/{books}/search", {})
-    assert [hit["author"] for hit in whole["hits"]] == AUTHORS
-    shown = [hit["author"] for hit in found["hits"]]
-    assert [hit["id"] for hit in found["hits"]] == [book["id"] for book in BOOKS]
-    assert all(author in (wanted, {}) for author, wanted in zip(shown, AUTHORS, strict=True))
-    assert {} in shown
+QUERIES = [
+    {},
+    {"attributesToRetrieve": ["author"], "limit": 3},
+    {
+        "attributesToRetrieve": ["title", "authors"],
+        "attributesToHighlight": ["title"],
+        "q": "book",
+    },
+    {"attributesToHighlight": ["*"], "q": "book", "offset": 2, "limit": 5},
+    {"attributesToRetrieve": ["by.id"], "attributesToCrop": ["title"], "showRankingScore": True},
+    {"attributesToRetrieve": ["title"]},
+    {"filter": "nope = 1"},
+]
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=str)
+def test_hits_are_filled_in_as_by_one_node(pair, books, query):
+    """With the author wherever the author lies, and nothing that was not asked for."""
+    whole, found = pair.both("POST", f"/indexes/{books}/search", query)
+    assert found == whole
+
+
+def test_a_query_string_asks_the_same(pair, books):
+    """Its lists are texts."""
+    path = f"/indexes/{books}/search?attributesToRetrieve=author,title&limit=4"
+    whole, found = pair.both("GET", path)
+    assert "name" in whole["hits"][1]["author"]
+    assert found == whole
+
+
+def test_each_result_of_a_multi_search_is_filled_in(pair, books):
+    """Beside those of indexes that have no foreign keys."""
+    other = pair.load([{"id": 1, "author": "a1"}], {})
+    queries = [{"indexUid": books, **query} for query in QUERIES[:4]]
+    body = {"queries": [*queries, {"indexUid": other}]}
+    whole, found = pair.both("POST", "/multi-search", body)
+    assert whole["status"] == 200
+    assert found == whole
+
+
+def test_hits_of_a_federation_are_filled_in(pair, books):
+    """Each by the index that it is from."""
+    other = pair.load([{"id": 1, "author": "a1", "title": "book"}], {})
+    queries = [
+        {"indexUid": books, "q": "book", "attributesToRetrieve": ["author"]},
+        {"indexUid": other, "q": "book"},
+    ]
+    body = {"queries": queries, "federation": {"limit": 30}}
+    whole, found = pair.both("POST", "/multi-search", body)
+    assert whole["status"] == 200
+    assert sorted(map(str, found["hits"])) == sorted(map(str, whole["hits"]))
+
+
+def test_with_the_feature_off_hits_stay_as_they_are(pair, books):
+    """Nodes leave them alone, and so does Miroir."""
+    for on in (False, True):
+        for ask in (pair.one_node, pair.through):
+            ask("PATCH", "/experimental-features", {"foreignKeys": on}).raise_for_status()
+        whole, found = pair.both("POST", f"/indexes/{books}/search", {})
+        assert isinstance(whole["hits"][1]["author"], dict) is on
+        assert found == whole
 
 
 @pytest.mark.parametrize("route", ["search", "facet-search"])

@@ -152,7 +152,9 @@ def rewrite_search(
     asked = window_of(query, settings, distinct)
     if added := _missing(query, (distinct, settings.primary_key), settings):
         body["attributesToRetrieve"] = [*query["attributesToRetrieve"], *added]
-        asked = msgspec.structs.replace(asked, added=added, kept_formatted=_formatted(query))
+        asked = msgspec.structs.replace(
+            asked, added=added, kept_formatted=formatted_by_name(query)
+        )
     if hidden is not None:
         asked = _looked_up(asked, hidden)
     _ask_for_window(body, asked)
@@ -267,7 +269,7 @@ def _missing(
     return tuple(sorted(name for name in shown if not is_covered(name, retrieved)))
 
 
-def _formatted(query: Mapping[str, Any]) -> tuple[str, ...]:
+def formatted_by_name(query: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the attributes that are formatted by name, whether they are retrieved or not."""
     names: list[str] = []
     for member in ("attributesToHighlight", "attributesToCrop"):
