@@ -27,6 +27,10 @@ def inner(value: dict) -> bytes:
         ({"a": [{"b": 1}, {"b": 2}, {"c": 3}]}, "a.b", {("number", 1.0), ("number", 2.0)}),
         ({"a.b": 1}, "a.b", {("number", 1.0)}),
         ({"ab": 1}, "a", set()),
+        ({"a": ""}, "a", set()),
+        ({"a": "x" * 467 + "é"}, "a", {("string", "x" * 467 + "e")}),
+        ({"a": "é" * 300}, "a", {("string", "e\u0301" * 156)}),
+        ({"a": "中" * 157}, "a", {("string", "中" * 156)}),
     ],
 )
 def test_values_are_those_that_a_node_compares(document, path, values):

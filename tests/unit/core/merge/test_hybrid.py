@@ -255,6 +255,15 @@ def test_an_answer_that_tells_nothing_readable_is_nobodys() -> None:
     assert error.value.position == 1
 
 
+def test_what_both_lists_hide_is_to_be_looked_up() -> None:
+    """As of any search."""
+    settings = SearchSettings(primary_key="id", displayed_attributes=("id",))
+    made = plan({"sort": ["price:asc"]}, settings)
+    assert made.hidden is not None
+    assert made.hidden == made.asked.hidden
+    assert plan().hidden is None
+
+
 def test_a_sort_in_the_midst_of_the_rules_is_a_refusal() -> None:
     """Nodes do not show the score before it."""
     rules = [("words", {"matchingWords": 1}), ("size:asc", {"value": 1}), ("exactness", {})]

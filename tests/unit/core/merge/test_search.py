@@ -170,6 +170,20 @@ def test_what_only_one_node_says_is_passed_on():
     assert {name: found[name] for name in more} == more
 
 
+def test_hidden_values_put_hits_in_order_and_are_not_shown():
+    """They were looked up; the client sees what its nodes have shown."""
+    settings = SearchSettings(displayed_attributes=("id",), primary_key="id")
+    found = [
+        hit({"id": number}, ("<hidden-rule-0>", {"value": value, "hidden": "desc"}))
+        for number, value in ((1, 2.0), (2, 7.0))
+    ]
+    query = {"sort": ["price:desc"], "showRankingScoreDetails": True}
+    shown = merged([answer(found[:1]), answer(found[1:])], query, settings)
+    assert [one["id"] for one in shown["hits"]] == [2, 1]
+    details = {"<hidden-rule-0>": {"order": 0, "value": "<hidden>"}}
+    assert all(one["_rankingScoreDetails"] == details for one in shown["hits"])
+
+
 def test_an_order_that_cannot_be_known_is_a_refusal_with_its_reason():
     """Never a guess."""
     hidden = hit({"id": 1}, ("<hidden-rule-0>", {"value": "<hidden>"}))

@@ -80,6 +80,14 @@ def test_a_sort_in_the_midst_of_the_rules_cannot_be_compared():
         list(merge_candidates([iter(alone), iter([candidate(1, 0.1)])]))
 
 
+def test_a_hidden_value_is_compared_in_its_direction():
+    """It was looked up; the name of its rule tells nothing."""
+    low, high = (
+        {"<hidden-rule-0>": {"order": 0, "value": value, "hidden": "desc"}} for value in (1, 2)
+    )
+    assert candidate(1, 0.1, high).goes_before(candidate(0, 0.9, low))
+
+
 def test_what_a_node_tells_in_a_network_is_compared_as_it_is_told():
     """Each run of relevancy for itself, which its details do not tell."""
     told = msgspec.json.decode(
