@@ -52,7 +52,7 @@ class Nodes:
 
     def _answer(self, query: Any, shard: int) -> Any:
         if self._kind(query) == "meaning":
-            near = hit({"id": 10 + shard}, ("vectorSort", {"similarity": 0.5}), score=0.5)
+            near = hit({"id": 10 + shard}, ("vectorSort", {"similarity": 0.99}), score=0.99)
             return json.loads(answer([near], semanticHitCount=1))
         rules = [WORDS]
         if query.get("sort"):
@@ -60,7 +60,7 @@ class Nodes:
         return json.loads(answer([hit({"id": shard}, *rules, score=self._score)]))
 
     def _told(self, shard: int) -> Any:
-        values = [{"weightedScore": 0.9}, {"sort": {"asc": True, "value": shard}}]
+        values = [{"weightedScore": 1.0}, {"sort": {"asc": True, "value": shard}}]
         federation = {"queriesPosition": 0, "weightedRankingScore": 0.1}
         told = {"id": shard, "_federation": {**federation, "weightedScoreValues": values}}
         return {"hits": [told]}
@@ -97,7 +97,7 @@ async def test_meaning_is_asked_for_only_where_keywords_do_not_do():
 
 async def test_a_vector_that_was_not_needed_is_forgotten():
     """Keywords alone are the answer then, as on one node."""
-    assert await ids(Nodes(1, score=1.0), BROUGHT) == [[1, 2]]
+    assert await ids(Nodes(1, score=0.95), BROUGHT) == [[1, 2]]
 
 
 async def test_rounds_at_two_versions_are_taken_again():

@@ -80,12 +80,14 @@ def test_a_sort_in_the_midst_of_the_rules_cannot_be_compared():
         list(merge_candidates([iter(alone), iter([candidate(1, 0.1)])]))
 
 
-def test_a_hidden_value_is_compared_in_its_direction():
+@pytest.mark.parametrize(("direction", "better", "worse"), [("desc", 2, 1), ("asc", 1, 2)])
+def test_a_hidden_value_is_compared_in_its_direction(direction, better, worse):
     """It was looked up; the name of its rule tells nothing."""
-    low, high = (
-        {"<hidden-rule-0>": {"order": 0, "value": value, "hidden": "desc"}} for value in (1, 2)
+    first, second = (
+        {"<hidden-rule-0>": {"order": 0, "value": value, "hidden": direction}}
+        for value in (better, worse)
     )
-    assert candidate(1, 0.1, high).goes_before(candidate(0, 0.9, low))
+    assert candidate(1, 0.1, first).goes_before(candidate(0, 0.9, second))
 
 
 def test_what_a_node_tells_in_a_network_is_compared_as_it_is_told():
