@@ -96,7 +96,7 @@ def _update(call: Call) -> Response:
     if new_uid is not None:
         require_index_uid(new_uid)
         details |= {"oldIndexUid": uid, "newIndexUid": new_uid}
-    request = {"primaryKey": primary_key, "uid": new_uid}
+    request = {"primaryKey": primary_key, "uid": new_uid, "foundAs": new_uid}
     return call.enqueue("indexUpdate", index_uid=uid, details=details, request=request)
 
 

@@ -1,5 +1,6 @@
 """Routes of tasks and batches: list, get, cancel, delete."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from miroir.node.errors import ApiError
@@ -7,8 +8,17 @@ from miroir.node.features import require_feature
 from miroir.node.http import Response, answer
 from miroir.node.json_text import raw_items
 from miroir.node.routes.base import Call, Route
-from miroir.node.tasks.batches import BatchPage, page_of_batches
-from miroir.node.tasks.filters import LISTING, SELECTION, UID_MAX, Condition, selection
+from miroir.node.tasks.batches import BatchPage, batch_selection, indexes_of, page_of_batches
+from miroir.node.tasks.filters import (
+    ABOUT_ONE_INDEX,
+    EVERYTHING,
+    LISTING,
+    OF_NO_ONE_INDEX,
+    SELECTION,
+    UID_MAX,
+    Condition,
+    selection,
+)
 from miroir.node.tasks.model import Task, task_not_found
 from miroir.node.tasks.queue import Page
 from miroir.node.tasks.views import task_view
@@ -22,29 +32,38 @@ _FILTERS: Final = listed([
 
 
 def _permitted(call: Call, where: Condition) -> Condition:
-    """Return the condition narrowed to the indexes that the key covers."""
+    """Return the condition narrowed to the indexes that the key covers, all that a task names."""
     if call.access.covers_everything():
         return where
-    parts, arguments = [], []
-    for pattern in call.access.patterns:
-        if pattern.endswith("*"):
-            parts.append("substr(index_uid, 1, ?) = ?")
-            arguments += [len(pattern) - 1, pattern[:-1]]
-        else:
-            parts.append("index_uid = ?")
-            arguments.append(pattern)
-    return where.also(" OR ".join(parts) or "0", *arguments)
+    for name in ("index_uid", "COALESCE(json_extract(request, '$.foundAs'), index_uid)"):
+        parts, arguments = [], []
+        for pattern in call.access.patterns:
+            if pattern.endswith("*"):
+                parts.append(f"substr({name}, 1, ?) = ?")
+                arguments += [len(pattern) - 1, pattern[:-1]]
+            else:
+                parts.append(f"{name} = ?")
+                arguments.append(pattern)
+        where = where.also(" OR ".join(parts) or "0", *arguments)
+    return where
 
 
-def _asked(call: Call) -> tuple[Condition, dict[str, Any]]:
-    """Return which tasks a listing is about, and which part of it is wanted."""
+def _shown(call: Call, asked: dict[str, Any]) -> Condition:
+    """Return which of the tasks found the client is told of."""
+    if asked.get("indexUids") is None and call.access.covers_everything():
+        return EVERYTHING
+    return _permitted(call, ABOUT_ONE_INDEX)
+
+
+def _asked(call: Call) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the parameters of a listing, and which part of it is wanted."""
     asked = call.request.parameters(LISTING)
     page = {
         "limit": asked.get("limit", 20),
         "start": asked.get("from"),
         "reverse": asked.get("reverse", False),
     }
-    return _permitted(call, selection(asked)), page
+    return asked, page
 
 
 def _listing(page: Page | BatchPage, limit: int, results: list[dict[str, Any]]) -> Response:
@@ -58,19 +77,36 @@ def _listing(page: Page | BatchPage, limit: int, results: list[dict[str, Any]]) 
 
 
 def _list(call: Call) -> Response:
-    where, wanted = _asked(call)
-    page = call.node.queue.page(where, **wanted)
-    shown = page.tasks
-    if call.request.parameters(LISTING).get("indexUids") is not None:
-        # Meilisearch counts swaps of an index, and shows only tasks that are about one index.
-        shown = [task for task in shown if task.type != "indexSwap"]
-    return _listing(page, wanted["limit"], [task_view(task) for task in shown])
+    asked, wanted = _asked(call)
+    page = call.node.queue.page(selection(asked), _shown(call, asked), **wanted)
+    return _listing(page, wanted["limit"], [task_view(task) for task in page.tasks])
 
 
 def _batches(call: Call) -> Response:
-    where, wanted = _asked(call)
-    page = page_of_batches(call.node.store, where, **wanted)
+    asked, wanted = _asked(call)
+    where = batch_selection(asked)
+    page = page_of_batches(call.node.store, where, _batch_filter(call, asked), **wanted)
     return _listing(page, wanted["limit"], page.views)
+
+
+def _batch_filter(call: Call, asked: dict[str, Any]) -> Callable[[dict[str, Any]], bool]:
+    """
+    Return what tells whether a batch is shown.
+
+    Where only batches about one index shall be, Meilisearch takes out the *numbers of tasks* that
+    are not, which mostly are those of their batches.
+    """
+    if asked.get("indexUids") is None and call.access.covers_everything():
+        return lambda _: True
+
+    def is_shown(view: dict[str, Any]) -> bool:
+        same_number = call.node.queue.matching(Condition("uid = ?", (view["uid"],)))
+        if same_number and call.node.queue.get(view["uid"]).type in OF_NO_ONE_INDEX:
+            return False
+        names = indexes_of(view)
+        return not names or any(call.access.covers(name) for name in names)
+
+    return is_shown
 
 
 def _number(text: str, what: str) -> int:
@@ -83,8 +119,8 @@ def _number(text: str, what: str) -> int:
 
 
 def _one(call: Call, number: int) -> Task | None:
-    where = _permitted(call, Condition("uid = ?", (number,)))
-    page = call.node.queue.page(where, limit=1, start=None, reverse=False)
+    where = Condition("uid = ?", (number,))
+    page = call.node.queue.page(where, _shown(call, {}), limit=1, start=None, reverse=False)
     return page.tasks[0] if page.tasks else None
 
 
@@ -97,8 +133,8 @@ def _get(call: Call) -> Response:
 
 def _get_batch(call: Call) -> Response:
     number = _number(call.request.arguments["batch_uid"], "batch")
-    where = _permitted(call, Condition("batch_uid = ?", (number,)))
-    page = page_of_batches(call.node.store, where, limit=1, start=None, reverse=False)
+    where, is_shown = batch_selection({"batchUids": [number]}), _batch_filter(call, {})
+    page = page_of_batches(call.node.store, where, is_shown, limit=1, start=None, reverse=False)
     if not page.views:
         raise ApiError("batch_not_found", f"Batch `{number}` not found.")
     return answer(page.views[0])
@@ -129,7 +165,8 @@ def _matched(call: Call, verb: str) -> list[int]:
             f"Query parameters to filter the tasks to {verb} are missing. "
             f"Available query parameters are: {_FILTERS}.",
         )
-    return call.node.queue.matching(_permitted(call, selection(asked)))
+    where, shown = selection(asked), _shown(call, asked)
+    return call.node.queue.matching(where.also(shown.sql, *shown.arguments))
 
 
 def _cancel(call: Call) -> Response:

@@ -44,11 +44,13 @@ class Plan:
         store: Writes the effect; returns final details to merge into the task's.
         memory: Changes the engines; undone by `reload` when the commit fails.
         reload: The index whose engine `memory` changes in place, if it does.
+        indexed: The number of the index whose documents are indexed, if any are.
     """
 
     store: Callable[[sqlite3.Connection], dict[str, Any]]
     memory: Callable[[], None] = field(default=_nothing)
     reload: str | None = None
+    indexed: int | None = None
 
 
 def ensure_index(bench: Bench, task: Task) -> IndexRow:

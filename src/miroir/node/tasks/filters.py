@@ -31,6 +31,13 @@ class Condition:
 
 
 EVERYTHING: Final = Condition("1", ())
+OF_NO_ONE_INDEX: Final = (
+    "indexSwap", "taskCancelation", "taskDeletion", "dumpCreation", "snapshotCreation", "export",
+    "upgradeDatabase", "networkTopologyChange",
+)  # fmt: skip
+_MARKS: Final = ",".join("?" * len(OF_NO_ONE_INDEX))
+ABOUT_ONE_INDEX: Final = Condition(f"type NOT IN ({_MARKS})", OF_NO_ONE_INDEX)
+"""What is shown of the tasks of an index, and to a key for some indexes only."""
 
 
 def _uid(text: str) -> int:
@@ -95,13 +102,13 @@ _DATES: Final = {
     for side in ("after", "before")
 }
 SELECTION: Final = {**_LISTS, **_DATES}
-_PAGE: Final = {
+PAGE: Final = {
     "limit": Parameter(_uid, "invalid_task_limit"),
     "from": Parameter(_uid, "invalid_task_from"),
     "reverse": Parameter(flag, "invalid_task_reverse"),
 }
 LISTING: Final = {
-    **_PAGE,
+    **PAGE,
     **{name: _LISTS[name] for name in ("batchUids", "uids")},
     **{name: _LISTS[name] for name in ("canceledBy", "types", "statuses", "indexUids")},
     **_DATES,
@@ -114,10 +121,12 @@ _COLUMNS: Final = {
     "statuses": "status",
     "indexUids": "index_uid",
 }
-# A swap belongs to no single index, but counts and can be cancelled under each of its indexes.
+# A swap belongs to no single index, but counts under each of its indexes; one that gives an index
+# a new name is found under both (`foundAs`).
 _SWAPS: Final = (
     "type = 'indexSwap' AND EXISTS (SELECT 1 FROM json_each(tasks.request, '$.swaps') AS swap, "
-    "json_each(swap.value, '$.indexes') AS name WHERE name.value IN ({}))"
+    "json_each(swap.value, '$.indexes') AS name WHERE name.value IN ({})) "
+    "OR type = 'indexUpdate' AND json_extract(request, '$.foundAs') IN ({})"
 )
 
 
@@ -125,13 +134,14 @@ def selection(read: dict[str, Any]) -> Condition:
     """Return the condition of the selecting parameters among those that were read."""
     condition = EVERYTHING
     for name, value in read.items():
-        if value is None or name in _PAGE:
+        if value is None or name in PAGE:
             continue
         if name in _COLUMNS:
             marks = ",".join("?" * len(value))
             sql, arguments = f"{_COLUMNS[name]} IN ({marks})", value
             if name == "indexUids":
-                sql, arguments = f"{sql} OR {_SWAPS.format(marks)}", [*value, *value]
+                sql = f"{sql} OR {_SWAPS.format(marks, marks)}"
+                arguments = [*value, *value, *value]
             condition = condition.also(sql, *arguments)
         else:
             column, sign = _date_column(name)

@@ -16,7 +16,7 @@ from typing import Any, Final
 from miroir.node.json_text import decode, encode_text
 from miroir.node.store import Store, put_meta
 from miroir.node.tasks.batches import record_batch
-from miroir.node.tasks.filters import Condition
+from miroir.node.tasks.filters import EVERYTHING, Condition
 from miroir.node.tasks.model import (
     COLUMNS,
     NewTask,
@@ -96,15 +96,28 @@ class Queue:
         row = self._store.row("SELECT payload FROM tasks WHERE uid = ?", (uid,))
         return None if row is None or row["payload"] is None else bytes(row["payload"])
 
-    def page(self, where: Condition, *, limit: int, start: int | None, reverse: bool) -> Page:
-        """Return one page of the tasks that meet a condition, newest first unless reversed."""
+    def page(
+        self,
+        where: Condition,
+        shown: Condition = EVERYTHING,
+        *,
+        limit: int,
+        start: int | None,
+        reverse: bool,
+    ) -> Page:
+        """
+        Return one page of the tasks that meet a condition, newest first unless reversed.
+
+        As on Meilisearch tasks that are not shown count and take up room on their page.
+        """
         total = self._count(where)
         if start is not None:
             where = where.also("uid >= ?" if reverse else "uid <= ?", start)
         order = "ASC" if reverse else "DESC"
+        page = f"SELECT * FROM tasks WHERE {where.sql} ORDER BY uid {order} LIMIT ?"
         rows = self._store.rows(
-            f"SELECT {COLUMNS} FROM tasks WHERE {where.sql} ORDER BY uid {order} LIMIT ?",
-            (*where.arguments, limit + 1),
+            f"SELECT {COLUMNS} FROM ({page}) WHERE {shown.sql} ORDER BY uid {order}",
+            (*where.arguments, limit + 1, *shown.arguments),
         )
         tasks = [from_row(row) for row in rows]
         numbers = [task.uid for task in tasks]
@@ -164,15 +177,22 @@ class Queue:
             )
 
 
-def finish(db: sqlite3.Connection, task: Task) -> None:
-    """Write down how a task and its batch ended, within the transaction of its effect."""
+def finish(db: sqlite3.Connection, task: Task, sizes_bytes: tuple[int, int] = (0, 0)) -> None:
+    """
+    Write down how a task and its batch ended, within the transaction of its effect.
+
+    Args:
+        db: The connection of the transaction.
+        task: The task with its end.
+        sizes_bytes: Of the documents of its index, before and after.
+    """
     ended = replace(task, finished_at=now_ns())
     db.execute(
         "UPDATE tasks SET status = ?, details = ?, error = ?, finished_at = ?, payload = NULL "
         "WHERE uid = ?",
         (ended.status, _json(ended.details), _json(ended.error), ended.finished_at, ended.uid),
     )
-    record_batch(db, ended)
+    record_batch(db, ended, sizes_bytes)
 
 
 def cancel(db: sqlite3.Connection, uids: Iterable[int], by: Task) -> int:
@@ -213,8 +233,15 @@ def forget(db: sqlite3.Connection, uids: Iterable[int]) -> int:
     return deleted
 
 
-def rename_index_of_tasks(db: sqlite3.Connection, names: dict[str, str], before: int) -> None:
-    """Let the tasks registered before `before` follow their indexes to new names."""
+def rename_index_of_tasks(db: sqlite3.Connection, pair: tuple[str, str], before: int) -> None:
+    """
+    Let the tasks registered before `before` follow their indexes to new names.
+
+    Also where a name was free and an index is only renamed, tasks change sides in both directions:
+    those of an index that had the name before come to the name that is given up.
+    """
+    left, right = pair
+    names = {left: right, right: left}
     cases = " ".join("WHEN ? THEN ?" for _ in names)
     pairs = [part for pair in names.items() for part in pair]
     marks = ",".join("?" * len(names))
@@ -223,6 +250,15 @@ def rename_index_of_tasks(db: sqlite3.Connection, names: dict[str, str], before:
         f"WHERE uid < ? AND index_uid IN ({marks})",
         (*pairs, before, *names),
     )
+    for uid, alias in db.execute(
+        "SELECT uid, json_extract(request, '$.foundAs') AS alias FROM tasks "
+        f"WHERE uid < ? AND type = 'indexUpdate' AND alias IN ({marks})",
+        (before, *names),
+    ).fetchall():
+        db.execute(
+            "UPDATE tasks SET request = json_set(request, '$.foundAs', ?) WHERE uid = ?",
+            (names[alias], uid),
+        )
     swaps = db.execute(
         "SELECT uid, details FROM tasks WHERE uid < ? AND type = 'indexSwap'", (before,)
     ).fetchall()

@@ -62,7 +62,7 @@ def add_documents(bench: Bench, task: Task) -> Plan:
         touch_index(db, row.iid)
         return {"indexedDocuments": indexed}
 
-    return Plan(store, memory, reload=row.uid)
+    return Plan(store, memory, reload=row.uid, indexed=row.iid)
 
 
 def _require_few_fields(bench: Bench, row: IndexRow, documents: list[RawDocument]) -> None:
@@ -157,7 +157,7 @@ def delete(bench: Bench, task: Task) -> Plan:
         touch_index(db, row.iid)
         return {"deletedDocuments": delete_documents(db, row.iid, ids)}
 
-    return Plan(store, memory, reload=row.uid)
+    return Plan(store, memory, reload=row.uid, indexed=row.iid)
 
 
 def _matching(bench: Bench, row: IndexRow, task: Task) -> list[str]:
@@ -178,4 +178,4 @@ def _clearing(bench: Bench, row: IndexRow) -> Plan:
         touch_index(db, row.iid)
         return {"deletedDocuments": clear_documents(db, row.iid)}
 
-    return Plan(store, memory, reload=row.uid)
+    return Plan(store, memory, reload=row.uid, indexed=row.iid)

@@ -85,7 +85,7 @@ def update(bench: Bench, task: Task) -> Plan:
     def store(db: sqlite3.Connection) -> dict[str, Any]:
         if moved:
             rename_indexes(db, {row.uid: new_uid})
-            rename_index_of_tasks(db, {row.uid: new_uid}, before=task.uid)
+            rename_index_of_tasks(db, (row.uid, new_uid), before=task.uid)
         if primary_key is not None:
             set_primary_key(db, row.iid, primary_key)
         if moved or primary_key is not None:
@@ -128,7 +128,7 @@ def swap(bench: Bench, task: Task) -> Plan:
             left, right = pair["indexes"]
             names = {left: right} if pair["rename"] else {left: right, right: left}
             rename_indexes(db, names)
-            rename_index_of_tasks(db, names, before=task.uid)
+            rename_index_of_tasks(db, (left, right), before=task.uid)
         return {}
 
     return Plan(store)
@@ -186,4 +186,4 @@ def settings(bench: Bench, task: Task) -> Plan:
         touch_index(db, row.iid)
         return {}
 
-    return Plan(store, memory, reload=row.uid)
+    return Plan(store, memory, reload=row.uid, indexed=row.iid)

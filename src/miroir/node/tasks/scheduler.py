@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
+from miroir.node.documents.table import count_documents
 from miroir.node.errors import ApiError
 from miroir.node.tasks import run_documents, run_indexes, run_tasks
 from miroir.node.tasks.bench import Bench, Plan
@@ -115,15 +116,27 @@ class Scheduler:
             try:
                 plan.memory()
                 with self._bench.store.transaction() as db:
-                    self._succeed(db, task, plan.store(db))
+                    before = self._size(plan)
+                    counted = plan.store(db)
+                    self._succeed(db, task, counted, (before, self._size(plan)))
             except BaseException:
                 if plan.reload is not None:
                     self._bench.catalog.reload(plan.reload)
                 raise
 
-    def _succeed(self, db: sqlite3.Connection, task: Task, counted: dict[str, Any]) -> None:
+    def _size(self, plan: Plan) -> int:
+        """Return how many bytes the documents of the index have that a plan is about."""
+        return 0 if plan.indexed is None else count_documents(self._bench.store, plan.indexed)[1]
+
+    def _succeed(
+        self,
+        db: sqlite3.Connection,
+        task: Task,
+        counted: dict[str, Any],
+        sizes_bytes: tuple[int, int],
+    ) -> None:
         details = None if task.details is None else {**task.details, **counted}
-        finish(db, replace(task, status="succeeded", details=details))
+        finish(db, replace(task, status="succeeded", details=details), sizes_bytes)
 
     def _fail(self, task: Task, error: ApiError) -> None:
         failed = replace(
