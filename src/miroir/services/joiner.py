@@ -2,8 +2,10 @@
 Fills in the hits of searches with documents of other indexes, over shards (core/merge/joins.py).
 
 A layer around the searchers: it has them show ids, and in their answers puts what one node would
-put there. Two more rounds of requests, with the cluster's own key as nodes do it, and only for
-indexes that have foreign keys; with one shard, and for every other index, nothing is touched.
+put there. Filters on other indexes, which the searchers refuse when nodes have found them right,
+are answered first (`foreign_filters.py`). More rounds of requests, with the cluster's own key as
+nodes do it, and only for indexes that have foreign keys; with one shard, and for every other
+index, nothing is touched.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,8 +28,10 @@ from miroir.core.merge.joins import (
     with_key,
 )
 from miroir.core.topology import IndexUid
+from miroir.errors import BadParameter, CannotBeMerged
 from miroir.ports.node import NodeRequest
 from miroir.services.cluster import Cluster, IndexView
+from miroir.services.foreign_filters import ForeignFilters
 from miroir.services.multi_nodes import MultiRequest
 from miroir.services.multi_searcher import MultiSearcher
 from miroir.services.scatter import Scatter, Wish
@@ -75,6 +79,7 @@ class Joiner:
         self._scatter = scatter
         self._cluster = cluster
         self._timeout_s = timeout_s
+        self._filters = ForeignFilters(scatter=scatter, cluster=cluster, timeout_s=timeout_s)
 
     async def search(self, request: SearchRequest) -> Answer:
         """Answer a search; see `Searcher.search`."""
@@ -82,7 +87,14 @@ class Joiner:
         join = None if query is None else _join(request.index, query)
         if query is None or join is None:
             return await self._searcher.search(request)
-        answer = await self._searcher.search(_asking(request, query, join))
+        asked = with_key(query, join)
+        try:
+            answer = await self._searcher.search(_asking(request, asked))
+        except CannotBeMerged:
+            own = await self._filters.without(request.index, _with_filter_read(query))
+            if own == query:
+                raise
+            answer = await self._searcher.search(_asking(request, with_key(own, join)))
         if answer.status != 200:
             return answer
         uid = request.index.record.uid
@@ -97,7 +109,13 @@ class Joiner:
         if asked is None:
             return await self._multi_searcher.search(request)
         body, joins = asked
-        answer = await self._multi_searcher.search(replace(request, body=orjson.dumps(body)))
+        try:
+            answer = await self._multi_searcher.search(replace(request, body=orjson.dumps(body)))
+        except CannotBeMerged:
+            own = {**body, "queries": await self._own_filters(body["queries"], joins)}
+            if own == body:
+                raise
+            answer = await self._multi_searcher.search(replace(request, body=orjson.dumps(own)))
         if answer.status != 200:
             return answer
         uids = [query["indexUid"] for query in body["queries"]]
@@ -107,6 +125,22 @@ class Joiner:
         else:
             members["results"] = await self._of_results(members["results"], uids, joins)
         return msgspec.structs.replace(answer, body=msgspec.json.encode(members))
+
+    async def _own_filters(
+        self, queries: Sequence[dict[str, Any]], joins: Sequence[Join | None]
+    ) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for place, (query, join) in enumerate(zip(queries, joins, strict=True)):
+            index = self._cluster.view.live(query["indexUid"])
+            if join is None or index is None:
+                found.append(query)
+                continue
+            try:
+                found.append(await self._filters.without(index, query))
+            except BadParameter as error:
+                said = f"Inside `.queries[{place}]`: {error.message}"
+                raise BadParameter(error.code, said) from None
+        return found
 
     def _multi_query(
         self, request: MultiRequest
@@ -232,14 +266,28 @@ def _query_of(request: SearchRequest) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def _asking(request: SearchRequest, query: Mapping[str, Any], join: Join) -> SearchRequest:
-    if not join.added:
-        return request
-    asked = with_key(query, join)
-    if request.method == "GET":
-        text = urlencode({**asked, _RETRIEVE: ",".join(asked[_RETRIEVE])})
-        return msgspec.structs.replace(request, query_string=text)
-    return msgspec.structs.replace(request, body=orjson.dumps(asked))
+def _with_filter_read(query: dict[str, Any]) -> dict[str, Any]:
+    """Return the query with its filter as lists, where a query string has them as text."""
+    given = query.get("filter")
+    if not isinstance(given, str) or not given.lstrip().startswith("["):
+        return query
+    try:
+        return {**query, "filter": orjson.loads(given)}
+    except orjson.JSONDecodeError:
+        return query
+
+
+def _asking(request: SearchRequest, asked: Mapping[str, Any]) -> SearchRequest:
+    if request.method == "POST":
+        return msgspec.structs.replace(request, body=orjson.dumps(asked))
+    texts = {name: _text(name, value) for name, value in asked.items()}
+    return msgspec.structs.replace(request, query_string=urlencode(texts))
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, list):
+        return str(value)
+    return ",".join(value) if name == _RETRIEVE else orjson.dumps(value).decode()
 
 
 def _listed(items: Sequence[bytes]) -> Raw:

@@ -1,5 +1,7 @@
 """Documents of another index, over three shards, beside one node that holds everything."""
 
+from urllib.parse import quote
+
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -14,6 +16,7 @@ BOOKS = [
     }
     for number in range(12)
 ]
+FILTERABLE = ("id", "author", "authors", "by.id")
 FILTER = {"filter": "_foreign(author, name = 'Author 1')"}
 
 
@@ -25,7 +28,7 @@ def books(pair):
     authors = pair.load(AUTHORS, shown)
     fields = ("author", "authors", "by.id")
     keys = [{"foreignIndexUid": authors, "fieldName": name} for name in fields]
-    yield pair.load(BOOKS, {"filterableAttributes": ["author"], "foreignKeys": keys})
+    yield pair.load(BOOKS, {"filterableAttributes": list(FILTERABLE), "foreignKeys": keys})
     pair.through("DELETE", "/indexes/" + authors)
     for ask in (pair.one_node, pair.through):
         ask("PATCH", "/experimental-features", {"foreignKeys": False}).raise_for_status()
@@ -94,11 +97,64 @@ def test_with_the_feature_off_hits_stay_as_they_are(pair, books):
         assert found == whole
 
 
-@pytest.mark.parametrize("route", ["search", "facet-search"])
-def test_filters_on_another_index_are_refused(pair, books, route):
-    """Each node would look for authors among its own alone, and find too few books."""
-    body = {**FILTER, **({"facetName": "author"} if route == "facet-search" else {})}
-    whole, found = pair.both("POST", f"/indexes/{books}/{route}", body)
+FILTERS = [
+    FILTER,
+    {"filter": ["_foreign(author, name = 'Author 1' OR name = 'Author 7')", "id > 3"]},
+    {"filter": "NOT _foreign(by.id, name = 'Author 1') AND id < 5", "limit": 3},
+    {"filter": "_foreign(authors, name = nobody)"},
+    {**FILTER, "attributesToRetrieve": ["author"], "facets": ["author"]},
+]
+
+
+@pytest.mark.parametrize("query", FILTERS, ids=str)
+def test_filters_on_another_index_find_what_one_node_finds(pair, books, query):
+    """Whichever shards hold the authors."""
+    whole, found = pair.both("POST", f"/indexes/{books}/search", query)
+    assert whole["status"] == 200
+    assert found == whole
+
+
+@pytest.mark.parametrize(
+    "filter_", [FILTER["filter"], "[\"_foreign(author, name = 'Author 1')\"]"]
+)
+def test_a_query_string_may_filter_so_too(pair, books, filter_):
+    """As text, or as a list of texts."""
+    whole, found = pair.both("GET", f"/indexes/{books}/search?filter={quote(filter_)}")
+    assert [hit["id"] for hit in whole["hits"]] == [1]
+    assert found == whole
+
+
+@pytest.mark.parametrize("federation", [None, {}])
+def test_each_query_of_a_multi_search_may_filter_so(pair, books, federation):
+    """Its results alone, or in one list."""
+    queries = [{"indexUid": books, "q": "book", **query} for query in FILTERS[:2]]
+    body = {"queries": queries} | ({} if federation is None else {"federation": federation})
+    whole, found = pair.both("POST", "/multi-search", body)
+    assert whole["status"] == 200
+    assert found == whole
+
+
+@pytest.mark.parametrize("place", [None, 1])
+def test_a_filter_that_finds_too_many_documents_is_refused_in_a_nodes_words(pair, books, place):
+    """Of all shards together."""
+    settings = {"filterableAttributes": ["name"]}
+    many = pair.load([{"id": number, "name": "x"} for number in range(130)], settings)
+    keys = [{"foreignIndexUid": many, "fieldName": "who"}]
+    settings = {"filterableAttributes": ["who"], "foreignKeys": keys}
+    uid = pair.load([{"id": 1, "who": 3}], settings)
+    path, body = f"/indexes/{uid}/search", {"filter": "_foreign(who, name = x)"}
+    if place is not None:
+        queries = [{"indexUid": books}, {"indexUid": uid, **body}]
+        path, body = "/multi-search", {"queries": queries}
+    whole, found = pair.both("POST", path, body)
+    assert whole["status"] == 400
+    assert found == whole
+
+
+def test_facets_are_not_searched_by_filters_on_another_index(pair, books):
+    """Each node would look for authors among its own alone, and count too few."""
+    body = {**FILTER, "facetName": "author"}
+    whole, found = pair.both("POST", f"/indexes/{books}/facet-search", body)
     if whole["status"] == 200:
         assert (found["status"], found["code"]) == (501, "miroir_cannot_merge")
     else:

@@ -13,13 +13,13 @@ Rules:
 May not be put here: parsing of HTTP, choice of nodes.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import msgspec
 
+from miroir.core.merge.foreign_filters import conditions
 from miroir.core.merge.hidden import HIDDEN_DISTINCT, Hidden, hidden_rules
 from miroir.core.merge.sort_rules import sort_rules
 
@@ -27,7 +27,6 @@ FacetOrder = Literal["alpha", "count"]
 
 _LIMIT: Final = 20
 _HITS_PER_PAGE: Final = 20
-_FOREIGN: Final = re.compile(r"\b_foreign\s*\(")
 _REFUSED: Final = {
     "personalize": "personalized results cannot be merged over several shards",
     "personalizeUserContext": "personalized results cannot be merged over several shards",
@@ -169,14 +168,8 @@ def refused_parameter(query: Mapping[str, Any]) -> str | None:
     for name, reason in _REFUSED.items():
         if query.get(name) and query[name] != "false":  # As a query string has it.
             return reason
-    return _REFUSED["_foreign"] if _is_foreign(query.get("filter")) else None
-
-
-def _is_foreign(filter_: object) -> bool:
-    """Whether a filter is about another index, of which each node holds a part."""
-    if isinstance(filter_, list):
-        return any(map(_is_foreign, filter_))
-    return isinstance(filter_, str) and _FOREIGN.search(filter_) is not None
+    # Of another index each node holds a part.
+    return _REFUSED["_foreign"] if any(conditions(query.get("filter"))) else None
 
 
 def window_of(
