@@ -268,10 +268,10 @@ def settings_of(index: IndexView) -> SearchSettings:
     """Return what merging must know of an index's settings."""
     settings = index.record.settings or {}
     faceting = settings.get("faceting") or {}
-    ranked = settings.get("rankingRules")
+    ranked, displayed = settings.get("rankingRules"), settings.get("displayedAttributes")
     return SearchSettings(
         distinct_attribute=settings.get("distinctAttribute"),
-        displayed_attributes=tuple(settings.get("displayedAttributes") or ()),
+        displayed_attributes=("*",) if displayed is None else tuple(displayed),
         max_total_hits=(settings.get("pagination") or {}).get("maxTotalHits", 1000),
         sort_facet_values_by=faceting.get("sortFacetValuesBy") or {"*": "alpha"},
         max_values_per_facet=faceting.get("maxValuesPerFacet", 100),

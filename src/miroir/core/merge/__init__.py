@@ -5,7 +5,9 @@ The answers of many shards -> the answer that one node holding everything would 
     rewrite_fields -> (one answer per shard) -> merge_fields
     rewrite_page   -> (one answer per shard) -> merge_documents_page
     plan_similar   -> (one answer per shard) -> merge_similar
-    plan_hybrid    -> (one or two answers per shard) -> merge_hybrid
+    plan_hybrid    -> (one to three answers per shard) -> merge_hybrid
+    plan_federated -> (one answer per index and shard) -> merge_federated
+    what hits are ordered by and do not show: hidden.py
     with_key, filled: hits with documents of other indexes (joins.py)
     check_facet_search -> (one answer per shard) -> merge_facet_search
     merge_index_stats, merge_stats
