@@ -151,7 +151,7 @@ def redacted(hit: Hit) -> Hit:
 
 def _with_details(hit: Hit, details: bytes) -> Hit:
     raw = b"%b%b}" % (hit.raw[: hit.details_at + 1], details)
-    return Hit(raw, hit.score_at, hit.details_at)
+    return Hit(raw, hit.score_at)
 
 
 def _hits(answer: bytes, position: int) -> list[bytes]:

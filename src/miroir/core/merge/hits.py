@@ -9,10 +9,11 @@ A node writes `_rankingScore` and `_rankingScoreDetails` last, so a hit is its d
 Only the tail is decoded, and only of hits that may get into the window: each shard's list is
 already sorted, so a k-way merge looks at about window + k of them. The document stays raw bytes.
 
-The layout is looked for, not believed: the last `,"_rankingScoreDetails":` must be followed by
-details and the closing brace, and preceded by nothing but the score. (Within a JSON string the
-quote would be escaped, so the bytes can only be a key; a key *inside* the document fails these
-tests.) On any surprise the hit is decoded in full, once, and written anew from its raw parts.
+The layout is looked for, not believed: what follows the last `"_rankingScore":` must be an object
+of score and details and nothing else, once a brace is put before it. (Within a JSON string the
+quote would be escaped, so the bytes can only be a key; a key *inside* the document has a brace too
+many behind it.) On any surprise the hit is decoded in full, once, and written anew from its raw
+parts.
 """
 
 import heapq
@@ -28,10 +29,21 @@ from miroir.core.merge.ties import Tie, TieOf, tie_reader
 
 _DETAILS: Final = b',"_rankingScoreDetails":'
 _SCORE: Final = b'"_rankingScore":'
-_DETAILS_SIZE: Final = len(_DETAILS)
 _SCORE_SIZE: Final = len(_SCORE)
 _COMMA: Final = ord(",")
 
+
+class _Tail(
+    msgspec.Struct,
+    rename={"score": "_rankingScore", "details": "_rankingScoreDetails"},
+    forbid_unknown_fields=True,
+    gc=False,
+):
+    score: float
+    details: Raw
+
+
+_decode_tail: Final = msgspec.json.Decoder(_Tail).decode
 _object_decoder: Final = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -44,12 +56,15 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         raw: The whole hit.
         score_at: Index of `"_rankingScore"`.
-        details_at: Index of the comma before `"_rankingScoreDetails"`.
     """
 
     raw: bytes
     score_at: int
-    details_at: int
+
+    @property
+    def details_at(self) -> int:
+        """Index of the comma before `"_rankingScoreDetails"`; most answers do not need it."""
+        return self.raw.rfind(_DETAILS)
 
     @property
     def document(self) -> bytes:
@@ -66,11 +81,15 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
         """The number after `_rankingScore`."""
         return float(self.raw[self.score_at + _SCORE_SIZE : self.details_at])
 
+    @property
+    def bare(self) -> bytes:
+        """The hit without score and details."""
+        return self.raw[: self.score_at - 1] + b"}" if self.score_at > 1 else b"{}"
+
     def with_document(self, document: bytes) -> "Hit":
         """Return the same hit with other members."""
         head = b"{%b," % document if document else b"{"
-        shift = len(head) - self.score_at
-        return Hit(head + self.raw[self.score_at :], len(head), self.details_at + shift)
+        return Hit(head + self.raw[self.score_at :], len(head))
 
     def body(self, *, show_score: bool, show_details: bool) -> bytes:
         """Return the hit as the client wants it."""
@@ -80,7 +99,7 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
         if show_details:
             head = b"{" if bare else raw[: self.score_at - 1] + b","
             return head + raw[self.details_at + 1 :]
-        return b"{}" if bare else raw[: self.score_at - 1] + b"}"
+        return self.bare
 
 
 def cut(raw: bytes) -> tuple[Hit, Details]:
@@ -90,25 +109,13 @@ def cut(raw: bytes) -> tuple[Hit, Details]:
     Raises:
         Incomparable: The hit has no score details.
     """
-    if (hit := _as_expected(raw)) is not None:
+    start = raw.rfind(_SCORE)
+    if start == 1 or (start > 1 and raw[start - 1] == _COMMA):
         try:
-            return hit, decode_details(raw[hit.details_at + _DETAILS_SIZE : -1])
+            return Hit(raw, start), decode_details(_decode_tail(b"{" + raw[start:]).details)
         except msgspec.DecodeError:
             pass  # the key belongs to the document
     return _cut_carefully(raw)
-
-
-def _as_expected(raw: bytes) -> Hit | None:
-    """Return the hit if its tail looks as above, but for the details, which are still to read."""
-    at = raw.rfind(_DETAILS)
-    start = raw.rfind(_SCORE, 0, at)
-    if not at > start > 0 or (raw[start - 1] != _COMMA and start != 1):
-        return None
-    try:
-        float(raw[start + _SCORE_SIZE : at])
-    except ValueError:
-        return None  # the key belongs to the document
-    return Hit(raw, start, at)
 
 
 def _cut_carefully(raw: bytes) -> tuple[Hit, Details]:
@@ -123,7 +130,7 @@ def _cut_carefully(raw: bytes) -> tuple[Hit, Details]:
         raise Incomparable("a node sent score details of an unknown shape") from None
     head = msgspec.json.encode(members)[:-1] + (b"," if members else b"")
     front = b"%b%b%b" % (head, _SCORE, bytes(score))
-    return Hit(b"%b%b%b}" % (front, _DETAILS, bytes(details)), len(head), len(front)), decoded
+    return Hit(b"%b%b%b}" % (front, _DETAILS, bytes(details)), len(head)), decoded
 
 
 def merge_hits(lists: Sequence[Sequence[Raw]], primary_key: str | None = None) -> Iterator[Hit]:
@@ -161,6 +168,7 @@ class _Lane:
         self._shard = shard
         self._ranking = ranking
         self._tie_of = tie_of
+        self.hit: Hit
 
     def advance(self) -> Key | None:
         """
@@ -172,13 +180,14 @@ class _Lane:
         if following is None:
             return None
         raw = bytes(following)
-        hit, key = _as_expected(raw), None
-        if hit is not None:
-            key = self._ranking.read(raw[hit.details_at + _DETAILS_SIZE : -1])
-        if hit is None or key is None:
-            hit, details = cut(raw)
+        start, key = raw.rfind(_SCORE), None
+        if start == 1 or (start > 1 and raw[start - 1] == _COMMA):
+            key = self._ranking.read(b"{" + raw[start:])
+        if key is not None:
+            self.hit = Hit(raw, start)
+        else:
+            self.hit, details = cut(raw)
             key = self._ranking.key(details)
-        self.hit: Hit = hit
         self._tie: Tie | None = None
         return key
 

@@ -4,7 +4,9 @@ Score details of rules that were seen before -> the sort key, in one step.
 Hits of one search have the same rules, nearly always built-in ones whose fields are known. For
 such a list of rules a decoder is made, once, that reads what the key needs and nothing else:
 
-    {"words":{"order":0,"matchingWords":2,..},"proximity":{"order":1,"score":0.9}}  ->  (-2, -0.9)
+    {"_rankingScore":0.9,
+     "_rankingScoreDetails":{"words":{"order":0,"matchingWords":2,..},
+                             "proximity":{"order":1,"score":0.9}}}      ->  (-2, -0.9)
 
 It takes exactly these rules with exactly these `order`s; on any other text it says None, and
 ranking.py reads it the general way and judges. Keys are the same either way, value by value.
@@ -15,7 +17,7 @@ words, without a limit to their number.
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import msgspec
 
@@ -25,6 +27,14 @@ KeyOf = Callable[[bytes], Key | None]
 _Slot = tuple[str, int]
 """A field of a rule, and how it counts: -1 where more is better, 1 where less is, 0 as a zero."""
 
+_READER: Final = """
+def key_of(text):
+    try:
+        d = decode(text).d
+    except DecodeError:
+        return None
+    return ({values},)
+"""
 _TEXTS: Final = {-1: "-d.r{0}.{1}", 1: "d.r{0}.{1}", 0: "0"}
 _SCORE: Final[tuple[_Slot, ...]] = (("score", -1),)
 _SLOTS: Final[Mapping[str, tuple[_Slot, ...]]] = {
@@ -54,8 +64,8 @@ def key_reader(names: tuple[str, ...]) -> KeyOf | None:
     """
     Return what reads keys of these rules, named in the order in which they were applied.
 
-    What it returns takes the value of `_rankingScoreDetails` and gives the key, or None if the
-    text is not of these rules. None if one of them is not in the table.
+    What it returns takes the tail of a hit (hits.py) and gives the key, or None if the text is not
+    of these rules. None if one of them is not in the table.
     """
     if not names or not all(name in _SLOTS for name in names):
         return None
@@ -64,21 +74,20 @@ def key_reader(names: tuple[str, ...]) -> KeyOf | None:
     details = msgspec.defstruct(
         "_Details", rules, rename=renamed, forbid_unknown_fields=True, gc=False
     )
-    decode = msgspec.json.Decoder(details).decode
+    tail = msgspec.defstruct(
+        "_Tail",
+        [("score", float), ("d", details)],
+        rename={"score": "_rankingScore", "d": "_rankingScoreDetails"},
+        forbid_unknown_fields=True,
+        gc=False,
+    )
     slots = (
         _TEXTS[sign].format(at, f) for at, name in enumerate(names) for f, sign in _SLOTS[name]
     )
     # Text of ours alone, made into code as `dataclass` does: three times as fast as any table.
-    values_of = eval(f"lambda d: ({', '.join(slots)},)")  # noqa: S307
-
-    def key_of(text: bytes) -> Key | None:
-        try:
-            key: Key = values_of(decode(text))
-        except msgspec.DecodeError:
-            return None
-        return key
-
-    return key_of
+    known = {"decode": msgspec.json.Decoder(tail).decode, "DecodeError": msgspec.DecodeError}
+    exec(_READER.format(values=", ".join(slots)), known)  # noqa: S102
+    return cast("KeyOf", known["key_of"])
 
 
 def _rule(name: str, order: int) -> type[msgspec.Struct]:

@@ -95,7 +95,7 @@ class Ranking:
         The first hit is looked at for the rules that an index has by default.
 
         Args:
-            text: The value of `_rankingScoreDetails`.
+            text: The tail of the hit (hits.py).
         """
         reader = self._reader
         key = None if reader is None else reader(text)

@@ -109,7 +109,7 @@ def written(
     """
     if asked.hidden is not None:
         hits = [redacted(hit) for hit in hits]
-    body = b",".join([_body(hit, asked) for hit in hits])
+    body = b",".join(_bodies(hits, asked))
     members = list(_members(parts, asked, request_uid, dropped))
     if semantic_hits is not None:
         members.append(b'"semanticHitCount":%d' % semantic_hits)
@@ -162,8 +162,11 @@ def as_asked(hit: Hit, asked: Asked) -> Hit:
     return hit.with_document(without(hit.document, asked.added, asked.kept_formatted))
 
 
-def _body(hit: Hit, asked: Asked) -> bytes:
-    return as_asked(hit, asked).body(show_score=asked.show_score, show_details=asked.show_details)
+def _bodies(hits: Sequence[Hit], asked: Asked) -> list[bytes]:
+    score, details = asked.show_score, asked.show_details
+    if not (score or details or asked.added):
+        return [hit.bare for hit in hits]
+    return [as_asked(hit, asked).body(show_score=score, show_details=details) for hit in hits]
 
 
 def _members(

@@ -23,6 +23,10 @@ def text(rules: dict[str, dict]) -> bytes:
     return json.dumps({n: {"order": i, **r} for i, (n, r) in enumerate(rules.items())}).encode()
 
 
+def tail(details: bytes) -> bytes:
+    return b'{"_rankingScore":0.5,"_rankingScoreDetails":%b}' % details
+
+
 @pytest.mark.parametrize(
     "names", [NAMES, tuple(reversed(NAMES)), ("exactness",), ("typo", "words")], ids=str
 )
@@ -31,7 +35,7 @@ def test_a_key_is_the_one_that_the_general_way_gives(names):
     details = text({name: RULES[name] for name in names})
     reader = key_reader(names)
     assert reader is not None
-    assert reader(details) == Ranking().key(decode_details(details))
+    assert reader(tail(details)) == Ranking().key(decode_details(details))
 
 
 def test_an_exact_match_has_no_count():
@@ -39,7 +43,7 @@ def test_an_exact_match_has_no_count():
     details = text({"words": RULES["words"], "exactness": {"matchType": "exactMatch", "score": 1}})
     reader = key_reader(("words", "exactness"))
     assert reader is not None
-    assert reader(details) == Ranking().key(decode_details(details))
+    assert reader(tail(details)) == Ranking().key(decode_details(details))
 
 
 @pytest.mark.parametrize(
@@ -58,14 +62,33 @@ def test_other_details_are_left_to_the_general_way(rules):
     """It judges whether they can be compared at all; here nothing is guessed."""
     reader = key_reader(("words", "typo"))
     assert reader is not None
-    assert reader(text(rules)) is None
+    assert reader(tail(text(rules))) is None
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        b'{"_rankingScoreDetails":%b}',
+        b'{"_rankingScore":0.5,"_rankingScoreDetails":%b}}',
+        b'{"_rankingScore":0.5,"_rankingScoreDetails":%b,"_federation":{}}',
+        b'{"_rankingScore":"0.5","_rankingScoreDetails":%b}',
+    ],
+    ids=["no score", "inside of a document", "more behind it", "a score of another kind"],
+)
+def test_a_tail_of_another_layout_is_left_to_the_general_way(around):
+    """The hit is decoded in full then: members of a document may have any name."""
+    reader = key_reader(("words",))
+    assert reader is not None
+    details = text({"words": RULES["words"]})
+    assert reader(tail(details)) is not None
+    assert reader(around % details) is None
 
 
 def test_an_unknown_kind_of_match_is_left_to_the_general_way():
     """It counts as the worst."""
     reader = key_reader(("exactness",))
     assert reader is not None
-    assert reader(text({"exactness": {"matchType": "new", "matchingWords": 1}})) is None
+    assert reader(tail(text({"exactness": {"matchType": "new", "matchingWords": 1}}))) is None
 
 
 @pytest.mark.parametrize("names", [(), ("title:asc",), ("words", "_geoPoint(1, 2):asc")])
@@ -79,7 +102,7 @@ def test_hits_with_other_rules_are_still_refused():
     ranking = Ranking()
     ranking.key(decode_details(text({"words": RULES["words"], "typo": RULES["typo"]})))
     other = text({"typo": RULES["typo"], "words": RULES["words"]})
-    assert ranking.read(other) is None
+    assert ranking.read(tail(other)) is None
     with pytest.raises(Incomparable):
         ranking.key(decode_details(other))
 
@@ -92,8 +115,8 @@ SORTED = text({"words": RULES["words"], "title:asc": {"value": "a"}})
 def test_the_usual_rules_are_compared_with_no_others(first, second):
     """They are recognised in the first hit without being told, and in no later one."""
     ranking = Ranking()
-    if ranking.read(first) is None:
+    if ranking.read(tail(first)) is None:
         ranking.key(decode_details(first))
-    assert ranking.read(second) is None
+    assert ranking.read(tail(second)) is None
     with pytest.raises(Incomparable):
         ranking.key(decode_details(second))

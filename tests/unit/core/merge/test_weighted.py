@@ -14,7 +14,7 @@ RELEVANT = {"words": {"order": 0, "score": 1.0}, "typo": {"order": 1, "score": 1
 
 def candidate(place: int, score: float, details: dict | None = None) -> Candidate:
     decoded = decode_details(json.dumps(RELEVANT if details is None else details).encode())
-    return Candidate(Hit(b"{}", 1, 1), "movies", place, score, values_of(decoded, score))
+    return Candidate(Hit(b"{}", 1), "movies", place, score, values_of(decoded, score))
 
 
 def sort(value: object, direction: str = "asc") -> dict:
@@ -100,6 +100,6 @@ def test_what_a_node_tells_in_a_network_is_compared_as_it_is_told():
     rest = (("sort desc", 7.0), ("geo asc", None))
     assert values_told(told) == (("number", 0.5), *rest, ("number", 0.25), ("number", 0.125))
     assert values_told(told, 0.5)[0] == ("number", 0.25)
-    first = Candidate(Hit(b"{}", 1, 1), "a", 1, 0.1, values_told(told))
-    worse = Candidate(Hit(b"{}", 1, 1), "a", 0, 0.9, (*values_told(told)[:-1], ("number", 0.1)))
+    first = Candidate(Hit(b"{}", 1), "a", 1, 0.1, values_told(told))
+    worse = Candidate(Hit(b"{}", 1), "a", 0, 0.9, (*values_told(told)[:-1], ("number", 0.1)))
     assert first.goes_before(worse)
