@@ -6,12 +6,13 @@ route, with Meilisearch's words; nodes are then asked with the master key, so th
 matter whether they know the key already. A tenant token is judged here and goes to the nodes all
 the same: they apply its filters. A token that is not the cluster's gets through to reads that
 nodes answer, and they decide. Without a master key everything is open, as on one node. Keys are
-compared in constant time, or by a hash, and never shown.
+compared in constant time, or by a hash, and never shown. What was let through once is let through
+again, until a key changes; keys that expire and tenant tokens are judged each time.
 """
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, assert_never
 
 from miroir.api.actions import action_of, second_action_of
@@ -22,14 +23,31 @@ from miroir.core import rights
 from miroir.core.keys import Definition
 from miroir.core.rights import TenantToken
 from miroir.errors import InvalidApiKey, MissingAuthorization
-from miroir.services.known_keys import KnownKeys
+from miroir.services.known_keys import KeyTable, KnownKeys
 
 _MISSING: Final = (
     "The Authorization header is missing. It must use the bearer authorization method."
 )
 
 
+_PASSED_MAX: Final = 1024
 _INVALID: Final = "The provided API key is invalid."
+
+
+@dataclass(frozen=True)
+class _Passed:
+    """
+    A request was let through, and every one like it is.
+
+    Attributes:
+        table: The keys that it was judged by; with other keys it is judged anew.
+        confined: See `Request`.
+        may_create: See `Request`.
+    """
+
+    table: KeyTable
+    confined: tuple[str, ...] | None
+    may_create: bool
 
 
 @dataclass(frozen=True)
@@ -46,6 +64,7 @@ class Guard:
     master_key: Secret | None
     admin_key: Secret | None
     ring: KnownKeys
+    _passed: dict[tuple[str | None, ...], _Passed] = field(default_factory=dict, repr=False)
 
     def check(self, route: Route, named: Mapping[str, str], request: Request) -> None:
         """
@@ -72,7 +91,7 @@ class Guard:
         Raises:
             MissingAuthorization: No bearer token, and the cluster has a master key.
         """
-        if self.master_key is None:
+        if self.master_key is None or request.by_cluster:
             return None
         token = _bearer(request)
         if self._is_master(token) or self.ring.uid_of(token.decode("latin-1")) is not None:
@@ -82,9 +101,31 @@ class Guard:
     def _check_public(self, route: Route, named: Mapping[str, str], request: Request) -> None:
         if self.master_key is None:
             return
-        token = _bearer(request)
+        asked = (request.header("authorization"), route.method, route.pattern, named.get("uid"))
+        passed = self._passed.get(asked)
+        if passed is None or passed.table is not self.ring.now_known():
+            passed = self._judged(route, named, request)
+            if passed is None:
+                return
+            if len(self._passed) >= _PASSED_MAX:
+                self._passed.clear()
+            self._passed[asked] = passed
+        request.by_cluster = True
+        request.confined, request.may_create = passed.confined, passed.may_create
+
+    def _judged(
+        self, route: Route, named: Mapping[str, str], request: Request
+    ) -> "_Passed | None":
+        """
+        Let a request through, or not.
+
+        Returns:
+            What holds for every request like it until a key changes; None where time matters, or
+            the nodes judge: then the request itself was noted on.
+        """
+        table, token = self.ring.now_known(), _bearer(request)
         if self._is_master(token):
-            return
+            return _Passed(table, None, may_create=True)
         action = action_of(route.method, route.pattern)
         known = self._known(token.decode("latin-1"), action)
         if known is not None and action is not None:
@@ -92,10 +133,14 @@ class Guard:
             second = second_action_of(route.method, route.pattern)
             for each in (action,) if second is None else (action, second):
                 rights.check(key, each, named.get("uid"), now=self.ring.now(), token=tenant)
-            request.confined = None if "*" in key["indexes"] else tuple(key["indexes"])
-            request.may_create = rights.allows(key, "indexes.create")
+            confined = None if "*" in key["indexes"] else tuple(key["indexes"])
+            may_create = rights.allows(key, "indexes.create")
+            if tenant is None and key["expiresAt"] is None:
+                return _Passed(table, confined, may_create=may_create)
+            request.confined, request.may_create = confined, may_create
         elif known is not None or route.access is not Access.NODES:
             raise InvalidApiKey(_INVALID)
+        return None
 
     def _known(
         self, token: str, action: str | None

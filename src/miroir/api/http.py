@@ -71,10 +71,12 @@ class Request:
         body: Empty until it is read, which is after the token was looked at.
         confined: Patterns of the indexes that the key opens; None: all of them.
         may_create: Whether the key may make an index that is not there.
+        by_cluster: Whether nodes are asked with the cluster's own key: the client's was judged.
     """
 
     confined: tuple[str, ...] | None = None
     may_create: bool = True
+    by_cluster: bool = False
 
     def __init__(self, scope: Scope, body: bytes = b"") -> None:
         self.scope = scope
@@ -83,14 +85,12 @@ class Request:
         self.query_string: str = scope["query_string"].decode("latin-1")
         self.body = body
         self._raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self._first = dict(reversed(self._raw_headers))
 
     def header(self, name: str) -> str | None:
         """Return a header by its lower-case name; of a repeated one the first."""
-        wanted = name.encode()
-        for key, value in self._raw_headers:
-            if key == wanted:
-                return value.decode("latin-1")
-        return None
+        value = self._first.get(name.encode())
+        return None if value is None else value.decode("latin-1")
 
     def header_list(self, name: str) -> str | None:
         """Return a header whose value is a list, by its lower-case name; repeated ones joined."""
