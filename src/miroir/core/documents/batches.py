@@ -47,8 +47,8 @@ def split(payload: Payload, ids: Sequence[str], table: SlotTable) -> Mapping[Sha
     parts: list[list[bytes | msgspec.Raw]] = [[] for _ in range(table.shard_count)]
     append = [part.append for part in parts]
     shards = table.shards
-    for key, document in zip(ids, raw, strict=True):
-        append[shards[xxh3_64_intdigest(key.encode()) % SLOT_COUNT]](document)
+    for key, document in zip(map(xxh3_64_intdigest, map(str.encode, ids)), raw, strict=True):
+        append[shards[key % SLOT_COUNT]](document)
     return {
         ShardId(shard): Batch(_joined(payload, part), len(part))
         for shard, part in enumerate(parts)

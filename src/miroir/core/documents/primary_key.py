@@ -29,6 +29,7 @@ from miroir.errors import MalformedPayload
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,511}")
 _ID_CHARACTERS: Final = re.compile(r"[A-Za-z0-9_-]*+")
+_USUAL_MAX: Final = 2**62
 _ID_BYTES_MAX: Final = 511
 _ESCAPED_ASCII: Final = re.compile(rb"\\u00[0-7]")
 _SPECIFY: Final = "Please specify the primary key manually using the `primaryKey` query parameter."
@@ -121,7 +122,14 @@ def _ids_quickly(payload: JsonPayload, primary_key: str) -> list[str] | None:
     except msgspec.DecodeError:
         return None
     values = [level.f0 for level in found] if flat else [_only(level) for level in found]
-    ids = [value if type(value) is str else _integer_text(value) for value in values]
+    ids = [
+        value
+        if type(value) is str
+        else str(value)
+        if type(value) is int and 0 < value < _USUAL_MAX  # A call each would cost more than all.
+        else _integer_text(value)
+        for value in values
+    ]
     for doubtful in [row for row, key in enumerate(ids) if not key]:
         key = _id_of(_pairs(bytes(payload.documents[doubtful]), payload.kind), primary_key)
         if isinstance(key, PayloadFault):
