@@ -67,3 +67,30 @@ def test_several_indexes_on_one_shard_are_merged(alone, uids):
     whole, found = alone.both("POST", "/multi-search", body)
     assert found == whole
     assert list(found) == list(whole)
+
+
+@pytest.mark.parametrize(
+    ("query", "federation"),
+    [
+        ({"q": "red", "vector": [1, 0.3], "hybrid": {"embedder": "own"}}, {}),
+        ({"q": "red", "vector": [0, 1], "hybrid": {"embedder": "own"}}, {"distinct": "kind"}),
+        ({"q": "red"}, {"distinct": "kind"}),
+        ({"q": "", "sort": ["rank:desc"]}, {"limit": 7, "offset": 2}),
+    ],
+    ids=str,
+)
+def test_what_several_indexes_hide_and_mean_is_merged_on_one_shard_too(alone, query, federation):
+    """By the same steps as over several shards: a node answers for one index at a time."""
+    settings = {
+        **SETTINGS,
+        "distinctAttribute": None,
+        "displayedAttributes": ["id", "kind"],
+        "sortableAttributes": ["rank"],
+    }
+    ranked = [{**d, "kind": f"k{d['id'] % 5}", "rank": d["id"] * 7 % 10} for d in DOCUMENTS]
+    uids = [alone.load(ranked[start:], settings) for start in (0, 3)]
+    queries = [{**query, "indexUid": uid} for uid in uids]
+    body = {"queries": queries, "federation": federation}
+    whole, found = alone.both("POST", "/multi-search", body)
+    assert whole["hits"]
+    assert found["hits"] == whole["hits"]
