@@ -18,7 +18,8 @@ from miroir.api.swap_body import read_swaps
 from miroir.api.views import index_view, task_summary
 from miroir.core.rights import covers
 from miroir.core.topology import IndexUid
-from miroir.errors import BadParameter, InvalidApiKey, InvalidIndexUid
+from miroir.errors import BadParameter, InvalidApiKey, InvalidIndexUid, RouteNotSupported
+from miroir.ports.records import TaskRecord
 from miroir.services.catalog import StatsQuery
 from miroir.services.intake import check_uid
 
@@ -96,8 +97,19 @@ class Indexes:
         if new_uid is None:
             task = await self._edge.lifecycle.update_index(uid_of(named), key)
         else:
-            task = await self._edge.swapper.rename(uid_of(named), IndexUid(new_uid), key)
+            task = await self._renamed(uid_of(named), IndexUid(new_uid), key)
         return reply_json(task_summary(task), 202)
+
+    async def _renamed(self, uid: IndexUid, new_uid: IndexUid, key: str | None) -> TaskRecord:
+        """Rename; an index that has no primary key yet, and so no documents, is given it first."""
+        try:
+            return await self._edge.swapper.rename(uid, new_uid, key)
+        except RouteNotSupported:
+            index = self._edge.cluster.view.live(uid)
+            if index is not None and index.record.primary_key is not None:
+                raise
+        await self._edge.lifecycle.ensure_index(uid, key)
+        return await self._edge.swapper.rename(uid, new_uid, key)
 
     async def swap(self, request: Request, _named: Mapping[str, str]) -> Reply:
         """`POST /swap-indexes`: pairs of indexes exchange what they hold, all or none."""

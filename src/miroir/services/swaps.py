@@ -88,8 +88,8 @@ class Swapper:
         known = index.record.primary_key if index is not None else None
         if primary_key is not None and primary_key != known:
             raise RouteNotSupported(
-                "Another `uid` and another `primaryKey` in one `PATCH /indexes/{uid}` are not "
-                "supported by Miroir: send two requests, the primary key first."
+                "Another `uid` and another `primaryKey` in one `PATCH /indexes/{uid}` of an index "
+                "that has one are not supported by Miroir: send two requests, the key first."
             )
 
     @asynccontextmanager
