@@ -29,6 +29,7 @@ from miroir.core.merge.distinct import cut_text
 from miroir.core.merge.query import CannotMerge, is_covered
 from miroir.core.merge.sort_rules import split_sort
 from miroir.core.merge.ties import TieOf, tie_reader
+from miroir.core.merge.weighted import Told
 from miroir.core.numbers import U64_MAX
 from miroir.errors import NodeAnswerUnreadable
 
@@ -47,23 +48,8 @@ class _Page(msgspec.Struct):
     total: int
 
 
-class _Sort(msgspec.Struct):
-    asc: bool
-    value: Any
-
-
-class _GeoSort(msgspec.Struct):
-    asc: bool
-    distance: float | None
-
-
-class _Value(msgspec.Struct):
-    sort: _Sort | None = None
-    geo_sort: _GeoSort | None = msgspec.field(name="geoSort", default=None)
-
-
 class _Federation(msgspec.Struct):
-    values: list[_Value] = msgspec.field(name="weightedScoreValues")
+    values: list[Told] = msgspec.field(name="weightedScoreValues")
 
 
 _decode: Final = msgspec.json.Decoder(_Page).decode
@@ -208,7 +194,7 @@ def _sorted(page: _Page, position: int, tie_of: TieOf) -> Iterator[tuple[Key, by
         yield (*map(_key, values), tie_of(raw)), raw
 
 
-def _key(value: _Value) -> Key:
+def _key(value: Told) -> Key:
     if value.geo_sort is not None:
         return _place(value.geo_sort.distance, ascending=value.geo_sort.asc)
     if value.sort is None:
