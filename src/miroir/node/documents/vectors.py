@@ -13,9 +13,12 @@ another source has no vectors where none are given. Pure. Sources: milli 1.50,
 vector/parsed_vectors.rs and update/new/extract/vectors.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from rapidfuzz.distance import OSA
 
 from miroir.node.engine.vectors import FIELD, quantized, single
 from miroir.node.errors import ApiError
@@ -49,6 +52,8 @@ class VectorWriter:
     def __init__(self, embedders: Mapping[str, Mapping[str, Any]]) -> None:
         self._embedders = embedders
         self._missing: dict[str, list[str]] = {}
+        self._fields = Counter[str]()
+        self._unused = Counter[str]()
 
     @property
     def is_needed(self) -> bool:
@@ -73,6 +78,8 @@ class VectorWriter:
         if not self._embedders and FIELD not in after:
             return after
         sent = _object(after[FIELD]) if FIELD in after else {}
+        self._fields.update(after.keys())
+        self._unused.update(sent.keys() - self._embedders.keys())
         entries = {name: parsed(id_, name, value) for name, value in sent.items()}
         old = _object(before[FIELD]) if before is not None and FIELD in before else {}
         kept: dict[str, Any] = {k: v for k, v in sent.items() if k not in self._embedders}
@@ -109,8 +116,32 @@ class VectorWriter:
                 f"While embedding documents for embedder `{name}`: no vectors provided for "
                 f"document `{ids[0]}`{others}\n- Note: `{name}` has `source: userProvided`, so "
                 f"documents must provide embeddings as an array in `_vectors.{name}`.\n"
-                f"- Hint: opt-out for a document with `_vectors.{name}: null`",
+                + self._hints(name),
             )
+
+    def _hints(self, name: str) -> str:
+        """Return what may be meant by names of fields and embedders that are nearly right."""
+        near = (
+            *(((field, FIELD), count) for field, count in _misspelt(FIELD, self._fields)),
+            *(
+                ((f"{FIELD}.{other}", f"{FIELD}.{name}"), count)
+                for other, count in _misspelt(name, self._unused)
+            ),
+        )
+        hints = [
+            f"- Hint: try replacing `{wrong}` by `{right}` in {count} document(s)."
+            for (wrong, right), count in near
+        ]
+        return "\n".join(hints) or f"- Hint: opt-out for a document with `{FIELD}.{name}: null`"
+
+
+def _misspelt(name: str, found: Counter[str]) -> list[tuple[str, int]]:
+    """Return the first of the names that are one or two letters away, each with its count."""
+    near = (other for other in sorted(found) if "." not in other)
+    return [(n, found[n]) for n in near if n != name and OSA.distance(name, n) <= _LETTERS_MAX][:2]
+
+
+_LETTERS_MAX: Final = 2
 
 
 def _object(raw: Raw) -> dict[str, Any]:

@@ -36,9 +36,10 @@ def add_documents(bench: Bench, task: Task) -> Plan:
     """
     row = ensure_index(bench, task)
     payload = raw_items(bench.queue.payload(task.uid))
+    asked = task.request.get("primaryKey")
     if not payload:
-        return Plan(store=lambda _: {"indexedDocuments": 0})
-    asked, first = task.request.get("primaryKey"), field_names(payload[0])
+        return _nothing_but_key(bench, row, asked)
+    first = field_names(payload[0])
     key = primary_key_of(row.primary_key, asked, first)
     fields = [raw_fields(raw) for raw in payload]
     _require_few_fields(bench, row, fields)
@@ -63,6 +64,19 @@ def add_documents(bench: Bench, task: Task) -> Plan:
         return {"indexedDocuments": indexed}
 
     return Plan(store, memory, reload=row.uid, indexed=row.iid)
+
+
+def _nothing_but_key(bench: Bench, row: IndexRow, asked: str | None) -> Plan:
+    """Plan an addition without documents: the primary key that it names is set all the same."""
+    if row.primary_key is not None or asked is None:
+        return Plan(store=lambda _: {"indexedDocuments": 0})
+    key = asked
+
+    def store(db: sqlite3.Connection) -> dict[str, Any]:
+        set_primary_key(db, row.iid, key)
+        return {"indexedDocuments": 0}
+
+    return Plan(store, lambda: bench.catalog.put(row.iid, bench.catalog.empty(row, key)))
 
 
 def _require_few_fields(bench: Bench, row: IndexRow, documents: list[RawDocument]) -> None:
