@@ -79,6 +79,7 @@ class Joiner:
         self._scatter = scatter
         self._cluster = cluster
         self._timeout_s = timeout_s
+        self._known: tuple[Mapping[IndexUid, IndexView], bool] = ({}, False)
         self._filters = ForeignFilters(scatter=scatter, cluster=cluster, timeout_s=timeout_s)
 
     async def search(self, request: SearchRequest) -> Answer:
@@ -146,9 +147,9 @@ class Joiner:
         self, request: MultiRequest
     ) -> tuple[dict[str, Any], list[Join | None]] | None:
         """Return the body for hits that show ids; None if nothing is to be filled in."""
-        view = self._cluster.view
-        if not any(self._joins(index) for index in view.indexes.values()):
+        if not self._any_joins():
             return None
+        view = self._cluster.view
         try:
             body = orjson.loads(request.body)
             indexes = [view.live(query["indexUid"]) for query in body["queries"]]
@@ -242,6 +243,13 @@ class Joiner:
         if gathered.refusal is not None:
             return []  # An id that can be none names no document.
         return [raw for reply in gathered.replies for raw in _page(reply.body).results]
+
+    def _any_joins(self) -> bool:
+        """Whether any index has foreign keys; looked at anew when indexes have changed."""
+        indexes = self._cluster.view.indexes
+        if self._known[0] is not indexes:
+            self._known = indexes, any(map(self._joins, indexes.values()))
+        return self._known[1]
 
     def _joins(self, index: IndexView) -> bool:
         several = self._cluster.view.topology.shard_count > 1
