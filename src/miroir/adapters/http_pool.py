@@ -17,7 +17,9 @@ or writes HTTP.
 import asyncio
 import ssl
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec import structs
 
 from miroir.adapters.http_answer import AnswerReader
 from miroir.adapters.http_call import Call, Observe, Outcome
@@ -195,7 +197,7 @@ class NodePool:
             self._discard(connection)
             self._open_for_waiting()
         if reply.status >= 400:
-            reply = replace(reply, body=self._target.secrets.out_of_body(reply.body))
+            reply = structs.replace(reply, body=self._target.secrets.out_of_body(reply.body))
         call.finish(reply)
 
     def broken(self, connection: HttpConnection, reason: str) -> None:

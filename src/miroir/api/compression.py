@@ -6,8 +6,9 @@ in an answer.
 """
 
 import asyncio
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from miroir.api.http import Reply, Request
 from miroir.codings import chosen, coded

@@ -5,8 +5,9 @@ The admin side is not opened to pages: without an admin key any page in a browse
 machine could read it.
 """
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from miroir.api.http import Reply, Request
 

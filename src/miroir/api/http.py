@@ -7,11 +7,11 @@ route sees it. Nothing here knows Meilisearch or Miroir.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+import msgspec
 import orjson
 
 from miroir.codings import CodingBroken, CodingTooLarge, known, undone
@@ -35,8 +35,7 @@ _LOOP_BYTES_MAX: Final = 64 * 1024
 """Larger coded bodies are undone in a thread: the loop has others to serve."""
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """
     What goes back.
 
@@ -50,7 +49,7 @@ class Reply:
 
     status: int
     body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     content_type: str = JSON_TYPE
     length: int | None = None
 

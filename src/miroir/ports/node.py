@@ -13,8 +13,10 @@ three ways:
 """
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from miroir.core.swaps import Swaps
 from miroir.core.topology import IndexUid, NodeId
@@ -26,8 +28,7 @@ Settings = Mapping[str, Json]
 """A settings object as `GET /indexes/{uid}/settings` answers it."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRequest:
+class NodeRequest(msgspec.Struct, frozen=True):
     """
     One HTTP request to a node.
 
@@ -45,13 +46,16 @@ class NodeRequest:
     path: str
     body: bytes = b""
     content_type: str | None = None
-    authorization: str | None = field(default=None, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict)
+    authorization: str | None = None
+    headers: Mapping[str, str] = {}
     lasting: bool = False
 
+    def __repr__(self) -> str:
+        """Return it without what may be secret."""
+        return f"NodeRequest({self.method} {self.path}, {len(self.body)} bytes)"
 
-@dataclass(frozen=True, slots=True)
-class NodeReply:
+
+class NodeReply(msgspec.Struct, frozen=True):
     """
     A node's answer, whatever its status.
 

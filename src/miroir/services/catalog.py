@@ -5,11 +5,12 @@ Documents come from one covering set, statistics from one replica per shard: cou
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, quote, urlencode
 
 import orjson
+from msgspec import structs
 
 from miroir.core import merge
 from miroir.core.merge import CannotMerge, PageQuery
@@ -186,7 +187,7 @@ class Catalog:
         if self._cluster.view.topology.shard_count == 1 or asked is None:
             return _only(await self._ask(query, request, ShardId(0)))
         everything, offset, limit = merge.rewrite_fields(asked)
-        gathered = await self._ask(query, replace(request, body=orjson.dumps(everything)))
+        gathered = await self._ask(query, structs.replace(request, body=orjson.dumps(everything)))
         if (refusal := gathered.refusal) is not None:
             return Answer(refusal.status, refusal.body, gathered.headers)
         bodies = [reply.body for reply in gathered.replies]
@@ -322,5 +323,5 @@ def _rewritten(query: DocumentQuery, request: NodeRequest, asked: PageQuery) -> 
             headers={merge.PROXY_HEADER: "true"},
         )
     if request.method == "POST":
-        return replace(request, body=orjson.dumps(asked.body))
-    return replace(request, path=f"{request.path.split('?')[0]}?{urlencode(asked.body)}")
+        return structs.replace(request, body=orjson.dumps(asked.body))
+    return structs.replace(request, path=f"{request.path.split('?')[0]}?{urlencode(asked.body)}")

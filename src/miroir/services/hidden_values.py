@@ -7,12 +7,12 @@ they are read, as each shard's hits are those of the moment in which it was aske
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
 import msgspec
 import orjson
+from msgspec.structs import replace
 
 from miroir.core.merge.hidden import HiddenOf, documents_of, revealed, wanted_of
 from miroir.core.topology import IndexUid, NodeId, ShardId

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import orjson
 import structlog
+from msgspec import structs
 
 from miroir.core import settings as rules
 from miroir.core.engine_keys import shared_defaults
@@ -276,7 +277,7 @@ class Prober:
         """Send the client's own request to the probe index; return the reply if it is a no."""
         assert self._group is not None
         path = f"/indexes/{PROBE_INDEX}{request.path}"
-        asked = self._group.create_task(self._ask(node_id, replace(request, path=path)))
+        asked = self._group.create_task(self._ask(node_id, structs.replace(request, path=path)))
         reply: NodeReply | None = await self._in_time(asked)
         return reply if reply is not None and _is_verdict(reply.status) else None
 
@@ -318,7 +319,7 @@ def hash_of(target: Settings | None) -> str:
 def said_of(index_uid: IndexUid, reply: NodeReply) -> NodeReply:
     """Return what a node has said of the probe's index as if said of the client's."""
     probe, client = (f"`{uid}`".encode() for uid in (PROBE_INDEX, index_uid))
-    return replace(reply, body=reply.body.replace(probe, client))
+    return structs.replace(reply, body=reply.body.replace(probe, client))
 
 
 def _as_reply(refused: NodeRefused) -> NodeReply:
