@@ -27,10 +27,10 @@ ENOUGH = 15
 CHANGES = 5
 
 
-def ask(cluster, method, path, body=b"", **headers):
+def ask(cluster, method, path, body=b"", timeout_s=30, **headers):
     """Send one request on a connection of its own; return status, headers and body."""
     miroir = cluster.local.miroir
-    connection = http.client.HTTPConnection("127.0.0.1", miroir.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", miroir.port, timeout=timeout_s)
     key = cluster.local.layout.master_key.reveal()
     given = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     given |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -123,6 +123,31 @@ def test_a_reader_that_hangs_is_replaced_and_changes_go_on(all_there, uid):
     until(lambda: cluster.metric("miroir_processes") == 3, "another one in its place")
     for _ in range(ENOUGH):
         assert search(cluster, uid)[1]["x-miroir-settings-version"] == "2"
+
+
+def test_while_the_main_process_is_silent_nobody_answers_for_long(all_there, uid):
+    """Nobody looks for changes behind its back then; what readers know grows old."""
+    cluster = all_there
+    cluster.create(uid, [{"id": 1}])
+    main = cluster.local.miroir
+    main.pause()
+    try:
+        until(lambda: 503 in patient(cluster, uid), "a reader that refuses", patience_s=20)
+        assert patient(cluster, uid) <= {503, None}
+    finally:
+        main.resume()
+    until(lambda: patient(cluster, uid) == {200}, "searches again")
+
+
+def patient(cluster, uid):
+    """Return the statuses of some searches; None of those that the process that hangs has got."""
+    found = set()
+    for _ in range(4):
+        try:
+            found.add(ask(cluster, "POST", f"/indexes/{uid}/search", b"{}", timeout_s=0.5)[0])
+        except TimeoutError:
+            found.add(None)
+    return found
 
 
 def test_readers_end_with_the_main_process_and_its_next_start_waits_for_them(all_there, uid):

@@ -19,7 +19,8 @@ from tests.soak.wire import Answer, Clock, Line
 
 INDEXES: Final = ("soak-a", "soak-b")
 POLL_S: Final = 0.1
-SETTINGS: Final[dict[str, Any]] = {
+PROCESSES: Final = 2
+SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "settings_broadcast": {
         "probe_wait_s": 2,
         "drain_max_s": 2,
@@ -158,11 +159,16 @@ def lay(folder: Path, shape: Shape, engine: Engine, changes: Iterable[Sequence[s
     Lay a cluster out, not yet started.
 
     Args:
-        changes: Further keys of the configuration, `section.key` and value.
+        changes: Further keys of the configuration, `processes` or `section.key`, and value.
     """
     settings = {name: dict(section) for name, section in SETTINGS.items()}
+    processes = PROCESSES
     for name, value in changes:
         section, _, key = name.partition(".")
-        settings.setdefault(section, {})[key] = float(value) if value[0].isdigit() else value
-    layout = lay_out(folder, shape, engine, settings=settings)
+        if name == "processes":
+            processes = int(value)
+        else:
+            settings.setdefault(section, {})[key] = float(value) if value[0].isdigit() else value
+    whole = {"processes": processes, **settings}
+    layout = lay_out(folder, shape, engine, settings=whole)
     return Stage(LocalCluster(layout, faults=engine.kind == "embedded"))

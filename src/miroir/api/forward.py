@@ -41,7 +41,7 @@ _SET_APART: Final = frozenset({"authorization", "content-type"})
 
 
 class MainUnreachable(Unavailable):
-    """The main process of this server does not answer."""
+    """The main process of this server does not answer, or says nothing any more."""
 
 
 class Forward:

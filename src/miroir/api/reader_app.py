@@ -1,10 +1,11 @@
 """The ASGI application of a reader: searches are answered here, all else by the main process."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from miroir.api.app import App
-from miroir.api.forward import Forward
-from miroir.api.http import Receive, Scope, Send
+from miroir.api.forward import Forward, MainUnreachable
+from miroir.api.http import Receive, Scope, Send, send_reply
+from miroir.api.refusals import refusal
 from miroir.api.router import Route, Router
 
 
@@ -15,10 +16,15 @@ class ReaderApp:
     Args:
         routes: Those of `app`.
         forward: For all others, unknown ones among them.
+        vouched: Whether the main process has spoken lately: nobody else finds out what is changed
+            behind its back, so what it said last must not be answered from for long.
     """
 
-    def __init__(self, app: App, routes: Sequence[Route], forward: Forward) -> None:
+    def __init__(
+        self, app: App, routes: Sequence[Route], forward: Forward, vouched: Callable[[], bool]
+    ) -> None:
         self._app = app
+        self._vouched = vouched
         self._router = Router(routes)
         self._forward = forward
 
@@ -26,7 +32,9 @@ class ReaderApp:
         """Answer one request (ASGI 3, http only)."""
         if scope["type"] != "http":
             return
-        if self._router.has(scope["method"], scope["raw_path"].decode("latin-1")):
+        if not self._router.has(scope["method"], scope["raw_path"].decode("latin-1")):
+            await self._forward(scope, receive, send)
+        elif self._vouched():
             await self._app(scope, receive, send)
         else:
-            await self._forward(scope, receive, send)
+            await send_reply(refusal(MainUnreachable("The main process is silent.")), send)

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -58,6 +59,8 @@ from miroir.services.running import Running
 from miroir.telemetry import KnownSecrets, Metrics, set_up_logs
 
 _COUNT_S: Final = 1.0
+_SILENCE_MAX_S: Final = 5.0
+"""The main process speaks each second at least (`services/fence.py`)."""
 _LOST_STATUS: Final = 3
 _log = structlog.get_logger(__name__)
 
@@ -79,6 +82,7 @@ class Copy:
         self.gate = Gate()
         self.stop = asyncio.Event()
         self.complete = asyncio.Event()
+        self.heard_s = asyncio.get_running_loop().time()
         self.transport: NodeTransport | None = None
         self._drains: set[asyncio.Future[None]] = set()
         self._secrets = secrets
@@ -89,8 +93,13 @@ class Copy:
         self.cluster.apply_health(node_id, healthy=False)
         self._link.send(Suspected(node_id))
 
+    def vouched(self) -> bool:
+        """Whether the main process has spoken lately."""
+        return asyncio.get_running_loop().time() - self.heard_s < _SILENCE_MAX_S
+
     def hear(self, message: ToReader) -> None:
         """Do as told, before anything else is heard."""
+        self.heard_s = asyncio.get_running_loop().time()
         match message:
             case Picture():
                 self._see(message)
@@ -161,7 +170,7 @@ class Reader:
                     running=copy.running,
                     gate=copy.gate,
                 )
-                app = _app(config, _edge(config, copy, tools, metrics), main)
+                app = _app(config, _edge(config, copy, tools, metrics), main, copy.vouched)
                 self._link.send(Ready())
                 await copy.complete.wait()
                 async with listening(app, [self._listener], config.limits):
@@ -208,7 +217,9 @@ def _edge(config: Config, copy: Copy, tools: ReadTools, metrics: Metrics) -> Rea
     )
 
 
-def _app(config: Config, edge: ReadEdge, main: NodeTransport) -> ReaderApp:
+def _app(
+    config: Config, edge: ReadEdge, main: NodeTransport, vouched: Callable[[], bool]
+) -> ReaderApp:
     limits, routes = config.limits, read_routes(edge)
     admission = Admission(requests_max=limits.requests_max, bytes_max=limits.bodies_bytes_max)
     forward = Forward(
@@ -217,7 +228,7 @@ def _app(config: Config, edge: ReadEdge, main: NodeTransport) -> ReaderApp:
         bytes_max=limits.payload_bytes_max,
         compress_from_bytes=limits.compress_from_bytes,
     )
-    return ReaderApp(App(edge, routes, admission=admission), routes, forward)
+    return ReaderApp(App(edge, routes, admission=admission), routes, forward, vouched)
 
 
 def _lost() -> None:
