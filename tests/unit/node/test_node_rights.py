@@ -97,3 +97,42 @@ def test_rights_are_those_of_the_key_and_never_more(keys: Keys):
     keys.delete(UID)
     with pytest.raises(ApiError):
         authorize(keys, f"Bearer {value}", "search", "movies")
+
+
+UNREADABLE = {
+    '{"tamo":"kefir"}': "missing field `searchRules` at line 1 column 16",
+    '{"searchRules":["*"]}': "missing field `apiKeyUid` at line 1 column 21",
+    '{"searchRules":[1],"apiKeyUid":"x"}': (
+        "data did not match any variant of untagged enum SearchRules at line 1 column 18"
+    ),
+    '{"searchRules":{"a":1}}': (
+        "data did not match any variant of untagged enum SearchRules at line 1 column 22"
+    ),
+    '{"exp":"x","searchRules":[]}': ('invalid type: string "x", expected i64 at line 1 column 10'),
+    '{"apiKeyUid":1}': (
+        "invalid type: integer `1`, expected a formatted UUID string at line 1 column 14"
+    ),
+    "hello": "expected value at line 1 column 1",
+}
+
+
+@pytest.mark.parametrize("claims", UNREADABLE)
+def test_claims_of_a_wrong_form_are_refused_in_words(keys: Keys, claims: str):
+    """An end that is no number once meant no end at all, and rules that are none a crash."""
+    head = base64.urlsafe_b64encode(b'{"alg":"HS256"}').rstrip(b"=").decode()
+    body = base64.urlsafe_b64encode(claims.encode()).rstrip(b"=").decode()
+    with pytest.raises(ApiError) as refused:
+        read_token(f"{head}.{body}.AAAA", keys.value)
+    expected = f"Could not decode tenant token, JSON error: {UNREADABLE[claims]}."
+    assert (refused.value.code, refused.value.message) == ("invalid_api_key", expected)
+
+
+def test_a_token_with_padding_or_of_a_foreign_kind_is_refused(keys: Keys):
+    """What Meilisearch refuses must not open a node of the tests."""
+    token = _token({"searchRules": ["*"], "apiKeyUid": UID}, keys.value(UID))
+    assert read_token(token, keys.value) is not None
+    with pytest.raises(ApiError, match="Base64 error: Invalid padding"):
+        read_token(f"{token}=", keys.value)
+    head = base64.urlsafe_b64encode(b'{"alg":"RS256"}').rstrip(b"=").decode()
+    with pytest.raises(ApiError, match="InvalidAlgorithm"):
+        read_token(f"{head}.{token.partition('.')[2]}", keys.value)
