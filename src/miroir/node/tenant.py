@@ -102,7 +102,10 @@ def _claims(
         try:
             read[name] = _READERS[name](decode(raw))
         except ValueError as error:
-            raise _wrong(str(error), text, _end_of(name, fields, text)) from error
+            at = _end_of(name, fields, text)
+            # Where rules are wrong, Meilisearch has looked for the end of the object before.
+            at += name == "searchRules" and text[at : at + 1] == b"}"
+            raise _wrong(str(error), text, at) from error
     for name in ("searchRules", "apiKeyUid"):
         if name not in read:
             raise _wrong(f"missing field `{name}`", text)

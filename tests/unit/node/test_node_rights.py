@@ -106,7 +106,7 @@ UNREADABLE = {
         "data did not match any variant of untagged enum SearchRules at line 1 column 18"
     ),
     '{"searchRules":{"a":1}}': (
-        "data did not match any variant of untagged enum SearchRules at line 1 column 22"
+        "data did not match any variant of untagged enum SearchRules at line 1 column 23"
     ),
     '{"exp":"x","searchRules":[]}': ('invalid type: string "x", expected i64 at line 1 column 10'),
     '{"apiKeyUid":1}': (
