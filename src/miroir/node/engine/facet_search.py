@@ -5,7 +5,7 @@ Only strings are found; they are compared by their lossily normalised form (no c
 Hits keep dictionary order, or come by descending count, as `sortFacetValuesBy` says.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from pyroaring import BitMap
@@ -15,23 +15,29 @@ from miroir.node.engine.facet_index import spelling
 from miroir.node.engine.facets import facet_order
 from miroir.node.engine.index_settings import IndexSettings
 from miroir.node.engine.store import IndexStore
-from miroir.node.engine.tokenize import normalize
+from miroir.node.engine.tokenize import normalize, normalize_swedish
 from miroir.node.errors import ApiError
 
 _CODE: Final = "invalid_facet_search_facet_name"
 
 
 def search_values(
-    store: IndexStore, path: str, text: str | None, candidates: BitMap
+    store: IndexStore,
+    path: str,
+    text: str | None,
+    candidates: BitMap,
+    locales: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Return `{"value", "count"}` of the values found among the candidates."""
-    values = store.facets.field(path)
-    wanted = None if text is None else normalize(text)
+    values, normalized_text = store.facets.field(path), normalize
+    if store.languages.is_swedish(path, locales):
+        normalized_text = normalize_swedish
+    wanted = None if text is None else normalized_text(text)
     maximum = store.settings.values_per_facet_max
     by_count = facet_order(store.settings, path) == "count"
     found: list[tuple[str, int]] = []
-    for normalized in _in_order(values.strings, wanted):
-        if wanted is not None and not _begins(store, path, normalize(normalized), wanted):
+    for normalized in _in_order(values.strings, wanted, normalized_text):
+        if wanted is not None and not _begins(store, path, normalized_text(normalized), wanted):
             continue
         documents = values.strings[normalized]
         count = documents.intersection_cardinality(candidates)
@@ -81,11 +87,13 @@ def _no_rule(settings: IndexSettings, path: str) -> str:
     )
 
 
-def _in_order(strings: Iterable[str], wanted: str | None) -> list[str]:
+def _in_order(
+    strings: Iterable[str], wanted: str | None, normalized: Callable[[str], str]
+) -> list[str]:
     """Return the values in dictionary order: of what is compared, then of what is kept."""
     if wanted is None:
         return sorted(strings)
-    return sorted(strings, key=lambda text: (normalize(text), text))
+    return sorted(strings, key=lambda text: (normalized(text), text))
 
 
 def _begins(store: IndexStore, path: str, value: str, wanted: str) -> bool:

@@ -45,13 +45,14 @@ class TextFormatter:
         self._words = words
         self._tokenizer = tokenizer
         self._style = style
-        self._last: tuple[str, list[Token], list[Match]] | None = None
+        self._swedish = tokenizer.in_swedish()
+        self._last: tuple[tuple[str, bool], list[Token], list[Match]] | None = None
 
-    def formatted(self, text: str, how: Format) -> str:
+    def formatted(self, text: str, how: Format, *, swedish: bool = False) -> str:
         """Return the text with matches marked, cropped if asked."""
         if not how.highlight and how.crop is None:
             return text
-        tokens, matches = self._analysed(text)
+        tokens, matches = self._analysed(text, swedish=swedish)
         start, end = 0, len(text)
         if how.crop:
             start, end = _crop_bounds(text, tokens, matches, how.crop)
@@ -61,9 +62,11 @@ class TextFormatter:
         after = marker if end < len(text) else ""
         return before + middle + after
 
-    def positions(self, text: str, indices: Sequence[int]) -> list[dict[str, Any]]:
+    def positions(
+        self, text: str, indices: Sequence[int], *, swedish: bool = False
+    ) -> list[dict[str, Any]]:
         """Return where matches are, in bytes; `indices` are those of the arrays around."""
-        tokens, matches = self._analysed(text)
+        tokens, matches = self._analysed(text, swedish=swedish)
         found: list[dict[str, Any]] = []
         for match in matches:
             start = tokens[match.first_token].start
@@ -76,11 +79,11 @@ class TextFormatter:
             found.append(bounds)
         return found
 
-    def _analysed(self, text: str) -> tuple[list[Token], list[Match]]:
+    def _analysed(self, text: str, *, swedish: bool) -> tuple[list[Token], list[Match]]:
         """Return tokens and matches of a text; positions and format ask for the same in a row."""
-        if self._last is None or self._last[0] != text:
-            tokens = list(self._tokenizer.tokens(text))
-            self._last = (text, tokens, self._words.find(text, tokens))
+        if self._last is None or self._last[0] != (text, swedish):
+            tokens = list((self._swedish if swedish else self._tokenizer).tokens(text))
+            self._last = ((text, swedish), tokens, self._words.find(text, tokens))
         return self._last[1], self._last[2]
 
     def _marked(

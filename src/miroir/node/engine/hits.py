@@ -116,11 +116,12 @@ class HitMaker:
             text = _as_text(value)
             if text is None:
                 return value
+            swedish = self._store.languages.shows_swedish(self._query.locales, path)
             if self._query.show_matches_position:
-                found = self._formatter.positions(text, indices)
+                found = self._formatter.positions(text, indices, swedish=swedish)
                 if found:  # of the values of a list, the last one with matches counts
                     positions[path] = found
-            return self._formatter.formatted(text, self._format_of(path))
+            return self._formatter.formatted(text, self._format_of(path), swedish=swedish)
 
         shown_part = self._chosen(document, self._displayed)
         if _VECTORS in shown_part:

@@ -12,14 +12,15 @@ Only words and places; terms, typos and ranks are made from them elsewhere.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pyroaring import BitMap
 
 from miroir.node.engine.fields import Searchable, scalar_text, walk
-from miroir.node.engine.tokenize import WORD_BYTES_MAX, Tokenizer, normalize
+from miroir.node.engine.languages import Languages
+from miroir.node.engine.tokenize import WORD_BYTES_MAX, Tokenizer, normalize, normalize_swedish
 
 Places = int | tuple[int, ...] | list[int]
 Posting = dict[int, Places]
@@ -33,19 +34,21 @@ _TUPLE_MAX: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A searched field: its number, path, rank, and whether typos are off."""
+    """A searched field: number, path, rank, whether typos are off, and how words are kept."""
 
     number: int
     path: str
     weight: int
     exact: bool
+    normalize: Callable[[str], str]
 
 
 class InvertedIndex:
     """Words of all documents of one index; documents are known by small integers."""
 
-    def __init__(self, searchable: Searchable, tokenizer: Tokenizer) -> None:
+    def __init__(self, searchable: Searchable, tokenizer: Tokenizer, languages: Languages) -> None:
         self.searchable = searchable
+        self.languages = languages
         self.tokenizer = tokenizer
         self.fields: list[Field] = []
         self.postings: dict[str, Posting] = {}
@@ -72,9 +75,10 @@ class InvertedIndex:
         """Take out a document; `content` is what was indexed."""
         gone: set[str] = set()
         for path, value, _ in walk(content):
-            if self._field(path) is None or (text := scalar_text(value)) is None:
+            field, text = self._field(path), scalar_text(value)
+            if field is None or text is None:
                 continue
-            gone.update(normalize(word) for word, _ in self.tokenizer.words(text))
+            gone.update(field.normalize(word) for word, _ in self.tokenizer.words(text))
         for word in gone:
             posting = self.postings.get(word)
             if posting is not None and posting.pop(document, None) is not None:
@@ -116,7 +120,8 @@ class InvertedIndex:
         field = None
         if weight is not None:
             exact = self.searchable.is_exact(path)
-            field = Field(len(self.fields), path, weight, exact)
+            words = normalize_swedish if self.languages.is_swedish(path) else normalize
+            field = Field(len(self.fields), path, weight, exact, words)
             self.fields.append(field)
         self._by_path[path] = field
         return field
@@ -132,7 +137,7 @@ class InvertedIndex:
         stops = self.tokenizer.is_stop_word if self.tokenizer.has_stop_words else None
         post = self._post
         for raw, hard in self.tokenizer.words(text):
-            lemma = normalize(raw)
+            lemma = field.normalize(raw)
             if not lemma:
                 continue
             if not first:

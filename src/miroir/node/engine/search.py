@@ -143,7 +143,9 @@ class Searcher:
         else:  # exact or as far as a first page, as the totals of a search
             page = Page.of(search, self._store.settings.total_hits_max)
             candidates = self.find(search, page).candidates
-        hits = search_values(self._store, query.facet_name, query.facet_query, candidates)
+        hits = search_values(
+            self._store, query.facet_name, query.facet_query, candidates, query.locales
+        )
         return FacetResult(hits, query.facet_query)
 
     def find(self, query: SearchQuery, page: Page) -> Found:
@@ -242,10 +244,14 @@ class Searcher:
     def _parse(self, query: SearchQuery, source: WordSource) -> ParsedQuery | None:
         if not query.q:
             return None
-        store = self._store
+        store, restricted = self._store, source.restricted
+        paths = (
+            f.path for f in store.inverted.fields if restricted is None or f.number in restricted
+        )
+        is_swedish = store.languages.query_is_swedish(query.locales, paths)
         parser = QueryParser(
             source,
-            store.tokenizer,
+            store.tokenizer.in_swedish() if is_swedish else store.tokenizer,
             typos=store.typos,
             synonyms=store.synonyms,
             prefixes=store.settings.prefixes,

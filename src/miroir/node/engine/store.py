@@ -14,6 +14,7 @@ from miroir.node.engine.facet_index import FacetIndex
 from miroir.node.engine.fields import Searchable, walk
 from miroir.node.engine.index_settings import IndexSettings
 from miroir.node.engine.inverted import InvertedIndex
+from miroir.node.engine.languages import Languages
 from miroir.node.engine.query import TypoRules
 from miroir.node.engine.synonyms import Synonyms
 from miroir.node.engine.tokenize import Tokenizer
@@ -46,7 +47,8 @@ class IndexStore:
         self.display_tokenizer = Tokenizer.of({**settings, "stopWords": ()})
         self.synonyms = Synonyms(self.tokenizer, settings.get("synonyms") or {})
         self.typos = TypoRules.of(settings)
-        self.inverted = InvertedIndex(_searchable(settings), self.tokenizer)
+        self.languages = Languages(settings)
+        self.inverted = InvertedIndex(_searchable(settings), self.tokenizer, self.languages)
         self.facets = FacetIndex(self.settings.needs_values)
         self.vectors = VectorStore(settings)
         self.contents: dict[int, Document] = {}
@@ -82,7 +84,7 @@ class IndexStore:
 
     def clear(self) -> None:
         """Remove all documents."""
-        self.inverted = InvertedIndex(self.inverted.searchable, self.tokenizer)
+        self.inverted = InvertedIndex(self.inverted.searchable, self.tokenizer, self.languages)
         self.facets = FacetIndex(self.settings.needs_values)
         self.vectors = VectorStore(self.settings.raw)
         self.contents, self.id_of, self.number_of, self._free = {}, {}, {}, []

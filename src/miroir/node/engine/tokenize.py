@@ -4,13 +4,15 @@ Text to words, as charabia does it for the scripts that separate words.
     "The Café, 2nd." -> The| |Café|, |2nd|.  -> the, (soft), cafe, (hard), 2nd, (soft)
 
 Every separator is a token of its own; a word is normalised by `normalize`: compatibility
-decomposition, lower case, no accents. A word is a stop word by its spelling *before* lower case
-(`the` does not stop `The`, as in Meilisearch). Han characters are one word each: cutting Chinese,
-Japanese, Thai or Khmer into words needs dictionaries, which this engine does not have.
+decomposition, lower case, no accents (in Swedish å, ä and ö are letters of their own). A word is a
+stop word by its spelling *before* lower case (`the` does not stop `The`, as in Meilisearch). Han
+characters are one word each: cutting Chinese, Japanese, Thai or Khmer into words needs
+dictionaries, which this engine does not have.
 
 Positions and terms are made elsewhere (`inverted.py`, `query.py`); nothing here knows documents.
 """
 
+import copy
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -70,6 +72,21 @@ def normalize(word: str) -> str:
     return _SPELLINGS_RE.sub(lambda found: _SPELLINGS[found[0]], plain)
 
 
+@lru_cache(maxsize=50_000)
+def normalize_swedish(word: str) -> str:
+    """Return the form of a word in Swedish: å, ä and ö stay, all other accents go."""
+    if word.isascii():
+        return normalize(word)
+    letters = _SWEDISH_RE.sub(
+        lambda found: unicodedata.normalize("NFC", found[0]), decompose(word)
+    )
+    plain = "".join(c for c in letters.lower() if unicodedata.category(c) != "Mn")
+    return _SPELLINGS_RE.sub(lambda found: _SPELLINGS[found[0]], plain)
+
+
+_SWEDISH_RE: Final = re.compile("[Aa][\u030a\u0308]|[Oo]\u0308")
+
+
 class Tokenizer:
     """Cuts text by the settings of one index; holds no state of its own."""
 
@@ -86,6 +103,7 @@ class Tokenizer:
         words = {word for word in dictionary if word}
         self._cut = re.compile(_alternatives(self._separators | words))
         self._words_only = self._fast_pattern() if not words else None
+        self._normalize = normalize
         hard = self._separators & HARD_SEPARATORS
         self._hard = re.compile(_alternatives(hard))
         self._hard_plain = re.compile(_alternatives(s for s in hard if s.isascii()))
@@ -99,6 +117,12 @@ class Tokenizer:
             non_separators=settings.get("nonSeparatorTokens") or (),
             dictionary=settings.get("dictionary") or (),
         )
+
+    def in_swedish(self) -> "Tokenizer":
+        """Return the same tokenizer for texts in Swedish."""
+        swedish = copy.copy(self)
+        vars(swedish)["_normalize"] = normalize_swedish
+        return swedish
 
     def tokens(self, text: str) -> Iterator[Token]:
         """Cut a text into tokens that cover it completely."""
@@ -162,14 +186,14 @@ class Tokenizer:
         for first, last in _script_runs(text, start, end):
             raw = text[first:last]
             kind = Kind.STOP_WORD if self.is_stop_word(raw) else Kind.WORD
-            yield Token(normalize(raw), kind, first, last)
+            yield Token(self._normalize(raw), kind, first, last)
 
     def _exact(self, text: str, start: int, end: int) -> Token:
         raw = text[start:end]
         if self.is_stop_word(raw):
-            return Token(normalize(raw), Kind.STOP_WORD, start, end)
+            return Token(self._normalize(raw), Kind.STOP_WORD, start, end)
         if raw not in self._separators:  # a word of the dictionary
-            return Token(normalize(raw), Kind.WORD, start, end)
+            return Token(self._normalize(raw), Kind.WORD, start, end)
         return Token(raw, Kind.HARD if raw in HARD_SEPARATORS else Kind.SOFT, start, end)
 
     def _fast_pattern(self) -> re.Pattern[str] | None:
