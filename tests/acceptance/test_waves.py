@@ -120,6 +120,29 @@ def test_the_second_half_answers_while_the_first_is_changed(cluster, uid):
     assert assert_one_version(cluster.search(uid, {"q": "marker"})) == before + 1
 
 
+def test_documents_are_judged_by_settings_that_were_in_force_when_they_came(cluster, uid):
+    """The second half must not get them before the settings, and take what it should refuse."""
+    cluster.create(uid)
+    late = {"fault": "latency", "method": "PATCH", "path": f"{uid}/settings$", "ms": 2000}
+    for name in ("n0", "n1", "n2", "n3"):
+        cluster.faults(name, {**late, "ms": 2000 if name in {"n2", "n3"} else 0})
+    accepted = cluster.change(uid, {"filterableAttributes": ["_geo"]})
+    assert cluster.ended(accepted)["status"] == "succeeded"
+    proved = cluster.proved(uid)
+
+    wrong = [{"id": n, "_geo": {"lat": None, "lng": 1}} for n in range(10)]
+    task = cluster.ended(cluster.send("POST", f"/indexes/{uid}/documents", wrong))
+
+    assert set(proved.values()) != {cluster.version(uid)}, "half of the nodes were behind"
+    assert task["status"] == "failed", task
+    assert task["error"]["code"] == "invalid_document_geo_field"
+    cluster.settle(uid)
+    version = cluster.version(uid)
+    until(lambda: set(cluster.states(uid).values()) == {"synced"}, "every replica in sync")
+    assert set(cluster.proved(uid).values()) == {version}
+    assert all(cluster.documents(name, uid) == {} for name in cluster.nodes)
+
+
 def test_an_abort_before_the_switch_is_seen_by_nobody(cluster, uid):
     """Half of the nodes had the settings that failed, and no customer saw them."""
     before = marked(cluster, uid)

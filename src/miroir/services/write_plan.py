@@ -82,6 +82,25 @@ def is_lifecycle(intent: Intent) -> bool:
     return not (intent.kind.changes_settings or intent.kind is IntentKind.REPAIR)
 
 
+_JUDGED_BY_SETTINGS: Final = (b"_vectors", b"_geo")
+"""Fields for which one settings object takes a document and another refuses it."""
+
+
+def is_judged_by_settings(body: bytes) -> bool:
+    """Whether documents may end differently before and after a change of settings."""
+    return any(name in body for name in _JUDGED_BY_SETTINGS)
+
+
+def always() -> bool:
+    """Whatever the body: a filter or a function may look at anything."""
+    return True
+
+
+def never() -> bool:
+    """Whatever the body."""
+    return False
+
+
 def changes_meaning(intent: Intent) -> bool:
     """Whether documents written before and after this change end up differently."""
     return intent.kind.changes_settings and EMBEDDERS in intent.patch

@@ -40,9 +40,12 @@ from miroir.services.turns import Turns
 from miroir.services.write_plan import (
     DocumentsWrite,
     Terms,
+    always,
     changes_meaning,
     documents_path,
+    is_judged_by_settings,
     is_lifecycle,
+    never,
     off_the_loop,
     shares_of,
 )
@@ -50,7 +53,6 @@ from miroir.services.write_plan import (
 __all__ = ["DocumentsWrite", "Terms", "WriteTools", "Writer", "owner"]
 
 _JSON: Final = "application/json"
-_VECTORS: Final = b'"_vectors"'
 _ACK_MAX_S: Final = 10.0
 _SETTLE_MAX_S: Final = 60.0
 _DRAIN_MAX_S: Final = 60.0
@@ -67,13 +69,13 @@ class _Wish:
     A write that is not durable yet.
 
     Attributes:
-        depends: Whether its outcome depends on settings.
+        depends: Whether its outcome depends on settings; asked only where some are changing.
         level: How many replicas must have it before it is acknowledged.
     """
 
     task: NewTask
     parts: Sequence[WritePart]
-    depends: bool
+    depends: Callable[[], bool]
     level: Consistency
 
 
@@ -143,7 +145,9 @@ class Writer:
             WritePart(shard_id, write.method, path, payload.content_type, batch.body)
             for shard_id, batch in batches.items()
         ]
-        wish = _Wish(task, parts, depends=_VECTORS in write.body, level=write.level)
+        wish = _Wish(
+            task, parts, depends=partial(is_judged_by_settings, write.body), level=write.level
+        )
         return await self._open(wish, key=key)
 
     async def delete_ids(
@@ -162,7 +166,7 @@ class Writer:
             WritePart(shard_id, "POST", path, _JSON, batch.body)
             for shard_id, batch in batches.items()
         ]
-        return await self._change(_Wish(task, parts, depends=False, level=terms.level))
+        return await self._change(_Wish(task, parts, depends=never, level=terms.level))
 
     async def delete_all(self, index_uid: IndexUid, terms: Terms = _ANY) -> TaskRecord:
         """Accept the deletion of every document."""
@@ -172,7 +176,7 @@ class Writer:
         task = self._task(index_uid, "documentDeletion", details, terms)
         path = f"/indexes/{quote(index_uid)}/documents"
         parts = self._to_every_shard("DELETE", path, None, b"")
-        return await self._change(_Wish(task, parts, depends=False, level=terms.level))
+        return await self._change(_Wish(task, parts, depends=never, level=terms.level))
 
     async def delete_matching(
         self, index_uid: IndexUid, body: bytes, terms: Terms = _ANY
@@ -185,7 +189,7 @@ class Writer:
         task = self._task(index_uid, "documentDeletion", details, terms)
         path = f"/indexes/{quote(index_uid)}/documents/delete"
         parts = self._to_every_shard("POST", path, _JSON, body)
-        return await self._change(_Wish(task, parts, depends=True, level=terms.level))
+        return await self._change(_Wish(task, parts, depends=always, level=terms.level))
 
     async def edit(self, index_uid: IndexUid, body: bytes, terms: Terms = _ANY) -> TaskRecord:
         """Accept an edit by function; `body` was found valid by a node before."""
@@ -203,7 +207,7 @@ class Writer:
         task = self._task(index_uid, "documentEdition", details, terms)
         path = f"/indexes/{quote(index_uid)}/documents/edit"
         parts = self._to_every_shard("POST", path, _JSON, body)
-        return await self._change(_Wish(task, parts, depends=True, level=terms.level))
+        return await self._change(_Wish(task, parts, depends=always, level=terms.level))
 
     async def compact(self, index_uid: IndexUid) -> TaskRecord:
         """Accept that every node writes its database of the index anew, smaller."""
@@ -211,7 +215,7 @@ class Writer:
         details = {"preCompactionSize": None, "postCompactionSize": None}
         task = self._task(index_uid, "indexCompaction", details, _ANY)
         parts = self._to_every_shard("POST", f"/indexes/{quote(index_uid)}/compact", None, b"")
-        return await self._change(_Wish(task, parts, depends=False, level=_ANY.level))
+        return await self._change(_Wish(task, parts, depends=never, level=_ANY.level))
 
     async def delete_index(self, index_uid: IndexUid) -> TaskRecord:
         """
@@ -302,7 +306,7 @@ class Writer:
             self._check_frozen(index_uid)
             self._check_waiting(parts)
             shares = shares_of(view, index, parts, wish.level)
-            gate = self._gate(index, depends=wish.depends)
+            gate = self._gate(index, wish.depends)
             record = await self._tools.store.open_write(wish.task, parts, shares)
             shares = tuple(replace(share, task_uid=record.uid) for share in shares)
             # Not awaited in between: who comes next finds this write queued.
@@ -340,9 +344,9 @@ class Writer:
         if waiting_bytes + sum(len(part.body) for part in parts) > _WAITING_BYTES_MAX:
             raise Unavailable(f"{waiting_bytes} bytes of documents wait to be sent")
 
-    def _gate(self, index: IndexView, *, depends: bool) -> Gate | None:
+    def _gate(self, index: IndexView, depends: Callable[[], bool]) -> Gate | None:
         """Return what the write must wait for: changes that its outcome depends on."""
-        before = [i for i in index.accepted if depends or changes_meaning(i)]
+        before = [i for i in index.accepted if changes_meaning(i) or depends()]
         if not before:
             return None
 
