@@ -27,7 +27,8 @@ FIELD: Final = "_vectors"
 _SINGLE: Final = Struct("f")
 _EXACT_DIMENSIONS_MAX: Final = 15  # above, Meilisearch adds up in an order of its own
 _WORD_BITS: Final = 64
-_EPSILON: Final = 1.1920929e-07
+_EPSILON: Final = 2.0**-23
+"""What Meilisearch shows for none at all: the least step of its numbers."""
 
 
 def single(number: float) -> float:

@@ -97,7 +97,13 @@ _shared: Final[dict[str, Member]] = {
     "response": Member(nullable(anything)),
     "headers": Member(nullable(mapping(string))),
 }
-_nested: Final = struct(**_shared, distribution=Member(nullable(_distribution)))
+_nested: Final = struct(
+    **{name: member for name, member in _shared.items() if name != "binaryQuantized"},
+    distribution=Member(nullable(_distribution)),
+    binaryQuantized=_shared["binaryQuantized"],
+    searchEmbedder=Member(nullable(anything)),
+    indexingEmbedder=Member(nullable(anything)),
+)
 _embedder: Final = struct(
     **_shared,
     searchEmbedder=Member(nullable(_nested)),
@@ -127,6 +133,9 @@ def require_valid(patch: Mapping[str, Any], features: Mapping[str, bool]) -> Non
             _require_plausible(name, embedder)
             if embedder.get("source") is not None:
                 require_fields(name, embedder, embedder["source"])
+            for role in _ROLES:
+                if embedder.get(role) is not None:
+                    _require_nested(name, role, embedder[role])
 
 
 def _require_plausible(name: str, embedder: Mapping[str, Any]) -> None:
@@ -168,6 +177,50 @@ def _unavailable(name: str, key: str, source: str) -> str:
     if having:
         sentence += f"\n  - note: `{key}` is available for sources: {listed(having)}"
     return f"{sentence}\n  - note: available fields for source `{source}`: {listed(fields)}"
+
+
+_ROLES: Final = {
+    "searchEmbedder": ("search", TEMPLATE | {"indexingFragments"}),
+    "indexingEmbedder": ("indexing", {"searchFragments"}),
+}
+"""The parts of a composite embedder: what each is called, and which fields it has no use for."""
+
+
+def _require_nested(name: str, role: str, embedder: Mapping[str, Any]) -> None:
+    """Refuse a part of a composite embedder that cannot be one."""
+    source = embedder.get("source")
+    if source is None:
+        message = f"`.embedders.{name}.{role}`: Missing field `source`."
+        raise ApiError(CODE, f"{message}\n  - note: this field is mandatory for nested embedders")
+    if source in ("userProvided", "composite"):
+        message = f"Source `{source}` is not available in a nested embedder"
+        raise ApiError(CODE, f"`.embedders.{name}.{role}.source`: {message}")
+    for key in FIELDS:
+        if key in embedder and key not in _allowed_nested(source, role):
+            raise ApiError(CODE, _unavailable_nested(name, role, key, source))
+        if key in _MANDATORY.get(source, ()) and embedder.get(key) is None:
+            message = f"`.embedders.{name}`: Missing field `{key}` "
+            note = f"(note: this field is mandatory for source `{source}`)"
+            raise ApiError(CODE, message + note)
+
+
+def _allowed_nested(source: str, role: str) -> frozenset[str]:
+    return ALLOWED[source] - {"distribution", "binaryQuantized"} - _ROLES[role][1]
+
+
+def _unavailable_nested(name: str, role: str, key: str, source: str) -> str:
+    place = f"for the {_ROLES[role][0]} embedder"
+    having = [other for other in SOURCES if key in _allowed_nested(other, role)]
+    fields = [field for field in FIELDS if field in _allowed_nested(source, role)]
+    lines = [
+        f"`.embedders.{name}.{role}`: Field `{key}` unavailable for source `{source}` {place}."
+    ]
+    if having:
+        lines.append(f"`{key}` is available for sources: {listed(having)}")
+    lines.append(f"available fields for source `{source}` {place}: {listed(fields)}")
+    if key in ALLOWED[source]:
+        lines.append(f"`{key}` is available when source `{source}` is not {place}")
+    return "\n  - note: ".join(lines)
 
 
 def require_usable(embedder: Mapping[str, Any]) -> None:

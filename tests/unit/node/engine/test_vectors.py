@@ -5,7 +5,7 @@ import math
 from hypothesis import given, strategies as st
 from pyroaring import BitMap
 
-from miroir.node.engine.vectors import Embeddings, single
+from miroir.node.engine.vectors import Embeddings, Shift, single
 
 NUMBERS = st.integers(-9, 9).map(float)
 VECTORS = st.lists(st.lists(NUMBERS, min_size=3, max_size=3), min_size=1, max_size=12)
@@ -47,3 +47,8 @@ def test_only_the_asked_documents_are_compared():
     for number in range(5):
         embeddings.put(number, [[1, number]])
     assert [list(d) for _, d in embeddings.nearest([1, 0], BitMap([3, 4]))] == [[3], [4]]
+
+
+def test_what_a_distribution_makes_nothing_of_is_shown_in_single_precision():
+    """Clients compare scores of several answers: one that is rounded otherwise is another one."""
+    assert Shift(0.9, 0.01)(0.1) == 1.1920928955078125e-07
