@@ -16,7 +16,7 @@ from pyroaring import BitMap
 
 from miroir.node.engine.quirks import mingled
 from miroir.node.engine.rules import Bucket, Rule, all_documents
-from miroir.node.engine.scores import Detail, global_score
+from miroir.node.engine.scores import SKIPPED, Detail, global_score
 
 SameValue = Callable[[int], BitMap]
 
@@ -40,6 +40,7 @@ class Ranking:
     threshold: float | None = None
     evaluate_max: int | None = None
     quirks: bool = False
+    has_time: bool = True
     ranked: list[RankedDocument] = field(default_factory=list)
     candidates: BitMap = field(default_factory=BitMap)
     _excluded: BitMap = field(default_factory=BitMap)
@@ -56,7 +57,17 @@ class Ranking:
         if not self.rules:
             self._one_by_one(universe)
             return
+        if not self.has_time:
+            self._skip(universe)
+            return
         self._descend(0, bucket, ())
+
+    def _skip(self, universe: BitMap) -> None:
+        """Take everything as it comes: no rule has the time to look at it."""
+        if self.threshold is not None and global_score((SKIPPED,)) < self.threshold:
+            self.candidates = BitMap()
+        else:
+            self._take(universe, (SKIPPED,))
 
     def _one_by_one(self, universe: BitMap) -> None:
         """Take documents in their order, without ever looking further than the page."""

@@ -18,7 +18,7 @@ MATCH_TYPES: Final = ("noExactMatch", "matchesStart", "exactMatch")
 
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """The result of one ranking rule: `rank` of `maximum`, both at least 1; greater is better."""
+    """The result of one ranking rule: `rank` of `maximum`, at least 1; greater is better."""
 
     rule: str
     rank: int
@@ -56,6 +56,9 @@ class Similarity:
 
     value: float | None
 
+
+SKIPPED: Final = Rank("skipped", 0, 1)
+"""In the place of all rules for which there was no time."""
 
 Detail = Rank | SortValue | GeoDistance | Similarity
 
@@ -119,6 +122,8 @@ def _of_rank(detail: Rank) -> tuple[str, dict[str, Any]]:
             return "typo", {**counts, "score": detail.score}
         case "attributeRankingOrder":
             return "attribute", {"attributeRankingOrderScore": detail.score}
+        case "skipped":
+            return "skipped", {}
         case "exactAttribute":
             return "exactness", {"matchType": MATCH_TYPES[rank - 1], "score": detail.score}
         case name:

@@ -205,6 +205,7 @@ class Searcher:
             bucket = [Part(universe)] if keywords.ranks_words else words.readings(universe)
         rules = RuleList(store.settings, store.facets, sort, keywords).build()
         ranking = self._ranking(query, page, rules)
+        ranking.has_time = store.settings.raw.get("searchCutoffMs") != 0
         ranking.run(universe, bucket)
         return Found(ranking.ranked, self._totals(query, page, ranking), parsed, "words")
 
