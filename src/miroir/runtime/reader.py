@@ -18,7 +18,7 @@ from typing import Final
 
 import structlog
 
-from miroir.adapters.node_http import NodeHttp
+from miroir.adapters.node_http import HttpLimits, NodeHttp
 from miroir.adapters.reader_link import ReaderLink, linked
 from miroir.api.admission import Admission
 from miroir.api.app import App
@@ -157,7 +157,11 @@ class Reader:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, copy.stop.set)
-        main = NodeHttp({MAIN: f"http://127.0.0.1:{hello.main_port}"}, master_key=None)
+        main = NodeHttp(
+            {MAIN: f"http://127.0.0.1:{hello.main_port}"},
+            master_key=None,
+            limits=HttpLimits(connections_max=config.limits.requests_max),
+        )
         try:
             async with connections(config, topology, metrics, secrets) as (transport, control):
                 copy.transport = transport

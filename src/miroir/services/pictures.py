@@ -84,11 +84,12 @@ class Pictures:
 def take_over(picture: Picture, cluster: Cluster, keys: CopiedKeys) -> None:
     """Make the step that a picture shows."""
     known = cluster.view.indexes
-    cluster.take_over(
-        healthy=picture.healthy,
-        changed=[_copy(seen, known.get(seen.uid)) for seen in picture.changed],
-        gone=picture.gone,
-    )
+    if picture.changed or picture.gone or picture.healthy != cluster.view.healthy:
+        cluster.take_over(
+            healthy=picture.healthy,
+            changed=[_copy(seen, known.get(seen.uid)) for seen in picture.changed],
+            gone=picture.gone,
+        )
     if picture.keys is not None:
         keys.take_over(picture.keys.known, picture.keys.live)
 
