@@ -42,13 +42,14 @@ class Call(asyncio.Future[NodeReply]):
         lasting: See `NodeRequest`.
         connection: The one that carries it now.
         started_s: Loop time of `send`.
+        due_s: Loop time at which the owner ends it.
     """
 
     # Names must not meet those of the base class, which has a leading underscore before its own.
     __slots__ = (
         "body",
         "connection",
-        "deadline",
+        "due_s",
         "head",
         "lasting",
         "method",
@@ -66,8 +67,7 @@ class Call(asyncio.Future[NodeReply]):
         self.body = b""
         self.lasting = False
         self.connection: HttpConnection | None = None
-        self.deadline: asyncio.TimerHandle | None = None
-        self.started_s = loop.time()
+        self.started_s = self.due_s = loop.time()
 
     def finish(self, reply: NodeReply) -> None:
         """End with an answer."""
@@ -90,9 +90,6 @@ class Call(asyncio.Future[NodeReply]):
         return True
 
     def _end(self, outcome: Outcome) -> None:
-        if self.deadline is not None:
-            self.deadline.cancel()
-            self.deadline = None
         # Futures live as long as their callers hold them: keep neither payloads nor keys.
         self.head = self.body = b""
         self.owner.ended(self, outcome)

@@ -10,6 +10,9 @@ A call is sent once more only if its connection had been used before (so the nod
 it as idle), no byte of an answer had come, and either the method is GET or the node certainly had
 not got the whole request. Everything else that goes wrong is the caller's to judge.
 
+Calls that are overdue are looked for each `_LOOK_S`: a timer for each call would cost more than
+all the rest of its beginning and end, and nobody minds so much more time.
+
 Maxima: connections, queued calls, seconds for connecting, seconds of idleness. Nothing here reads
 or writes HTTP.
 """
@@ -18,6 +21,7 @@ import asyncio
 import ssl
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import Final
 
 from msgspec import structs
 
@@ -27,6 +31,8 @@ from miroir.adapters.http_connection import HttpConnection
 from miroir.adapters.http_request import Endpoint, HeadEncoder
 from miroir.ports.node import NodeReply, NodeRequest
 from miroir.telemetry import KnownSecrets
+
+_LOOK_S: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -73,12 +79,7 @@ class Target:
 
 
 class NodePool:
-    """
-    Connections to one node.
-
-    Attributes:
-        in_flight: Calls that have not ended, waiting ones included.
-    """
+    """Connections to one node."""
 
     def __init__(
         self,
@@ -100,7 +101,13 @@ class NodePool:
         self._opening_for_resent = 0
         self._sweep_at: asyncio.TimerHandle | None = None
         self._closed = False
-        self.in_flight = 0
+        self._calls: dict[Call, None] = {}
+        self._looking: asyncio.TimerHandle | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls have not ended, waiting ones included."""
+        return len(self._calls)
 
     def send(self, request: NodeRequest, timeout_s: float) -> Call:
         """Write the request, or queue it; return the call to await."""
@@ -108,7 +115,7 @@ class NodePool:
         call = Call(self, self._loop, request.method, head)
         call.body = request.body
         call.lasting = request.lasting
-        self.in_flight += 1
+        self._calls[call] = None
         if self._closed:
             call.fail(self._message("the client is closed"))
             return call
@@ -116,7 +123,9 @@ class NodePool:
         if connection is None and len(self._waiting) >= self._limits.waiting_max:
             call.fail(self._message(f"{len(self._waiting)} calls already wait for a connection"))
             return call
-        call.deadline = self._loop.call_later(timeout_s, self._expire, call, timeout_s)
+        call.due_s += timeout_s
+        if self._looking is None:
+            self._looking = self._loop.call_later(_LOOK_S, self._look)
         if connection is not None:
             self._start(call, connection)
         else:
@@ -139,8 +148,9 @@ class NodePool:
     async def aclose(self) -> None:
         """Fail every call, close every connection, and wait until they are gone."""
         self._closed = True
-        if self._sweep_at is not None:
-            self._sweep_at.cancel()
+        for timer in (self._sweep_at, self._looking):
+            if timer is not None:
+                timer.cancel()
         for task in self._opening:
             task.cancel()
         reason = self._message("the client was closed")
@@ -161,7 +171,7 @@ class NodePool:
 
     def ended(self, call: Call, outcome: Outcome) -> None:
         """See `CallOwner`."""
-        self.in_flight -= 1
+        del self._calls[call]
         connection, call.connection = call.connection, None
         if connection is not None:  # given up: what it still brings belongs to nobody
             self._discard(connection)
@@ -172,8 +182,17 @@ class NodePool:
             seconds = self._loop.time() - call.started_s
             self._observe(self._target.node_id, outcome, seconds)
 
-    def _expire(self, call: Call, timeout_s: float) -> None:
-        call.deadline = None
+    def _look(self) -> None:
+        """End what is overdue."""
+        self._looking = None
+        now_s = self._loop.time()
+        for call in [call for call in self._calls if call.due_s <= now_s]:
+            self._expire(call)
+        if self._calls and self._looking is None:
+            self._looking = self._loop.call_later(_LOOK_S, self._look)
+
+    def _expire(self, call: Call) -> None:
+        timeout_s = call.due_s - call.started_s
         connection = call.connection
         if connection is None:
             where = "while waiting for a connection"
