@@ -73,6 +73,11 @@ def read_uuid(text: str) -> str:
         raise ApiError("invalid_webhook_uuid", f"Invalid UUID: {error}") from error
 
 
+def check_change(body: Any) -> None:
+    """Refuse a body that changes no webhook (`bad_request`, `immutable_webhook_uuid`, ...)."""
+    _change(body, Place())
+
+
 class Webhooks:
     """The webhooks of this node."""
 

@@ -81,7 +81,7 @@ NAMES = [
     "indexes_documents_tasks", "settings", "keys", "federation", "foreign_keys", "hybrid",
     "vectors", "shapes", "render",
     "webhooks_fields", "network", "foreign_errors", "patterns",
-    "task_lists", "vector_filters", "composite", "no_time",
+    "task_lists", "vector_filters", "composite", "no_time", "bodies_first",
 ]  # fmt: skip
 
 

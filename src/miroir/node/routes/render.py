@@ -10,7 +10,7 @@ from miroir.node.errors import ApiError
 from miroir.node.features import require_feature
 from miroir.node.http import Response, answer
 from miroir.node.indexes import IndexRow, find_index
-from miroir.node.json_text import decode
+from miroir.node.json_text import decode, encode_text
 from miroir.node.liquid import LiquidMissingError, LiquidSyntaxError, Template
 from miroir.node.routes.base import Call, Route
 from miroir.node.settings import engine_form
@@ -83,6 +83,7 @@ def _rendered(template: Template, document: dict[str, Any], row: IndexRow | None
 def _source(call: Call, asked: Mapping[str, Any]) -> tuple[str, IndexRow | None]:
     """Return the text of the template, and the index that it belongs to."""
     kind = asked["kind"]
+    _require_few(asked, _TEMPLATE, "template")
     if kind == "inlineDocumentTemplate":
         return str(_parameter(asked, "inline", _TEMPLATE, "template")), None
     if kind not in {"documentTemplate", "chatDocumentTemplate"}:
@@ -106,10 +107,13 @@ def _source(call: Call, asked: Mapping[str, Any]) -> tuple[str, IndexRow | None]
 
 def _document(call: Call, asked: Mapping[str, Any]) -> dict[str, Any]:
     kind = asked["kind"]
-    if kind == "indexDocument":
+    if kind != "indexDocument":
+        _require_few(asked, _INPUT, "input")
+    else:
         uid = _parameter(asked, "indexUid", _INPUT, "input")
         id_ = _parameter(asked, "id", _INPUT, "input")
         row = _index(call, uid, f"Cannot open index `{uid}`")
+        _require_few(asked, _INPUT, "input")
         found = find_documents(call.node.store, row.iid, [id_])
         if id_ not in found:
             message = f"error while fetching input: document `{id_}` not found in `{uid}`"
@@ -118,8 +122,32 @@ def _document(call: Call, asked: Mapping[str, Any]) -> dict[str, Any]:
         return document
     inline = _parameter(asked, "inline", _INPUT, "input")
     if not isinstance(inline, dict):
-        raise Place(_INPUT, ".input.inline").wrong_type(inline, "an object")
+        text = encode_text(inline)
+        shown = f"string {text}" if isinstance(inline, str) else f"`{text}`"
+        raise ApiError(
+            _INPUT,
+            f"error while fetching input: parsing inline document: invalid type: {shown}, "
+            f"expected a map at line 1 column {len(text.encode())}\n"
+            "  - Note: the inline document must be a JSON map",
+        )
     return inline
+
+
+_DISALLOWED: Final = {
+    "documentTemplate": ("fragment", "inline"),
+    "inlineDocumentTemplate": ("indexUid", "embedder", "fragment"),
+    "indexDocument": ("inline",),
+    "inlineDocument": ("indexUid", "id"),
+    "inlineSearch": ("indexUid", "id"),
+}
+
+
+def _require_few(asked: Mapping[str, Any], code: str, what: str) -> None:
+    for name in _DISALLOWED.get(asked["kind"], ()):
+        if asked.get(name) is not None:
+            shown = "index_uid" if name == "indexUid" else name
+            message = f"parameter `{shown}` disallowed for kind `{asked['kind']}`"
+            raise ApiError(code, f"error while fetching {what}: {message}")
 
 
 def _parameter(asked: Mapping[str, Any], name: str, code: str, what: str) -> Any:

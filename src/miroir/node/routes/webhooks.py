@@ -4,7 +4,7 @@ from typing import Final
 
 from miroir.node.http import Response, answer
 from miroir.node.routes.base import Call, Route
-from miroir.node.webhooks import read_uuid
+from miroir.node.webhooks import check_change, read_uuid
 
 
 def _list(call: Call) -> Response:
@@ -22,8 +22,9 @@ def _get(call: Call) -> Response:
 
 
 def _change(call: Call) -> Response:
-    id_ = read_uuid(call.request.arguments["webhook"])
-    return answer(call.node.webhooks.change(id_, call.request.json()))
+    body = call.request.json()
+    check_change(body)  # Meilisearch reads the body first, then whose it is
+    return answer(call.node.webhooks.change(read_uuid(call.request.arguments["webhook"]), body))
 
 
 def _delete(call: Call) -> Response:
