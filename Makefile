@@ -14,9 +14,9 @@ setup: .venv/.ready
 demo: setup
 	$(BIN)/miroir demo
 
-# Three at a time: most of the time a test waits for processes.
+# Three at a time: most of the time a test waits for processes. In the order of tests/conftest.py.
 test: setup
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 # More histories than `make test` plays: make simulate SEEDS=200000 START=30000
 simulate: setup
