@@ -154,6 +154,8 @@ class Fence:
         self, index_uid: IndexUid, nodes: Collection[NodeId], *, within_s: float
     ) -> bool:
         """See `Running.drained`; of every process."""
+        if not self._seats:
+            return await self._running.drained(index_uid, nodes, within_s=within_s)
         self._flush()
         self._number += 1
         question = Drain(self._number, index_uid, tuple(nodes), within_s)
@@ -208,6 +210,8 @@ class Fence:
     async def _until(self, number: int) -> None:
         """Wait for every confirmation of a number; end whoever gives none in time."""
         late = [s for s in self._seats.values() if s.confirmed < number]
+        if not late:
+            return
         try:
             async with asyncio.timeout(_CONFIRM_MAX_S):
                 while any(s.confirmed < number for s in self._waited_for(late)):
