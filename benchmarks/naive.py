@@ -15,7 +15,7 @@ from miroir.cli import main
 from miroir.core.topology import NodeId
 from miroir.errors import NodeUnreachable
 from miroir.ports.node import NodeReply, NodeRequest
-from miroir.runtime import serving
+from miroir.runtime import nodes_side
 
 
 class NaiveTransport:
@@ -69,5 +69,5 @@ class NaiveTransport:
 
 
 if __name__ == "__main__":
-    serving.NodeHttp = NaiveTransport
+    nodes_side.NodeHttp = NaiveTransport
     main()
