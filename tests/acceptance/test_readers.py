@@ -256,9 +256,12 @@ def test_a_node_that_a_reader_finds_down_is_down_for_all(all_there, uid):
     cluster = all_there
     cluster.create(uid, [{"id": n} for n in range(10)])
     cluster.local.nodes["n0"].kill()
-    for _ in range(3):
+
+    def found_down():
         assert search(cluster, uid)[0] == 200
-    assert "n0" not in cluster.healthy()
+        return "n0" not in cluster.healthy()
+
+    until(found_down, "n0 found down")
     assert {search(cluster, uid)[0] for _ in range(ENOUGH)} == {200}
 
 
