@@ -59,6 +59,7 @@ class Fence:
         self._pictures: Pictures | None = None
         self._seats: dict[Reader, _Seat] = {}
         self._number = 0
+        self._questions = 0
         self._stale = False
         self._closed: dict[int, Close] = {}
         self._news = asyncio.Event()
@@ -157,8 +158,8 @@ class Fence:
         if not self._seats:
             return await self._running.drained(index_uid, nodes, within_s=within_s)
         self._flush()
-        self._number += 1
-        question = Drain(self._number, index_uid, tuple(nodes), within_s)
+        self._questions += 1
+        question = Drain(self._questions, index_uid, tuple(nodes), within_s)
         asked = list(self._seats.values())
         for seat in asked:
             seat.drains[question.question] = asyncio.get_running_loop().create_future()

@@ -185,6 +185,7 @@ def test_a_drain_waits_for_searches_of_every_process():
         second.running.leave(there)
         assert await drained
         assert first.heard
+        assert not world.fence.behind, "a question is answered, and never confirmed"
 
     run_virtual(main)
 
