@@ -150,6 +150,8 @@ class Readers:
             except (OSError, ConfigError) as error:
                 _log.error("reader_not_started", reader=number, why=str(error))
             else:
+                if self._stopping.is_set():
+                    reader.tell(Stop())  # It was not yet there to be told with the others.
                 status = await reader.ended()
                 del self._running[number]
                 if reader.was_ready:
