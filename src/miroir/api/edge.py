@@ -47,8 +47,6 @@ class ReadEdge:
 
     Attributes:
         payload_bytes_max: Largest body taken.
-        bodies_bytes_max: Of all bodies in work.
-        requests_max: In work at once.
         compress_from_bytes: Smallest answer that is compressed; 0: none is.
     """
 
@@ -61,8 +59,6 @@ class ReadEdge:
     metrics: Metrics
     clock: Clock
     payload_bytes_max: int
-    bodies_bytes_max: int
-    requests_max: int
     compress_from_bytes: int
 
     def confine(self, route: Route, named: Mapping[str, str], request: Request) -> None:

@@ -43,6 +43,10 @@ class Hello(Message, frozen=True):
     secrets: Mapping[str, str]
     main_port: int
 
+    def __repr__(self) -> str:
+        """Return it without what may be secret."""
+        return f"Hello({self.number})"
+
 
 class IndexSeen(msgspec.Struct, frozen=True):
     """

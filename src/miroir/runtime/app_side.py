@@ -41,8 +41,6 @@ def make_app(config: Config, services: Services, outside: Outside) -> App:
         metrics=outside.metrics,
         clock=outside.clock,
         payload_bytes_max=limits.payload_bytes_max,
-        bodies_bytes_max=limits.bodies_bytes_max,
-        requests_max=limits.requests_max,
         compress_from_bytes=limits.compress_from_bytes,
         write_consistency=config.writes.consistency,
     )

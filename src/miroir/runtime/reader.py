@@ -215,8 +215,6 @@ def _edge(config: Config, copy: Copy, tools: ReadTools, metrics: Metrics) -> Rea
         metrics=metrics,
         clock=tools.clock,
         payload_bytes_max=config.limits.payload_bytes_max,
-        bodies_bytes_max=config.limits.bodies_bytes_max,
-        requests_max=config.limits.requests_max,
         compress_from_bytes=config.limits.compress_from_bytes,
     )
 
