@@ -28,7 +28,7 @@ class History:
         self.readers, self.searching = [], []
         self.newest = 0
         """The newest version that anybody was answered with."""
-        self.shown = {node: 1 for node in NODES}  # noqa: C420 - a number each
+        self.shown = dict.fromkeys(NODES, 1)
         """What the nodes really show."""
         self.answers = self.switched = self.ended = 0
         self.over = False
@@ -75,10 +75,12 @@ class History:
         self.newest = max(self.newest, version)
 
     async def searches_of(self, reader):
+        def alive():
+            return not (reader.gone or reader.hangs)
+
         while not self.over and not reader.gone:
             await asyncio.sleep(self.chance.uniform(0, 0.02))
             if not reader.hangs:
-                alive = lambda: not (reader.gone or reader.hangs)  # noqa: E731
                 await self.search(reader.gate, reader.cluster, reader.running, alive)
 
     async def searches_here(self):

@@ -10,8 +10,8 @@ A call is sent once more only if its connection had been used before (so the nod
 it as idle), no byte of an answer had come, and either the method is GET or the node certainly had
 not got the whole request. Everything else that goes wrong is the caller's to judge.
 
-Calls that are overdue are looked for each `_LOOK_S`: a timer for each call would cost more than
-all the rest of its beginning and end, and nobody minds so much more time.
+Calls that are overdue are looked for each `_LOOK_S`: a timer for each call would be set and
+cancelled, next to never having run out, and nobody minds so much more time.
 
 Maxima: connections, queued calls, seconds for connecting, seconds of idleness. Nothing here reads
 or writes HTTP.

@@ -3,8 +3,7 @@ A settings change as its task tells it: what was asked for, in the order in whic
 
 Nodes read a change into their own table before they tell it, so that keys stand in the table's
 order, sets and maps are sorted, and keys are masked; here every secret is, since tasks are kept in
-clear. Nothing is judged here, and what is not of
-the expected form is told as it came.
+clear. Nothing is judged here, and what is not of the expected form is told as it came.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """
 What is looked up for every request that shows an API key: which one it is, and what it opens.
 
-For reading alone: whoever answers requests has one, kept true by its own means (`_now_known`).
+For reading alone: whoever answers requests has one, kept true by its own means (`now_known`).
 Values are never kept, only their hashes, whose comparison tells nothing about the value.
 """
 
