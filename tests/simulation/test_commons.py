@@ -64,6 +64,23 @@ def test_a_key_that_somebody_deletes_on_a_node_is_made_again_and_counted(
     assert counted(metrics, repaired)
 
 
+def test_the_repair_of_one_node_does_not_put_off_that_of_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One sweep finds what is wrong on all of them: each sweep more is a node that differs."""
+
+    async def scene(world: World) -> None:
+        nodes = list(world.nodes.values())
+        before = [node.commons.features() for node in nodes]
+        for node in nodes:
+            node.commons.switch({"containsFilter": True}, "foreign")
+        await asyncio.sleep(1.5 * SWEEP_S)
+        assert len(nodes) > 1
+        assert [node.commons.features() for node in nodes] == before
+
+    played(scene, monkeypatch)
+
+
 def test_repairs_that_do_not_hold_are_given_up_and_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

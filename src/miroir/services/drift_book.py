@@ -52,6 +52,7 @@ class DriftBook:
         repairs: Intent on its way to bring a pair back, by its id.
         right_s: When a look last found the pair right.
         doubts: How often a pair was demoted; a look that began before the last one proves nothing.
+        passed_over: A look said nothing, most often as a change was open: again when it has ended.
     """
 
     metrics: Metrics
@@ -61,6 +62,7 @@ class DriftBook:
     repairs: dict[Pair, int] = field(default_factory=dict)
     right_s: dict[Pair, float] = field(default_factory=dict)
     doubts: dict[Pair, int] = field(default_factory=dict)
+    passed_over: set[Pair] = field(default_factory=set)
 
     def watch(self, pair: Pair) -> Watch:
         """Return what is remembered of a pair."""
@@ -123,3 +125,4 @@ class DriftBook:
         for book in kept:
             for pair in [pair for pair in book if pair[0] not in live]:
                 del book[pair]
+        self.passed_over = {pair for pair in self.passed_over if pair[0] in live}

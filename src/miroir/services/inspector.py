@@ -119,9 +119,13 @@ class Inspector:
             return False
         self._looking.add(pair)
         try:
-            return await self._look(pair, evidence)
+            told = await self._look(pair, evidence)
         finally:
             self._looking.discard(pair)
+        self.book.passed_over.discard(pair)
+        if not told:
+            self.book.passed_over.add(pair)
+        return told
 
     async def _look(self, pair: Pair, evidence: Evidence | None) -> bool:
         if self._is_off(pair, evidence):
@@ -141,8 +145,7 @@ class Inspector:
         before = await self._judged(pair)
         if doubts != self.book.doubts.get(pair, 0):
             return False  # It was changed meanwhile.
-        await self._act(pair, seen, before, evidence)
-        return True
+        return await self._act(pair, seen, before, evidence)
 
     def _is_off(self, pair: Pair, evidence: Evidence | None) -> bool:
         """Whether drift is not looked for here, and nothing else is the matter either."""
@@ -211,11 +214,12 @@ class Inspector:
 
     async def _act(
         self, pair: Pair, seen: Reading, before: Watch, evidence: Evidence | None
-    ) -> None:
+    ) -> bool:
+        """Do what follows; False if it could not be done now."""
         tools, given = self._tools, evidence or Evidence()
         index = self._quiet(*pair)
         if index is None:
-            return
+            return False
         proved = _proved(index, pair[1])
         hides = rules.has_secrets(index.record.settings or {})
         mode = self._mode(pair, evidence)
@@ -225,7 +229,7 @@ class Inspector:
             version = index.record.version
             foreign = await was_verified(tools.store, *pair, version)
             if self._quiet(*pair) is None:
-                return
+                return False
         watch, action = drift.decide(
             before,
             seen.finding,
@@ -238,17 +242,21 @@ class Inspector:
             self.book.watches[pair] = watch  # What the feed makes us look at proves no patience.
         if action is Action.NOTHING:
             await self._synced(pair, seen.finding)
-            return
+            return True
         await self.demote(*pair, exposed_s=self._since_right_s(pair, index))
         self.book.note(pair, seen.finding, action, tools.clock.wall_ms())
         if seen.finding.state is State.MISSING:
             await self.miss(*pair, "the index was missing on it")
+        if action is Action.ALERT:
+            return True
         if self._quiet(*pair) is None:
-            return
+            self.book.watches[pair] = drift.refunded(watch)
+            return False
         if action is Action.REPAIR:
             await self._repair(pair, seen.finding)
-        elif action is Action.ADOPT:
+        else:
             await self._adopt(pair, seen.finding, patch, index.record.version)
+        return True
 
     async def _repair(self, pair: Pair, finding: Finding) -> None:
         reason = f"drift on {pair[1]}: {', '.join(finding.faults) or 'secrets cannot be read'}"
@@ -285,11 +293,13 @@ class Inspector:
     async def _look_after(self, pair: Pair, intent_id: int) -> None:
         await self._tools.ended(intent_id)
         index = self._quiet(*pair)
-        if index is None or not _proved(index, pair[1]):
-            return
-        seen = await self._seen(*pair, self.rules.ignored(pair[0]))
-        if seen is not None and seen.finding.state is State.SYNCED:
-            await self._synced(pair, seen.finding)
+        if index is not None and _proved(index, pair[1]):
+            seen = await self._seen(*pair, self.rules.ignored(pair[0]))
+            if seen is not None and seen.finding.state is State.SYNCED:
+                await self._synced(pair, seen.finding)
+        for other in sorted(self.book.passed_over - {pair}):
+            if other[0] == pair[0]:  # The repair of one node has kept it from being judged.
+                await self.look(*other)
 
     async def _synced(self, pair: Pair, finding: Finding) -> None:
         index_uid, node_id = pair

@@ -38,6 +38,7 @@ from miroir.services.intake import Intake
 from miroir.services.leader import Leader
 from miroir.services.primary_keys import PrimaryKeys
 from miroir.services.prober import Prober
+from miroir.services.urgent import Urgent
 from miroir.telemetry import Metrics
 
 _REMEMBERED_MAX: Final = 200
@@ -71,12 +72,12 @@ class Leftovers:
 
     def __init__(self, tools: LeftoversTools) -> None:
         self._tools = tools
-        self._urgent: asyncio.Queue[NodeId] = asyncio.Queue()
+        self._urgent = Urgent[NodeId]()
 
     def nudge(self, node_id: NodeId, healthy: bool) -> None:  # noqa: FBT001 - a listener
         """A node's health has changed; one that returns is looked at without delay."""
         if healthy:
-            self._urgent.put_nowait(node_id)
+            self._urgent.put(node_id)
 
     async def run(self) -> None:
         """Look at every node for ever, under a lease: of several processes one does."""
@@ -99,8 +100,7 @@ class Leftovers:
 
     async def _look_at_returning(self) -> None:
         while True:
-            node_id = await self._urgent.get()
-            await self.look(node_id)
+            await self.look(await self._urgent.take())
 
     async def look(self, node_id: NodeId) -> None:
         """List the indexes of a node, delete those that are left over, compare primary keys."""

@@ -18,6 +18,7 @@ from miroir.services.cluster import Cluster
 from miroir.services.drift_book import Drift
 from miroir.services.inspector import Inspector
 from miroir.services.leader import Leader
+from miroir.services.urgent import Urgent
 
 _AGAIN_S: Final = 1.0
 _log = structlog.get_logger(__name__)
@@ -56,7 +57,8 @@ class Reconciler:
 
     def __init__(self, tools: SweepTools) -> None:
         self._tools = tools
-        self._urgent: asyncio.Queue[NodeId] = asyncio.Queue()
+        self._urgent = Urgent[tuple[IndexUid | None, NodeId]]()
+        """An index of a node, or all that it has."""
         self._beside: list[Beside] = []
 
     @property
@@ -77,22 +79,24 @@ class Reconciler:
 
     def look_soon(self, node_id: NodeId) -> None:
         """Have every index of a node looked at without delay."""
-        self._urgent.put_nowait(node_id)
+        self._urgent.put((None, node_id))
 
     def look_again(self, index_uid: IndexUid) -> None:
         """
         A change of this index has ended; nodes that it left unproved are looked at without delay.
 
         One that refused the change did nothing and is right as it is; one that fell silent and is
-        back wants repair.
+        back wants repair. So are those that could not be judged because of it.
         """
         view = self._tools.cluster.view
         index = view.live(index_uid)
         if index is None or index.accepted:
             return
+        passed_over = self._tools.inspector.book.passed_over
         for node_id in sorted(view.healthy):
-            if index.proved.get(node_id) != index.record.version:
-                self._urgent.put_nowait(node_id)
+            proved = index.proved.get(node_id) == index.record.version
+            if not proved or (index_uid, node_id) in passed_over:
+                self._urgent.put((index_uid, node_id))
 
     async def run(self) -> None:
         """Sweep for ever, every `interval_s`, spread evenly over the interval."""
@@ -137,7 +141,11 @@ class Reconciler:
 
     async def _look_at_returning(self) -> None:
         while True:
-            await self.look_at_node(await self._urgent.get())
+            index_uid, node_id = await self._urgent.take()
+            if index_uid is None:
+                await self.look_at_node(node_id)
+            else:
+                await self._tools.inspector.look(index_uid, node_id)
 
     async def look_at_node(self, node_id: NodeId) -> None:
         """Look at every index of a node now."""

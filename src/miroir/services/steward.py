@@ -37,6 +37,7 @@ from miroir.services.commons import Commons
 from miroir.services.flags import Flags
 from miroir.services.keys import KeyRing
 from miroir.services.leader import Leader
+from miroir.services.urgent import Urgent
 from miroir.telemetry import Metrics
 
 _AGAIN_S = 1.0
@@ -97,7 +98,9 @@ class Steward:
         self._tools = tools
         self._strays: dict[tuple[IndexUid, NodeId], Stray] = {}
         self._watches: dict[tuple[IndexUid, NodeId], Watch] = {}
-        self._urgent: asyncio.Queue[NodeId] = asyncio.Queue()
+        self._passed_over: set[tuple[IndexUid, NodeId]] = set()
+        """Looked at while a change was open; to be looked at when it has ended."""
+        self._urgent = Urgent[NodeId]()
         self._begun = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
 
@@ -113,16 +116,21 @@ class Steward:
     def nudge(self, node_id: NodeId, healthy: bool) -> None:  # noqa: FBT001 - a listener
         """A node's health or engine class has changed; if it answers it is looked at now."""
         if healthy:
-            self._urgent.put_nowait(node_id)
+            self._urgent.put(node_id)
 
     def look_again(self, uid: IndexUid) -> None:
-        """A change of the commons has ended; nodes that it left behind are looked at now."""
+        """
+        A change of the commons has ended; nodes that it left behind are looked at now.
+
+        So are those that could not be judged because of it.
+        """
         index = self._tools.commons.view(uid)
         if index is None or index.accepted:
             return
         for node_id in sorted(self._tools.commons.cluster.view.healthy):
-            if index.proved.get(node_id) != index.record.version:
-                self._urgent.put_nowait(node_id)
+            proved = index.proved.get(node_id) == index.record.version
+            if not proved or (uid, node_id) in self._passed_over:
+                self._urgent.put(node_id)
 
     async def admit(self, node_id: NodeId) -> None:
         """
@@ -210,11 +218,12 @@ class Steward:
 
     async def _look_at_urgent(self) -> None:
         while True:
-            await self.look_at_node(await self._urgent.get())
+            await self.look_at_node(await self._urgent.take())
             await self._tools.classes.learn()  # Its engine class may be new.
 
     async def _look_and_act(self, uid: IndexUid, node_id: NodeId) -> None:
         """Read one object of one node back and act on it, unless a change of it is open."""
+        self._passed_over.add((uid, node_id))
         index = self._quiet(uid, node_id)
         if index is None:
             return
@@ -222,6 +231,7 @@ class Steward:
         after = self._quiet(uid, node_id)
         if after is None or after.record.version != index.record.version:
             return
+        self._passed_over.discard((uid, node_id))
         if seen.faults:
             await self._astray(uid, node_id, after, seen)
         else:
@@ -300,6 +310,9 @@ class Steward:
             if phase is not Phase.CONVERGED:
                 self._tools.metrics.commons_drift_repair(_named(uid), "failed")
         await self._look(uid, node_id)
+        for other in sorted(self._passed_over - {(uid, node_id)}):
+            if other[0] == uid:  # The repair of one node has kept it from being judged.
+                await self._look(*other)
 
 
 def _named(uid: IndexUid) -> Literal["keys", "features"]:

@@ -90,14 +90,15 @@ class Suspects:
     ) -> None:
         """Demote at once, also while a change is open; judge later."""
         index = self._cluster.view.live(index_uid)
-        if index is None or self._inspector.rules.of(index_uid) is Mode.OFF:
+        ours = index is not None or self._cluster.view.will_exist(index_uid)
+        if not ours or self._inspector.rules.of(index_uid) is Mode.OFF:
             return  # Not ours, or not to be looked after.
-        if self._undone_already(index, node_id, task):
+        if index is not None and self._undone_already(index, node_id, task):
             return
         _log.warning("foreign_task", index=index_uid, node=node_id, uid=task.uid, type=task.type)
         known = self._pairs.get((index_uid, node_id))
         before = known.tasks if known and known.foreign else ()
-        proved = known.proved if known else index.proved.get(node_id) == index.record.version
+        proved = index is not None and index.proved.get(node_id) == index.record.version
         self._order += 1
         self._pairs[index_uid, node_id] = Suspicion(
             index_uid,
@@ -105,7 +106,7 @@ class Suspects:
             (*before, task)[-_TASKS_MAX:],
             self._order,
             known.since_ms if known else self._clock.wall_ms(),
-            proved,
+            known.proved if known else proved,
         )
         self._tell(node_id)
         await self._inspector.demote(index_uid, node_id, exposed_s=exposed_s)
@@ -157,8 +158,9 @@ class Suspects:
         known = {task.uid: task for task in await self._ledger.tasks(node_id, tuple(uids))}
         for suspicion in mine:
             if self._cluster.view.live(suspicion.index_uid) is None:
-                self._drop(suspicion)
-                continue
+                if not self._cluster.view.will_exist(suspicion.index_uid):
+                    self._drop(suspicion)
+                continue  # It is being made, and may be proved before the task takes effect.
             asked = [task.uid in uids for task in suspicion.tasks]
             now = [known.get(task.uid) for task in suspicion.tasks]
             if all(asked) and all(task is None or task.ended for task in now):
