@@ -222,8 +222,7 @@ class Prober:
         try:
             async with lock:
                 shown = await self._through_the_index(run, asked, node_id)
-            if shown is not None and class_shown(key[1], shown) != key[1]:
-                # A feature was switched meanwhile: this is the form of another engine class.
+            if shown is not None and not await self._is_of(node_id, key[1], shown):
                 _log.info("probe_of_another_class", node=node_id, engine=key[1])
                 shown = None
             if shown is not None:
@@ -237,6 +236,15 @@ class Prober:
             _settle(run, None)
         finally:
             del self._runs[key]
+
+    async def _is_of(self, node_id: NodeId, engine: str, shown: Settings) -> bool:
+        """
+        Whether the node was of this engine class when it showed that.
+
+        A feature may have been switched, the node upgraded while its task waited: what is kept
+        under the wrong class is what every node of it would be measured by, for ever.
+        """
+        return class_shown(engine, shown) == engine == await self._control.engine(node_id)
 
     async def _through_the_index(
         self, run: _Run, asked: _Question, node_id: NodeId
