@@ -28,6 +28,7 @@ from miroir.ports.records import Care, Intent, IntentKind, NewTask, TaskRecord
 from miroir.services.cluster import IndexView
 from miroir.services.intake import Intake, Wish, check_uid, not_found
 from miroir.services.prober import Prober, said_of
+from miroir.services.view import View
 
 
 class RefusedByNode(MiroirError):
@@ -144,7 +145,8 @@ class Registrar:
         wish = Wish(
             IntentKind.CHANGE, write.by, patch, target, reason=write.reason, care=write.care
         )
-        return await self._accept(write.index_uid, wish, write.request, self._task(write, patch))
+        task = self._task(write, patch)
+        return await self._accept(view, wish, write.request, task)
 
     def _reset(self, index_uid: IndexUid) -> dict[str, None]:
         """Return null for every key in force; keys of changes that wait may never be."""
@@ -186,7 +188,7 @@ class Registrar:
         request = NodeRequest("PATCH", "/settings", body, "application/json")
         wish = Wish(IntentKind.ROLLBACK, wanted.by, patch, target, reason=reason)
         task = self._intake.task(uid, "settingsUpdate", told(patch))
-        return await self._accept(uid, wish, request, task)
+        return await self._accept(view, wish, request, task)
 
     async def _former(self, wanted: Rollback) -> Settings:
         store, uid, version = self._intake.store, wanted.index_uid, wanted.version
@@ -203,13 +205,18 @@ class Registrar:
         )
 
     async def _accept(
-        self, index_uid: IndexUid, wish: Wish, request: NodeRequest, task: NewTask
+        self, seen: View, wish: Wish, request: NodeRequest, task: NewTask
     ) -> TaskRecord:
-        """Accept what is wanted, unless it is there already or an engine refuses it."""
-        intake = self._intake
+        """
+        Accept what is wanted, unless it is there already or an engine refuses it.
+
+        What waited when the target was made (`seen`) is in it, though it may have ended since.
+        """
+        intake, index_uid = self._intake, task.index_uid
+        assert index_uid is not None, "settings are an index's"
         if self._is_in_force(index_uid, wish.target):
             return await intake.store.open_task(task, status="succeeded")
-        index = intake.cluster.view.indexes.get(index_uid)
+        index = seen.indexes.get(index_uid)
         alone = index is None or not index.accepted
         asked = rules.asked_of_nodes(wish.patch)
         refusal = await self._prober.refusal(wish.target, asked, request, alone=alone)
