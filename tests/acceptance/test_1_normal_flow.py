@@ -83,6 +83,7 @@ def test_changes_sent_together_are_committed_in_order_each_with_a_version_of_its
     accepted.append(cluster.change(uid, {"dictionary": ["J.R.R."]}))
 
     assert [cluster.ended(reply)["status"] for reply in accepted] == ["succeeded"] * 4
+    cluster.settle(uid)
 
     assert cluster.version(uid) == before + 4
     assert cluster.shown(uid, "stopWords") == cluster.everywhere(["three"])

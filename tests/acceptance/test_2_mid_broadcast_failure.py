@@ -104,6 +104,7 @@ def test_a_node_that_crashes_in_the_middle_and_comes_back_gets_the_change(cluste
 
     assert cluster.ended(accepted)["status"] == "succeeded"
     assert cluster.version(uid) == before + 1
+    cluster.settle(uid)
     assert cluster.shown(uid, "synonyms") == cluster.everywhere(SYNONYMS)
 
 

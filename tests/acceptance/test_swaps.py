@@ -173,6 +173,8 @@ def test_writes_and_changes_around_a_swap_keep_their_order(cluster, pair):
         cluster.send("POST", f"/indexes/{right}/documents", [{"id": 101}]),
     ]
     assert {cluster.ended(one)["status"] for one in sent} == {"succeeded"}
+    cluster.settle(left)
+    cluster.settle(right)
 
     assert total(cluster, left) == [6, 6]
     assert total(cluster, right) == [10, 10]
