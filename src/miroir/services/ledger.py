@@ -239,7 +239,7 @@ class Ledger:
         page.unanswered.append(about)
         try:
             reply = await call
-            if (uid := _task_uid(reply)) is not None:
+            if (uid := accepted_task(reply)) is not None:
                 page.answered(about, uid)
         finally:
             page.unanswered.remove(about)
@@ -339,7 +339,8 @@ def _about(request: NodeRequest) -> _Sent | None:
             return None
 
 
-def _task_uid(reply: NodeReply) -> int | None:
+def accepted_task(reply: NodeReply) -> int | None:
+    """Return the uid of the task that an answer tells of, if it does."""
     if reply.status != 202:
         return None
     try:

@@ -29,6 +29,7 @@ from miroir.ports.clock import Clock
 from miroir.ports.node import NodeControl, NodeReply, NodeRequest, Settings
 from miroir.ports.store import Store
 from miroir.services.cluster import Cluster
+from miroir.services.ledger import accepted_task
 from miroir.services.watcher import TaskWatcher
 
 PROBE_INDEX: Final = IndexUid("_miroir_probe")
@@ -284,18 +285,30 @@ class Prober:
     async def _own_words(self, node_id: NodeId, request: NodeRequest) -> NodeReply | None:
         """Send the client's own request to the probe index; return the reply if it is a no."""
         assert self._group is not None
-        path = f"/indexes/{PROBE_INDEX}{request.path}"
-        asked = self._group.create_task(self._ask(node_id, structs.replace(request, path=path)))
-        reply: NodeReply | None = await self._in_time(asked)
+        asked = structs.replace(request, path=f"/indexes/{PROBE_INDEX}{request.path}")
+        answered: asyncio.Future[NodeReply | None] = asyncio.get_running_loop().create_future()
+        self._group.create_task(self._ask(node_id, asked, answered))
+        reply: NodeReply | None = await self._in_time(answered)
         return reply if reply is not None and _is_verdict(reply.status) else None
 
-    async def _ask(self, node_id: NodeId, request: NodeRequest) -> NodeReply | None:
+    async def _ask(
+        self, node_id: NodeId, request: NodeRequest, answered: "asyncio.Future[NodeReply | None]"
+    ) -> None:
+        """
+        Have a node say what it thinks of a request; next comes who asks when all of it has ended.
+
+        What is accepted may fail as a task, and so would the next probe in the same batch.
+        """
         async with self._locks.setdefault(node_id, asyncio.Lock()):
             try:
-                return await self._control.forward(node_id, request)
+                reply = await self._control.forward(node_id, request)
+                answered.set_result(reply)
+                if (uid := accepted_task(reply)) is not None:
+                    await self._watcher.ended(node_id, uid)
             except NodeError as error:
                 _log.info("probe_unanswered", node=node_id, why=str(error))
-                return None
+                if not answered.done():
+                    answered.set_result(None)
 
     async def _in_time(self, future: "asyncio.Future[Any]") -> Any:
         """Wait for at most `probe_wait_s`; None when it takes longer."""

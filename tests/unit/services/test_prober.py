@@ -1,6 +1,7 @@
 """What a probe tells, and what it keeps."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from miroir.core.settings import defaults
 from miroir.core.topology import IndexUid, NodeId
-from miroir.ports.node import NodeReply
+from miroir.ports.node import NodeReply, NodeRequest
 from miroir.services.prober import PROBE_INDEX, Prober, Verdict, said_of
 
 MOVIES = IndexUid("movies")
@@ -35,6 +36,7 @@ class Outside:
 
     def __init__(self, engine: str) -> None:
         self.now = engine
+        self.seen: list[str] = []
         self.kept: dict[tuple[str, str], Any] = {}
         topology = SimpleNamespace(node_ids=(NodeId("n0"),))
         self.view = SimpleNamespace(
@@ -45,13 +47,21 @@ class Outside:
         return defaults()
 
     async def patch_settings(self, _node: NodeId, _index: IndexUid, _patch: Any) -> int:
+        self.seen.append("probes")
         return 7
 
     async def engine(self, _node: NodeId) -> str:
         return self.now
 
-    async def ended(self, _node: NodeId, _uid: int) -> Any:
+    async def ended(self, _node: NodeId, uid: int) -> Any:
+        self.seen.append(f"waits for {uid}")
+        await asyncio.sleep(0)
+        self.seen.append(f"{uid} has ended")
         return SimpleNamespace(status="succeeded", error=None)
+
+    async def forward(self, _node: NodeId, request: NodeRequest) -> NodeReply:
+        self.seen.append(request.path)
+        return NodeReply(202, {}, b'{"taskUid":3}')
 
     async def expected(self, target: str, engine: str) -> Any:
         return self.kept.get((target, engine))
@@ -62,8 +72,8 @@ class Outside:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    async def probed(self) -> Verdict:
-        """Return what a probe of a fresh index says."""
+    async def asked(self, ask: Callable[[Prober], Awaitable[Any]]) -> Any:
+        """Return what a prober answers."""
         prober = Prober(
             control=self,
             store=self,
@@ -74,15 +84,28 @@ class Outside:
         )
         home = asyncio.ensure_future(prober.run())
         await asyncio.sleep(0)
-        verdict = await prober.expected(None)
+        answer = await ask(prober)
         home.cancel()
-        return verdict
+        return answer
 
 
 @pytest.mark.parametrize("engine", ["1.50.0", "1.51.0", "1.50.0+foreignKeys"])
 def test_what_another_engine_shows_is_never_kept(engine: str) -> None:
     """A node is upgraded while its probe waits: others of its class would be wrong for ever."""
     outside = Outside(engine)
-    verdict = asyncio.run(outside.probed())
+    verdict = asyncio.run(outside.asked(lambda prober: prober.expected(None)))
     assert set(verdict.expected) == ({"1.50.0"} if engine == "1.50.0" else set())
     assert len(outside.kept) == len(verdict.expected)
+
+
+def test_a_probe_waits_until_what_a_client_said_has_failed() -> None:
+    """A node carries settings of one index out together: both would fail, the valid one, too."""
+    outside = Outside("1.50.0")
+
+    async def ask(prober: Prober) -> None:
+        assert await prober.refusal_of_body(NodeRequest("PATCH", "/settings", b"?")) is None
+        await prober.expected(None)
+
+    asyncio.run(outside.asked(ask))
+    path = f"/indexes/{PROBE_INDEX}/settings"
+    assert outside.seen[:4] == [path, "waits for 3", "3 has ended", "probes"]
