@@ -115,7 +115,8 @@ def test_a_foreign_change_of_an_index_that_is_being_made_is_found_in_time(
 
     def slow(kind: str, seconds: float) -> Callable[[Any], float]:
         taken_s = iter([seconds])  # By the first of its kind; a repair is quick.
-        return lambda task: next(taken_s, 0.01) if task.type == kind else 0.01
+        wanted = (BOOKS, kind)
+        return lambda t: next(taken_s, 0.01) if (t.index_uid, t.type) == wanted else 0.01
 
     async def scene(world: World) -> None:
         changed, behind = list(world.nodes.values())[:2]

@@ -132,10 +132,16 @@ class Watch:
     Attributes:
         repairs: Repairs opened since it last stayed right for `repairs_max` looks.
         steady: Looks in a row that found it right.
+        version: Of the settings that they were repairs to.
     """
 
     repairs: int = 0
     steady: int = 0
+    version: int = 0
+
+    def at(self, version: int) -> "Watch":
+        """Return what it says of a version: a change that left the node behind undid no repair."""
+        return self if version == self.version else Watch(version=version)
 
     def open(self, repairs_max: int) -> bool:
         """Whether the breaker is open: no more repairs until it stays right or is closed."""
@@ -171,13 +177,13 @@ def decide(
     if finding.state is State.SYNCED and sure:
         steady = watch.steady + 1
         repairs = 0 if steady >= repairs_max else watch.repairs
-        return Watch(repairs, steady), Action.NOTHING
+        return replace(watch, repairs=repairs, steady=steady), Action.NOTHING
     if finding.state is State.MISSING or mode is Mode.ALERT or watch.open(repairs_max):
         return replace(watch, steady=0), Action.ALERT
     if mode is Mode.ADOPT and adoptable is False and finding.state is State.DRIFTED:
         return replace(watch, steady=0), Action.ALERT
     action = Action.ADOPT if mode is Mode.ADOPT and adoptable else Action.REPAIR
-    return Watch(watch.repairs + 1, steady=0), action
+    return replace(watch, repairs=watch.repairs + 1, steady=0), action
 
 
 def refunded(watch: Watch) -> Watch:

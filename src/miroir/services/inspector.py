@@ -104,7 +104,9 @@ class Inspector:
 
     def breaker_open(self, index_uid: IndexUid, node_id: NodeId) -> bool:
         """Whether repairs of this node have not held, so that there are no more."""
-        return self.book.watch((index_uid, node_id)).open(self._tools.repairs_max)
+        index = self._tools.cluster.view.live(index_uid)
+        watch = self.book.watch((index_uid, node_id))
+        return index is not None and watch.at(index.record.version).open(self._tools.repairs_max)
 
     async def look(
         self, index_uid: IndexUid, node_id: NodeId, evidence: Evidence | None = None
@@ -231,7 +233,7 @@ class Inspector:
             if self._quiet(*pair) is None:
                 return False
         watch, action = drift.decide(
-            before,
+            before.at(index.record.version),
             seen.finding,
             mode=mode,
             repairs_max=tools.repairs_max,

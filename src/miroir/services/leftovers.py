@@ -100,7 +100,8 @@ class Leftovers:
 
     async def _look_at_returning(self) -> None:
         while True:
-            await self.look(await self._urgent.take())
+            node_id = await self._urgent.take()
+            await self.look(node_id)
 
     async def look(self, node_id: NodeId) -> None:
         """List the indexes of a node, delete those that are left over, compare primary keys."""

@@ -218,7 +218,8 @@ class Steward:
 
     async def _look_at_urgent(self) -> None:
         while True:
-            await self.look_at_node(await self._urgent.take())
+            node_id = await self._urgent.take()
+            await self.look_at_node(node_id)
             await self._tools.classes.learn()  # Its engine class may be new.
 
     async def _look_and_act(self, uid: IndexUid, node_id: NodeId) -> None:
@@ -283,7 +284,7 @@ class Steward:
             await tools.store.unprove(uid, (node_id,))
             tools.commons.cluster.apply_demotion(uid, (node_id,))
         foreign = proved or (known is not None and known.action == "alert")
-        watch = self._watches.get(pair, Watch())
+        watch = self._watches.get(pair, Watch()).at(index.record.version)
         repair = watch.repairs < tools.repairs_max and (tools.auto_repair or not foreign)
         new = known is None or known.action == "repair"
         if new and watch.repairs >= tools.repairs_max:
@@ -297,7 +298,7 @@ class Steward:
             "repair" if repair else "alert",
         )
         if repair and self._quiet(uid, node_id) is not None:
-            self._watches[pair] = Watch(watch.repairs + 1)
+            self._watches[pair] = replace(watch, repairs=watch.repairs + 1, steady=0)
             reason = f"drift on {node_id}: {', '.join(seen.faults)}"
             intent = await tools.commons.repair(uid, node_id, reason)
             assert self._group is not None, "looked at while nobody leads"

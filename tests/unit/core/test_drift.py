@@ -134,6 +134,17 @@ def test_repairs_that_do_not_hold_come_to_an_end() -> None:
     assert actions == [Action.REPAIR] * 3 + [Action.ALERT] * 3
 
 
+def test_changes_that_left_a_node_behind_undo_no_repair() -> None:
+    """A node that was down in three changes running would never be brought up again."""
+    watch = Watch(repairs=3, version=7)
+    again, action = decide(watch.at(7), DRIFTED, mode=Mode.REPAIR, repairs_max=3)
+    assert (again.repairs, action) == (3, Action.ALERT)
+    assert decide(watch.at(8), DRIFTED, mode=Mode.REPAIR, repairs_max=3) == (
+        Watch(repairs=1, version=8),
+        Action.REPAIR,
+    )
+
+
 def test_a_node_that_stays_right_is_trusted_again() -> None:
     """An old quarrel is forgotten after some time."""
     watch = Watch(repairs=3)
