@@ -18,11 +18,11 @@ _TOGETHER: Final = ("taskDeletion", "snapshotCreation")
 
 
 def summary(task: Task) -> dict[str, Any]:
-    """Return the answer to the request that registered the task."""
+    """Return the answer to the request that registered the task, as it was then."""
     view = {
         "taskUid": task.uid,
         "indexUid": task.index_uid,
-        "status": task.status,
+        "status": "enqueued",  # It may have been carried out by now.
         "type": task.type,
         "enqueuedAt": rfc3339(task.enqueued_at),
     }
