@@ -2,10 +2,10 @@
 SQLite: the store in one file, for one process.
 
 Every transaction runs on one connection in one thread of its own, so that the event loop never
-waits for the disk and transactions never wait for each other. WAL with synchronous=FULL: what has
-been answered survives kill -9 and a power cut. An exclusive lock on `miroir.lock` keeps a second
-process out; the kernel drops it with its holder, so whoever gets it knows the predecessor dead and
-takes the leases from it (their epochs still grow).
+waits for the disk; those that come together are committed together (`store_together.py`). WAL with
+synchronous=FULL: what has been answered survives kill -9 and a power cut. An exclusive lock on
+`miroir.lock` keeps a second process out; the kernel drops it with its holder, so whoever gets it
+knows the predecessor dead and takes the leases from it (their epochs still grow).
 
 Only what is SQLite's stands here; statements are in the other `store_*.py`.
 """
@@ -14,7 +14,7 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
@@ -23,6 +23,7 @@ from miroir.adapters.store_indexes import drop_leases
 from miroir.adapters.store_schema import check_key, migrate
 from miroir.adapters.store_seal import Seal
 from miroir.adapters.store_sql import SqlStore
+from miroir.adapters.store_together import Outcome, Together, Work
 from miroir.adapters.store_transaction import Transaction
 from miroir.errors import ConfigError, Unavailable
 from miroir.ports.clock import Clock, SystemClock
@@ -69,6 +70,7 @@ class SqliteDatabase:
         self._seal = seal
         self._clock = clock
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._together = Together(self._worker, self._transact_all)
         self._connection: sqlite3.Connection | None = None
         self._lock: int | None = None
 
@@ -83,7 +85,7 @@ class SqliteDatabase:
     async def transact(self, work: Callable[[Transaction], Result]) -> Result:
         """See `Database.transact`."""
         try:
-            return await self._in_worker(lambda: self._transact(work))
+            return await self._together.done(work)
         except sqlite3.OperationalError as error:
             raise Unavailable(f"the store cannot be used: {error}") from error
 
@@ -95,12 +97,12 @@ class SqliteDatabase:
             raise Unavailable(f"the store cannot be written anew: {error}") from error
 
     def _rewrite(self) -> None:
-        assert self._connection is not None, "the store is closed"
-        self._connection.execute("VACUUM")
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._connected.execute("VACUUM")
+        self._connected.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def aclose(self) -> None:
-        """See `Database.aclose`. Waits for the transaction in work."""
+        """See `Database.aclose`. Waits for the transactions in work."""
+        await self._together.idle()
         await self._in_worker(self._close)
         self._worker.shutdown(wait=True)  # Idle by now.
 
@@ -114,25 +116,52 @@ class SqliteDatabase:
             self._lock = _lock(self._directory / LOCK_NAME)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._connection = _connect(path)
-            self._transact(lambda tx: _prepare(tx, str(path)))
+            self._begun(lambda: _prepare(self._transaction(), str(path)))
         except (OSError, sqlite3.DatabaseError) as error:
             raise ConfigError(
                 f"{path}: the store cannot be opened ({error}); give `data_dir` a directory that "
                 "this user can write and that holds no other program's files"
             ) from error
 
-    def _transact(self, work: Callable[[Transaction], Result]) -> Result:
-        connection = self._connection
-        assert connection is not None, "the store is closed"
+    def _transact_all(self, works: Sequence[Work]) -> Sequence[Outcome]:
+        """Commit all of these, each all or nothing."""
+        if len(works) == 1:
+            return [(self._begun(lambda: works[0](self._transaction())), None)]
+        return self._begun(lambda: [self._transact_one(work) for work in works])
+
+    def _transact_one(self, work: Work) -> Outcome:
+        connection = self._connected
+        connection.execute("SAVEPOINT one")
+        try:
+            outcome: Outcome = (work(self._transaction()), None)
+        except Exception as error:
+            if not connection.in_transaction:
+                raise  # It was rolled back by itself, and all that came before with it.
+            connection.execute("ROLLBACK TO one")
+            outcome = (None, error)
+        connection.execute("RELEASE one")
+        return outcome
+
+    def _begun(self, work: Callable[[], Result]) -> Result:
+        """Run work between BEGIN and COMMIT."""
+        connection = self._connected
         connection.execute("BEGIN IMMEDIATE")
         try:
-            result = work(Transaction(connection, self._seal, self._clock.wall_ms()))
+            result = work()
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:  # Some errors have rolled back by themselves.
                 connection.execute("ROLLBACK")
             raise
         return result
+
+    def _transaction(self) -> Transaction:
+        return Transaction(self._connected, self._seal, self._clock.wall_ms())
+
+    @property
+    def _connected(self) -> sqlite3.Connection:
+        assert self._connection is not None, "the store is closed"
+        return self._connection
 
     def _close(self) -> None:
         if self._connection is not None:

@@ -206,6 +206,85 @@ def test_a_full_disk_is_an_answer_and_not_a_crash(tmp_path):
     asyncio.run(scene())
 
 
+def test_transactions_that_come_together_are_committed_together_and_fail_alone(tmp_path):
+    """What one caller did wrong is nobody else's loss, and what failed has left nothing."""
+    statements = []
+
+    async def scene():
+        async with opened(tmp_path) as store:
+            await store._database._in_worker(
+                lambda: store._database._connection.set_trace_callback(statements.append)
+            )
+            lease = await lead(store)
+            intent = await started(store, lease)
+            unstorable = commit_record(task_details={"x": object()})  # Fails at the very end.
+            statements.clear()
+            outcomes = await asyncio.gather(
+                *(store.set_fact(f"before {i}", "x") for i in range(20)),
+                store.commit(intent, unstorable, lease),
+                store.set_fact("before 3", "y"),
+                store.fact("before 3"),
+                return_exceptions=True,
+            )
+            assert statements.count("COMMIT") == 2, "the first, and all that came meanwhile"
+            assert [type(one) for one in outcomes if one is not None] == [TypeError, str]
+            assert outcomes[-1] == "y", "in their order"
+            index = await store.index(MOVIES)
+            assert index is None or index.version == 0
+            assert await store.commit(intent, commit_record(), lease) == 1
+
+    asyncio.run(scene())
+
+
+def test_a_disk_that_is_full_for_one_of_many_is_told_to_whom_it_concerns(tmp_path):
+    """Nobody may be told that what he did is durable when it was rolled back with the rest."""
+
+    async def scene():
+        async with opened(tmp_path) as store:
+            await store.set_fact("first", "x")
+            await store._database._in_worker(
+                lambda: store._database._connection.execute("PRAGMA max_page_count = 1")
+            )
+            names = ["a", "b", "large", "c"]
+            outcomes = await asyncio.gather(
+                *(store.set_fact(n, "x" * 10**7 if n == "large" else "x") for n in names),
+                return_exceptions=True,
+            )
+            assert isinstance(outcomes[2], Unavailable)
+            for name, outcome in zip(names, outcomes, strict=True):
+                assert await store.fact(name) == (None if outcome else "x"), name
+
+    asyncio.run(scene())
+
+
+def test_what_was_cancelled_before_its_turn_is_not_done(tmp_path):
+    """As before its connection was lost: a client that is gone has not asked."""
+
+    async def scene():
+        async with opened(tmp_path) as store:
+            calls = [asyncio.ensure_future(store.set_fact(name, "x")) for name in "abc"]
+            await asyncio.sleep(0)
+            calls[1].cancel()
+            await asyncio.wait(calls)
+            assert [await store.fact(name) for name in "abc"] == ["x", None, "x"]
+
+    asyncio.run(scene())
+
+
+def test_closing_waits_for_what_was_asked_before(tmp_path):
+    """The last write of a shutdown is one that somebody was told of."""
+
+    async def scene():
+        async with opened(tmp_path) as store:
+            asked = [asyncio.ensure_future(store.set_fact(str(n), "x")) for n in range(200)]
+            await asyncio.sleep(0)
+        assert all(one.done() for one in asked)
+        async with opened(tmp_path) as store:
+            assert [n for n in range(200) if await store.fact(str(n)) is None] == []
+
+    asyncio.run(scene())
+
+
 # ---- refusals at the door
 
 
