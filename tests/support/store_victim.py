@@ -36,8 +36,14 @@ async def live(directory: Path) -> None:
         _say("committed", version)
         await store.save_intent(intent, converged(version), lease)
         task = await store.open_task(new_task())
-        write = await store.open_write(new_task(), (part(),), (share(task, A, "unsent"),))
+        parts = (part(), part(large_body(task.uid)))
+        write = await store.open_write(new_task(), parts, (share(task, A, "unsent"),))
         _say("written", write.uid)
+
+
+def large_body(number: int) -> bytes:
+    """Return a body that is not kept in its row."""
+    return b'[{"id":%d,"text":"%b"}]' % (number, b"%07d" % number * 10_000)
 
 
 def _say(what: str, number: int) -> None:

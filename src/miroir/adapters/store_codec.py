@@ -162,14 +162,14 @@ def task_from_text(text: str) -> TaskRecord:
     return _TASK.decode(text)
 
 
-def write_part(row: Row) -> WritePart:
-    """Return a row of `write_part`."""
+def write_part(row: Row, body: bytes) -> WritePart:
+    """Return a row of `write_part`; its body may be kept elsewhere."""
     return WritePart(
         shard_id=row["shard_id"],
         method=row["method"],
         path=row["path"],
         content_type=row["content_type"],
-        body=bytes(row["body"]),
+        body=body,
     )
 
 

@@ -222,7 +222,14 @@ _V5: Final = (
 
 Step = str | Callable[[Transaction, str], None]
 
-MIGRATIONS: Final[tuple[tuple[Step, ...], ...]] = (_V1, _V2, _V3, _V4, _V5)
+_V6: Final = (
+    # Large bodies lie in files beside the database (`store_payloads.py`).
+    "ALTER TABLE write_part ADD COLUMN kept_file BIGINT",
+    "ALTER TABLE write_part ADD COLUMN kept_from BIGINT",
+    "ALTER TABLE write_part ADD COLUMN kept_bytes BIGINT",
+)
+
+MIGRATIONS: Final[tuple[tuple[Step, ...], ...]] = (_V1, _V2, _V3, _V4, _V5, _V6)
 """What leads from each schema version to the next; the first starts from nothing."""
 
 

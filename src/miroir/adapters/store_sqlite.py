@@ -19,10 +19,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
+import structlog
+
 from miroir.adapters.store_indexes import drop_leases
+from miroir.adapters.store_payloads import PayloadFiles
 from miroir.adapters.store_schema import check_key, migrate
 from miroir.adapters.store_seal import Seal
 from miroir.adapters.store_sql import SqlStore
+from miroir.adapters.store_tasks import files_in_use
 from miroir.adapters.store_together import Outcome, Together, Work
 from miroir.adapters.store_transaction import Transaction
 from miroir.errors import ConfigError, Unavailable
@@ -32,6 +36,7 @@ Result = TypeVar("Result")
 
 DATABASE_NAME: Final = "miroir.db"
 LOCK_NAME: Final = "miroir.lock"
+_log = structlog.get_logger(__name__)
 _PRAGMAS: Final = (
     # Payloads lie here until every replica has them: in small pages that takes a sixth more CPU
     # for each batch. Of a file that is there already, the pages stay as they are.
@@ -72,6 +77,7 @@ class SqliteDatabase:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._together = Together(self._worker, self._transact_all)
         self._connection: sqlite3.Connection | None = None
+        self._payloads = PayloadFiles(directory)
         self._lock: int | None = None
 
     async def open(self) -> None:
@@ -86,7 +92,7 @@ class SqliteDatabase:
         """See `Database.transact`."""
         try:
             return await self._together.done(work)
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, OSError) as error:
             raise Unavailable(f"the store cannot be used: {error}") from error
 
     async def rewrite(self) -> None:
@@ -117,6 +123,7 @@ class SqliteDatabase:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._connection = _connect(path)
             self._begun(lambda: _prepare(self._transaction(), str(path)))
+            self._payloads.open(files_in_use(self._transaction()), str(path))
         except (OSError, sqlite3.DatabaseError) as error:
             raise ConfigError(
                 f"{path}: the store cannot be opened ({error}); give `data_dir` a directory that "
@@ -148,15 +155,26 @@ class SqliteDatabase:
         connection.execute("BEGIN IMMEDIATE")
         try:
             result = work()
+            self._payloads.sync()
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:  # Some errors have rolled back by themselves.
                 connection.execute("ROLLBACK")
             raise
+        if self._payloads.turned:
+            self._release()
         return result
 
+    def _release(self) -> None:
+        """Find files of bodies that are free; what was committed is, whether or not that works."""
+        try:
+            self._payloads.release(files_in_use(self._transaction()))
+        except (sqlite3.OperationalError, OSError) as error:
+            _log.warning("payloads_not_released", why=str(error))
+
     def _transaction(self) -> Transaction:
-        return Transaction(self._connected, self._seal, self._clock.wall_ms())
+        now_ms = self._clock.wall_ms()
+        return Transaction(self._connected, self._seal, now_ms, self._payloads)
 
     @property
     def _connected(self) -> sqlite3.Connection:
@@ -167,6 +185,7 @@ class SqliteDatabase:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._payloads.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

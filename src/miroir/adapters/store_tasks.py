@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from miroir.adapters import store_codec as codec, store_task_queries as queries, store_webhooks
 from miroir.adapters.store_indexes import set_out_of_sync
-from miroir.adapters.store_transaction import Transaction, marks
+from miroir.adapters.store_transaction import Place, Row, Transaction, marks
 from miroir.core.swaps import renamed_in
 from miroir.core.topology import NodeId
 from miroir.ports.records import (
@@ -22,6 +22,8 @@ from miroir.ports.records import (
     WritePart,
 )
 
+_IN_ROW_MAX: Final = 1 << 14
+"""Bytes of a body that is kept in its row."""
 UNENDED: Final = "status IN ('enqueued', 'processing')"
 
 UnfinishedWrite = tuple[TaskRecord, tuple[WritePart, ...], tuple[NodeTaskRecord, ...]]
@@ -174,11 +176,13 @@ def open_write(
     """See `Store.open_write`."""
     opened = insert(tx, task)
     for position, part in enumerate(parts):
+        large = len(part.body) > _IN_ROW_MAX
+        kept = tx.payloads.put(part.body) if large else (None, None, None)
         tx.run(
             "INSERT INTO write_part (task_uid, position, shard_id, method, path, content_type,"
-            " body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            " body, kept_file, kept_from, kept_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(opened.uid, position, part.shard_id, part.method, part.path, part.content_type),
-            part.body,
+            *(b"" if large else part.body, *kept),
         )
     for share in targets:
         tx.run(
@@ -235,7 +239,19 @@ def _parts(tx: Transaction, task_uid: int) -> tuple[WritePart, ...]:
         " ORDER BY position",
         *(task_uid, task_uid),
     )
-    return tuple(codec.write_part(row) for row in rows)
+    return tuple(codec.write_part(row, _body(tx, row)) for row in rows)
+
+
+def _body(tx: Transaction, row: Row) -> bytes:
+    if row["kept_file"] is None:
+        return bytes(row["body"])
+    return tx.payloads.get(Place(row["kept_file"], row["kept_from"], row["kept_bytes"]))
+
+
+def files_in_use(tx: Transaction) -> frozenset[int]:
+    """Return the numbers of the files that hold bodies which some node has yet to be sent."""
+    rows = tx.rows("SELECT DISTINCT kept_file FROM write_part WHERE kept_file IS NOT NULL")
+    return frozenset(row["kept_file"] for row in rows)
 
 
 def shares(tx: Transaction, task_uid: int) -> tuple[NodeTaskRecord, ...]:

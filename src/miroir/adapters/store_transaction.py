@@ -11,7 +11,7 @@ from a node, or out of the store is a parameter. (So ruff's S608 is off for `sto
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from miroir.adapters.store_seal import Seal
 
@@ -51,6 +51,26 @@ class Connection(Protocol):
         ...
 
 
+class Place(NamedTuple):
+    """Where a body is that is not in its row: number of the file, first byte, length in bytes."""
+
+    file: int
+    start: int
+    size: int
+
+
+class Payloads(Protocol):
+    """Keeps large bodies outside of the tables; appended to, and durable with the transaction."""
+
+    def put(self, body: bytes) -> Place:
+        """Keep a body."""
+        ...
+
+    def get(self, place: Place) -> bytes:
+        """Return a body."""
+        ...
+
+
 @dataclass(frozen=True)
 class Transaction:
     """
@@ -60,11 +80,13 @@ class Transaction:
         connection: Begun; committed or rolled back by the dialect.
         seal: For columns that may hold secrets.
         now_ms: Wall time at its begin, for records only.
+        payloads: For large bodies.
     """
 
     connection: Connection
     seal: Seal
     now_ms: int
+    payloads: Payloads
 
     def run(self, sql: str, *parameters: Any) -> int:
         """Run a statement; return how many rows it changed."""

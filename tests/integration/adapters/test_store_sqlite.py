@@ -18,8 +18,10 @@ from tests.support.store_contract import (
     lead,
     new_intent,
     new_task,
+    part,
     started,
 )
+from tests.support.store_victim import large_body
 
 from miroir.adapters.store_schema import MIGRATIONS
 from miroir.adapters.store_seal import AesSeal, NoSeal
@@ -61,7 +63,7 @@ def victim(directory, lines):
 
 def bytes_of(directory):
     """Return everything that the store has written to the disk."""
-    return b"".join(path.read_bytes() for path in sorted(directory.iterdir()))
+    return b"".join(path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file())
 
 
 # ---- survival
@@ -90,6 +92,8 @@ def test_what_was_answered_survives_kill_9(tmp_path, lines):
     assert [entry.version for entry in history] == list(range(version, 0, -1))  # Whole or not.
     assert sum(intent.committed_version is not None for intent in intents) == version
     assert max((task.uid for task, _, _ in writes), default=-1) >= last.get("written", -1)
+    for task, (small, large), _ in writes:
+        assert (small.body, large.body) == (part().body, large_body(task.uid - 1))
 
 
 @pytest.mark.slow
