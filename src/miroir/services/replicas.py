@@ -9,6 +9,7 @@ step, without waiting, so that two writes can never drop the two last replicas o
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 
 import structlog
@@ -61,7 +62,7 @@ class Replicas:
 
     async def save(self, shares: tuple[NodeTaskRecord, ...], left: Mapping[NodeId, str]) -> None:
         """Make shares of one write durable, and with them who has left because of it."""
-        async with self._saving:
+        async with self._saving if left else nullcontext():  # Most often nobody leaves.
             await until_stored(
                 self._clock, lambda: self._store.save_shares(shares, out_of_sync=left)
             )

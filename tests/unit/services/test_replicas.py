@@ -117,3 +117,40 @@ async def test_a_replica_that_strays_while_it_joins_stays_out(cluster):
 
     assert not await joining
     assert out_of_sync(cluster) == {A0: "ended task 7 differently"}
+
+
+class HeldStore:
+    """A store whose transactions end when they are let go; `begun`: what waits in them."""
+
+    def __init__(self):
+        self.begun = []
+        self.let_go = asyncio.Event()
+
+    async def save_shares(self, shares, *, out_of_sync):
+        self.begun.append((shares, dict(out_of_sync)))
+        await self.let_go.wait()
+
+
+async def test_shares_of_many_writes_are_saved_together_when_nobody_leaves(cluster):
+    """One after the other, each would wait for the disk by itself."""
+    store = HeldStore()
+    replicas = replicas_of(cluster, store)
+    saves = [asyncio.ensure_future(replicas.save((number,), {})) for number in range(3)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert store.begun == [((number,), {}) for number in range(3)]
+    store.let_go.set()
+    await asyncio.wait(saves)
+
+
+async def test_who_leaves_is_saved_before_or_after_who_joins_never_meanwhile(cluster):
+    """The store would keep the one that came last, and be wrong after a restart."""
+    store = HeldStore()
+    replicas = replicas_of(cluster, store)
+    saves = [asyncio.ensure_future(replicas.save((n,), {A0: "missed"})) for n in range(2)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert store.begun == [((0,), {A0: "missed"})]
+    store.let_go.set()
+    await asyncio.wait(saves)
+    assert len(store.begun) == 2
