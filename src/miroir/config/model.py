@@ -309,7 +309,10 @@ class Config(_Section):
     to it whatever is no search. One for each core that searches may use.
     """
     data_dir: Path = Path("miroir-data")
-    """Folder of Miroir's own store. Relative: from the folder of the file."""
+    """
+    Folder of Miroir's own store; to be copied whole, while Miroir is stopped. Relative: from the
+    folder of the file.
+    """
     master_key: SecretRef = None
     """
     Shared by all nodes; opens the public side. Without it everything is open, as on a
