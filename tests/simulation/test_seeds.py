@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.farm import play
 from tests.support.sim_faults import FaultPoint
 
-SEEDS = 2000
+SEEDS = 1200
 _SHOWN_MAX = 3
 
 
