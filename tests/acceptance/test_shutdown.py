@@ -82,7 +82,8 @@ def test_what_is_in_work_is_answered_and_nothing_new_is_taken(cluster, uid):
     threads = [threading.Thread(target=search) for _ in range(5)]
     for thread in threads:
         thread.start()
-    until(lambda: all(cluster.matches(name) for name in cluster.nodes), "all nodes are at it")
+    asked = len(threads) * SHAPE.shards
+    until(lambda: sum(map(cluster.matches, cluster.nodes)) == asked, "all are in work")
     cluster.local.miroir.ask_to_stop()
     url = urlsplit(cluster.local.url)
     until(lambda: not takes_connections(url), "nobody new is let in")
