@@ -6,12 +6,14 @@ everything it needs; they are fetched into a folder below `build/` at the first 
 The suite knows one address; our copy has the server's in its place, and nothing else is changed.
 """
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import venv
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -31,22 +33,29 @@ _LOCK: Final = HERE / "sdk.lock"
 def outcomes(start: Start, *, short: bool) -> list[Outcome] | None:
     """Run the suite; None when it cannot be fetched. `short` leaves the async client out."""
     home = HERE.parents[1] / "build" / "conformance" / f"sdk-{_version()}"
-    if not (home / "ready").exists() and not _fetched(home):
+    if not _ready(home):
         return None
-    with running(start, MASTER_KEY) as url:
-        address = url.removeprefix("http://")
-        for file in (home / "suite" / "tests").glob("*.py"):
-            original = (home / "tests" / file.name).read_text()
-            file.write_text(original.replace(_ADDRESS, address))
-        report = home / "report.xml"
-        report.unlink(missing_ok=True)
+    with running(start, MASTER_KEY) as url, tempfile.TemporaryDirectory() as folder:
+        suite = Path(folder) / "suite"
+        shutil.copytree(home / "suite", suite)
+        for file in (suite / "tests").glob("*.py"):
+            file.write_text(file.read_text().replace(_ADDRESS, url.removeprefix("http://")))
+        report = Path(folder) / "report.xml"
         command = [str(_python(home)), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
         command += ["-o", "addopts=", "--tb=line", f"--junit-xml={report}", "tests"]
         if short:
             command += [f"--ignore-glob=tests/{name}" for name in ("test_async_*", "test_errors*")]
-        environment = {**os.environ, "PYTHONPATH": str(home / "suite")}
-        subprocess.run(command, cwd=home / "suite", env=environment, check=False)
-    return list(_read(report))
+        environment = {**os.environ, "PYTHONPATH": str(suite)}
+        subprocess.run(command, cwd=suite, env=environment, check=False)
+        return list(_read(report))
+
+
+def _ready(home: Path) -> bool:
+    """Fetch what is not there yet; of several that run at once one does."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with (home.parent / f"{home.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return (home / "ready").exists() or _fetched(home)
 
 
 def _version() -> str:
@@ -81,7 +90,6 @@ def _fetched(home: Path) -> bool:
     folder = home / archive.name.removesuffix(".tar.gz")
     folder.rename(home / "suite")
     shutil.rmtree(home / "suite" / "meilisearch_python_sdk")  # the installed one is tested
-    shutil.copytree(home / "suite" / "tests", home / "tests")
     (home / "ready").touch()
     return True
 
